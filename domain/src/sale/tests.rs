@@ -1,0 +1,115 @@
+use super::*;
+
+fn config(json: &str) -> SaleConfig {
+    serde_json::from_str(json).unwrap()
+}
+
+fn smallest() -> SaleConfig {
+    config(
+        r#"{"name":"Night at the Opera","currency":"eur","opens_at":"2026-12-01T10:00:00Z",
+            "tiers":[{"id":"ga","name":"Standing","price":4500,"capacity":50}]}"#,
+    )
+}
+
+fn pointers(config: &SaleConfig) -> Vec<String> {
+    config.faults().into_iter().map(|fault| fault.pointer).collect()
+}
+
+#[test]
+fn four_fields_are_enough() {
+    let sale = smallest();
+    assert_eq!(sale.faults(), []);
+    assert_eq!(sale.slug_or_from_name(), "night-at-the-opera");
+    assert_eq!(sale.admission, AdmissionConfig::default());
+}
+
+#[test]
+fn an_unknown_field_is_refused() {
+    let error = serde_json::from_str::<SaleConfig>(r#"{"name":"x","colour":"red"}"#).unwrap_err();
+    assert!(error.to_string().contains("unknown field `colour`"), "{error}");
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let mut sale = smallest();
+    sale.name = " ".into();
+    sale.time_zone = "Mars/Olympus".into();
+    sale.closes_at = Some(sale.opens_at);
+    sale.tiers.push(TierConfig { price: -1, capacity: 0, ..sale.tiers[0].clone() });
+    sale.per_buyer_limit = 0;
+    sale.admission.rate_per_s = 0;
+    sale.hold.max_ttl_s = 1;
+    assert_eq!(
+        pointers(&sale),
+        [
+            "/name",
+            "/slug",
+            "/time_zone",
+            "/closes_at",
+            "/tiers/1/id",
+            "/tiers/1/price",
+            "/tiers/1/capacity",
+            "/per_buyer_limit",
+            "/admission/rate_per_s",
+            "/hold/max_ttl_s",
+        ]
+    );
+}
+
+#[test]
+fn a_sale_has_a_bounded_number_of_units() {
+    let mut sale = smallest();
+    sale.tiers[0].capacity = UNITS_MAX;
+    assert_eq!(sale.faults(), []);
+    sale.tiers.push(TierConfig { id: "vip".parse().unwrap(), capacity: 1, ..sale.tiers[0].clone() });
+    assert_eq!(pointers(&sale), ["/tiers"]);
+}
+
+#[test]
+fn each_decision_leads_where_the_table_says() {
+    use Decision::{Cancel, Close, Pause, Publish, Resume};
+    use StoredState::{Cancelled, Closed, Draft, Paused, Published};
+    let table = [
+        (Draft, [Some(Published), None, None, None, Some(Cancelled)]),
+        (Published, [None, Some(Paused), None, Some(Closed), Some(Cancelled)]),
+        (Paused, [None, None, Some(Published), Some(Closed), Some(Cancelled)]),
+        (Closed, [None, None, None, None, Some(Cancelled)]),
+        (Cancelled, [None; 5]),
+    ];
+    for (state, after) in table {
+        assert_eq!([Publish, Pause, Resume, Close, Cancel].map(|decision| state.after(decision)), after, "{state:?}");
+    }
+}
+
+#[test]
+fn what_visitors_see_follows_the_time_and_the_stock() {
+    let mut sale = smallest();
+    sale.closes_at = Some("2026-12-02T10:00:00Z".parse().unwrap());
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    for (now, stock, seen) in [
+        ("2026-12-01T09:59:59Z", Stock::Left, SaleState::Scheduled),
+        ("2026-12-01T10:00:00Z", Stock::Left, SaleState::Open),
+        ("2026-12-01T10:00:00Z", Stock::Gone, SaleState::SoldOut),
+        ("2026-12-02T10:00:00Z", Stock::Left, SaleState::Closed),
+    ] {
+        assert_eq!(SaleState::of(StoredState::Published, &sale, at(now), stock), seen, "{now}");
+    }
+    assert_eq!(SaleState::of(StoredState::Paused, &sale, at("2026-12-01T11:00:00Z"), Stock::Left), SaleState::Paused);
+}
+
+#[test]
+fn a_hold_lasts_as_long_as_paying_takes_within_its_bounds() {
+    let hold = HoldConfig { checkout_window_s: 100, min_ttl_s: 60, max_ttl_s: 300, p99_multiple: 3, extensions_max: 0 };
+    for (p99_s, ttl_s) in [(0, 100), (20, 160), (1_000, 300), (u32::MAX, 300)] {
+        assert_eq!(hold.ttl_s(p99_s), ttl_s, "p99 {p99_s} s");
+    }
+    assert_eq!(HoldConfig { checkout_window_s: 10, ..hold }.ttl_s(0), 60);
+}
+
+#[test]
+fn stored_states_read_back_from_their_words() {
+    for state in StoredState::ALL {
+        assert_eq!(StoredState::from_word(state.word()), Some(state));
+        assert_eq!(serde_json::to_value(state).unwrap(), state.word());
+    }
+}

@@ -1,0 +1,160 @@
+//! What a sale's configuration must satisfy beyond its shape: every fault at once, each with a JSON pointer.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{PER_BUYER_LIMIT_MAX, SLUG_BYTES_MAX, SaleConfig, TIERS_MAX, UNITS_MAX};
+
+/// One thing wrong with the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What must hold.
+    pub detail: String,
+}
+
+/// The longest name people read.
+const NAME_CHARS_MAX: usize = 200;
+/// The highest price of a unit: Stripe takes at most eight digits.
+const PRICE_MAX: i64 = 99_999_999;
+/// The most fees and the most taxes of a sale.
+const CHARGES_MAX: usize = 8;
+/// The largest share a fee or a tax may take: all of the price.
+const BASIS_POINTS_MAX: u32 = 10_000;
+/// The highest admission rate; beyond it the rate is no limit on any machine we know.
+const RATE_MAX_PER_S: u32 = 100_000;
+/// The longest window of a turn, a session or a hold: a day.
+const WINDOW_MAX_S: u32 = 86_400;
+
+impl SaleConfig {
+    /// Everything that is wrong with the configuration; empty when it may be published.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Faults::default();
+        self.check_names(&mut faults);
+        self.check_dates(&mut faults);
+        self.check_tiers(&mut faults);
+        self.check_admission(&mut faults);
+        self.check_hold(&mut faults);
+        self.check_charges(&mut faults);
+        faults.0
+    }
+
+    fn check_names(&self, faults: &mut Faults) {
+        faults.require(is_name(&self.name), "/name", format!("1 to {NAME_CHARS_MAX} characters"));
+        let slug = self.slug_or_from_name();
+        faults.require(is_slug(&slug), "/slug", format!("1 to {SLUG_BYTES_MAX} of a-z, 0-9 and -"));
+        for (pointer, text) in [("/venue", &self.venue), ("/category", &self.category)] {
+            faults.require(
+                text.is_empty() || is_name(text),
+                pointer,
+                format!("at most {NAME_CHARS_MAX} characters, none of them a control character"),
+            );
+        }
+        let zone = jiff::tz::TimeZone::get(&self.time_zone);
+        faults.require(zone.is_ok(), "/time_zone", "an IANA time zone, like Europe/Berlin");
+    }
+
+    fn check_dates(&self, faults: &mut Faults) {
+        let in_order = self.closes_at.is_none_or(|closes_at| self.opens_at < closes_at);
+        faults.require(in_order, "/closes_at", "later than opens_at");
+    }
+
+    fn check_tiers(&self, faults: &mut Faults) {
+        faults.require((1..=TIERS_MAX).contains(&self.tiers.len()), "/tiers", format!("1 to {TIERS_MAX} tiers"));
+        let mut seen = BTreeSet::new();
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let at = |field: &str| format!("/tiers/{index}/{field}");
+            faults.require(seen.insert(&tier.id), at("id"), "different from the other tiers' ids");
+            faults.require(is_name(&tier.name), at("name"), format!("1 to {NAME_CHARS_MAX} characters"));
+            faults.require((0..=PRICE_MAX).contains(&tier.price), at("price"), format!("0 to {PRICE_MAX}"));
+            faults.require((1..=UNITS_MAX).contains(&tier.capacity), at("capacity"), format!("1 to {UNITS_MAX}"));
+        }
+        let units: u64 = self.tiers.iter().map(|tier| u64::from(tier.capacity)).sum();
+        faults.require(units <= u64::from(UNITS_MAX), "/tiers", format!("at most {UNITS_MAX} units together"));
+        faults.require(
+            (1..=PER_BUYER_LIMIT_MAX).contains(&self.per_buyer_limit),
+            "/per_buyer_limit",
+            format!("1 to {PER_BUYER_LIMIT_MAX}"),
+        );
+    }
+
+    fn check_admission(&self, faults: &mut Faults) {
+        let admission = &self.admission;
+        for (field, value, max) in [
+            ("rate_per_s", admission.rate_per_s, RATE_MAX_PER_S),
+            ("burst", admission.burst, RATE_MAX_PER_S),
+            ("max_shoppers", admission.max_shoppers, UNITS_MAX),
+            ("session_s", admission.session_s, WINDOW_MAX_S),
+            ("claim_window_s", admission.claim_window_s, WINDOW_MAX_S),
+        ] {
+            faults.require((1..=max).contains(&value), format!("/admission/{field}"), format!("1 to {max}"));
+        }
+    }
+
+    fn check_hold(&self, faults: &mut Faults) {
+        let hold = &self.hold;
+        for (field, value) in [
+            ("checkout_window_s", hold.checkout_window_s),
+            ("min_ttl_s", hold.min_ttl_s),
+            ("max_ttl_s", hold.max_ttl_s),
+        ] {
+            faults.require(
+                (1..=WINDOW_MAX_S).contains(&value),
+                format!("/hold/{field}"),
+                format!("1 to {WINDOW_MAX_S}"),
+            );
+        }
+        faults.require(hold.min_ttl_s <= hold.max_ttl_s, "/hold/max_ttl_s", "at least min_ttl_s");
+        faults.require(hold.p99_multiple <= 100, "/hold/p99_multiple", "at most 100");
+        faults.require(hold.extensions_max <= 10, "/hold/extensions_max", "at most 10");
+    }
+
+    fn check_charges(&self, faults: &mut Faults) {
+        faults.require(self.fees.len() <= CHARGES_MAX, "/fees", format!("at most {CHARGES_MAX}"));
+        faults.require(self.taxes.len() <= CHARGES_MAX, "/taxes", format!("at most {CHARGES_MAX}"));
+        for (index, fee) in self.fees.iter().enumerate() {
+            let at = |field: &str| format!("/fees/{index}/{field}");
+            faults.require(is_name(&fee.name), at("name"), format!("1 to {NAME_CHARS_MAX} characters"));
+            faults.require((0..=PRICE_MAX).contains(&fee.per_unit), at("per_unit"), format!("0 to {PRICE_MAX}"));
+            faults.require(
+                fee.basis_points <= BASIS_POINTS_MAX,
+                at("basis_points"),
+                format!("at most {BASIS_POINTS_MAX}"),
+            );
+        }
+        for (index, tax) in self.taxes.iter().enumerate() {
+            let at = |field: &str| format!("/taxes/{index}/{field}");
+            faults.require(is_name(&tax.name), at("name"), format!("1 to {NAME_CHARS_MAX} characters"));
+            faults.require(
+                tax.basis_points <= BASIS_POINTS_MAX,
+                at("basis_points"),
+                format!("at most {BASIS_POINTS_MAX}"),
+            );
+        }
+    }
+}
+
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    #[expect(clippy::fn_params_excessive_bools, reason = "the bool is the checked condition, not a mode")]
+    fn require(&mut self, holds: bool, pointer: impl Into<String>, detail: impl Into<String>) {
+        if !holds {
+            self.0.push(Fault { pointer: pointer.into(), detail: format!("must be {}", detail.into()) });
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= NAME_CHARS_MAX && !text.chars().any(char::is_control)
+}
+
+fn is_slug(text: &str) -> bool {
+    (1..=SLUG_BYTES_MAX).contains(&text.len())
+        && !text.starts_with('-')
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}

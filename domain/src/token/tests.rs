@@ -1,0 +1,82 @@
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+
+use super::*;
+
+fn signer(keys: &[(&str, u8)]) -> Signer {
+    let list: Vec<String> = keys.iter().map(|(kid, byte)| format!("{kid}:{}", STANDARD.encode([*byte; 32]))).collect();
+    Signer::new(&SecretString::from(list.join(","))).unwrap()
+}
+
+fn sale(n: u128) -> SaleId {
+    SaleId::from_uuid(Uuid::from_u128(n))
+}
+
+fn place() -> PlaceToken {
+    PlaceToken { sale: sale(1), epoch: 2, number: PlaceNumber(3), holder: Holder::of_secret(b"me") }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        sale: sale(1),
+        hold: HoldId::from_uuid(Uuid::from_u128(2)),
+        epoch: 3,
+        number: PlaceNumber(4),
+        expires_at: Timestamp::from_millisecond(1_790_000_000_123).unwrap(),
+        units: vec![("ga".parse().unwrap(), UnitNo(7)), ("stalls".parse().unwrap(), UnitNo(0))],
+    }
+}
+
+#[test]
+fn a_token_says_what_was_signed() {
+    let signer = signer(&[("k1", 1)]);
+    assert_eq!(signer.verify_place(&signer.sign_place(&place())), Ok(place()));
+    assert_eq!(signer.verify_receipt(&signer.sign_receipt(&receipt())), Ok(receipt()));
+    let pass =
+        PassToken { sale: sale(1), number: PlaceNumber(9), holder: place().holder, granted_at: receipt().expires_at };
+    assert_eq!(signer.verify_pass(&signer.sign_pass(&pass)), Ok(pass));
+    let order = OrderToken { sale: sale(1), order: OrderId::from_uuid(Uuid::from_u128(5)) };
+    assert_eq!(signer.verify_order(&signer.sign_order(&order)), Ok(order));
+}
+
+#[test]
+fn an_artefact_token_is_no_order_token_even_under_its_prefix() {
+    let signer = signer(&[("k1", 1)]);
+    let artefact =
+        signer.sign_artefact(&ArtefactToken { sale: sale(1), order: OrderId::from_uuid(Uuid::from_u128(5)) });
+    let dressed_up = artefact.replace("art_", "ort_");
+    assert_eq!(signer.verify_order(&dressed_up), Err(TokenError));
+}
+
+#[test]
+fn keys_rotate() {
+    let (old, both, new) = (signer(&[("a", 1)]), signer(&[("b", 2), ("a", 1)]), signer(&[("b", 2)]));
+    let text = old.sign_place(&place());
+    assert_eq!(both.verify_place(&text), Ok(place()));
+    assert_eq!(new.verify_place(&text), Err(TokenError));
+    assert_eq!(old.verify_place(&both.sign_place(&place())), Err(TokenError));
+}
+
+#[test]
+fn every_changed_bit_and_every_cut_is_noticed() {
+    let signer = signer(&[("k1", 1)]);
+    let text = signer.sign_place(&place());
+    let bytes = URL_SAFE_NO_PAD.decode(&text[4..]).unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut changed = bytes.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let text = format!("plc_{}", URL_SAFE_NO_PAD.encode(changed));
+        assert_eq!(signer.verify_place(&text), Err(TokenError), "bit {bit}");
+    }
+    for length in 0..text.len() {
+        assert_eq!(signer.verify_place(&text[..length]), Err(TokenError), "{length} characters");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_verifying_panic(text in ".{0,300}") {
+        let signer = signer(&[("k1", 1)]);
+        prop_assert_eq!(signer.verify_receipt(&format!("rcp_{text}")), Err(TokenError));
+    }
+}
