@@ -1,0 +1,45 @@
+//! Private Postgres and Redis, fake Stripe, mail sink and fault proxy for demo, tests and benches.
+//!
+//! Everything here is a real server on a free loopback port, speaks the real protocol, and is gone when its owner is,
+//! however the owner ends. Nothing here imports another crate of ours: whoever wants a migrated database passes the
+//! migration. Reading order:
+//!
+//! - [`Postgres`], [`Template`], [`Database`]: a throw-away cluster, and a migrated database per test in milliseconds.
+//! - [`Redis`]: a throw-away Redis.
+//! - [`shared()`]: one of each per process, for a test binary.
+//! - [`FakeStripe`]: payments without money, with faults on request and books to audit against.
+//! - [`MailSink`]: mail that goes nowhere, for tests and for people.
+//! - [`actors`]: people, as a gateway sees them from outside.
+//! - [`FaultProxy`]: outages, stalls and lost replies between a client and a server.
+
+pub mod actors;
+
+mod account;
+mod clock;
+mod error;
+mod guardian;
+mod http;
+mod listen;
+mod ports;
+mod programs;
+mod random;
+mod server;
+
+mod mail;
+mod postgres;
+mod proxy;
+mod redis;
+mod shared;
+mod stripe;
+
+pub use error::SandboxError;
+pub use mail::{Attachment, Mail, MailFault, MailSink, MailSinkOptions};
+pub use ports::free_port;
+pub use postgres::{Database, Durability, Postgres, PostgresOptions, Template};
+pub use proxy::{FaultProxy, LostReplies};
+pub use redis::{Persistence, Redis, RedisOptions};
+pub use shared::{Shared, shared};
+pub use stripe::{
+    Authentication, Availability, BankAnswer, CallFault, EventSummary, FakeStripe, FakeStripeOptions, IntentSnapshot,
+    IntentStatus, Latency, Mode, Operation, Refused, Webhook, WebhookFault, sign_webhook,
+};

@@ -1,0 +1,104 @@
+//! A private Postgres cluster: its own directory, socket and free loopback port.
+//!
+//! Guarantees: no other cluster or service is touched; when we are root it runs as an unprivileged account; it is gone when
+//! its owner is. Anyone on this machine may connect to it over loopback (`trust`): it is a throw-away cluster for invented
+//! data. Outages are made with [`Postgres::stop`], [`Postgres::kill`] and [`Postgres::restart`]; directory and port stay.
+
+mod client;
+mod cluster;
+mod database;
+mod template;
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::Mutex;
+
+use self::cluster::Cluster;
+pub use self::database::Database;
+pub use self::template::Template;
+
+use crate::SandboxError;
+use crate::ports;
+
+/// Whether commits wait for the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// As in production: a commit is on disk before it is answered.
+    #[default]
+    Durable,
+    /// Nothing waits for the disk. A crash of the machine loses the cluster; a crash of Postgres does not.
+    Fast,
+}
+
+/// How to start a [`Postgres`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PostgresOptions {
+    /// Whether commits wait for the disk.
+    pub durability: Durability,
+}
+
+/// A private cluster. Dropping it ends the server and removes its files.
+#[derive(Debug)]
+pub struct Postgres {
+    port: u16,
+    cluster: Mutex<Cluster>,
+    templates: Mutex<Vec<String>>,
+    databases: AtomicU64,
+}
+
+impl Postgres {
+    /// Makes a cluster and waits until it answers; about a second.
+    ///
+    /// # Errors
+    /// When Postgres is not installed, may not run here, or does not start.
+    pub async fn start(options: PostgresOptions) -> Result<Postgres, SandboxError> {
+        let mut cluster = Cluster::create(options.durability).await?;
+        let port = cluster.start_somewhere().await?;
+        Ok(Postgres { port, cluster: Mutex::new(cluster), templates: Mutex::default(), databases: AtomicU64::new(0) })
+    }
+
+    /// The URL of a database of this cluster, as the superuser.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        client::url(self.port, database)
+    }
+
+    /// The loopback port; it stays the same over restarts.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The loopback address, for a [`crate::FaultProxy`].
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        ports::loopback(self.port)
+    }
+
+    /// Stops the server in an orderly way: sessions are cut, files are complete.
+    ///
+    /// # Errors
+    /// When it does not stop in time.
+    pub async fn stop(&self) -> Result<(), SandboxError> {
+        self.cluster.lock().await.server.stop().await
+    }
+
+    /// Ends the server as `kill -9` does: the next start recovers from the log.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn kill(&self) -> Result<(), SandboxError> {
+        self.cluster.lock().await.server.kill().await
+    }
+
+    /// Starts the server again on the same files and port, stopping it first when it runs.
+    ///
+    /// # Errors
+    /// When it does not stop or does not start.
+    pub async fn restart(&self) -> Result<(), SandboxError> {
+        let mut cluster = self.cluster.lock().await;
+        cluster.server.stop().await?;
+        cluster.start_again(self.port).await
+    }
+}

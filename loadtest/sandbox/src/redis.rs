@@ -1,0 +1,188 @@
+//! A private Redis: its own directory and free loopback port, evicting nothing.
+//!
+//! Guarantees as for [`crate::Postgres`]: nothing else is touched, and it is gone when its owner is. Sales have keys of
+//! their own, so most tests share one; take a private one to stop it, empty it, or move its clock.
+
+mod resp;
+
+use std::net::SocketAddr;
+
+use rustix::process::Signal;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use self::resp::Reply;
+use crate::SandboxError;
+use crate::account::RunAs;
+use crate::ports;
+use crate::programs;
+use crate::server::{Kind, LOOK_EVERY, START_MAX, Server};
+
+static KIND: Kind = Kind { name: "Redis", stop: Signal::TERM, end: (Signal::KILL, "KILL") };
+
+/// Starts tried before giving up, each on another port.
+const STARTS_MAX: u32 = 20;
+/// What the log says when another process took the port between our look and the bind.
+const PORT_TAKEN: &str = "Address already in use";
+
+/// What a restart finds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Persistence {
+    /// Nothing: a restart is the loss of Redis.
+    #[default]
+    None,
+    /// Everything that was answered before the stop or the kill, from an append-only file.
+    AppendOnly,
+}
+
+/// How to start a [`Redis`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RedisOptions {
+    /// What a restart finds.
+    pub persistence: Persistence,
+}
+
+/// A private Redis. Dropping it ends the server and removes its files.
+#[derive(Debug)]
+pub struct Redis {
+    port: u16,
+    persistence: Persistence,
+    server: Mutex<Server>,
+}
+
+impl Redis {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Errors
+    /// When neither Redis nor Valkey is installed, or it does not start.
+    pub async fn start(options: RedisOptions) -> Result<Redis, SandboxError> {
+        let mut server = Server::prepare(&KIND, RunAs::unprivileged()?)?;
+        let mut starts = 0;
+        loop {
+            starts += 1;
+            let port = ports::free_port()?;
+            match launch(&mut server, port, options.persistence).await {
+                Ok(()) => return Ok(Redis { port, persistence: options.persistence, server: Mutex::new(server) }),
+                Err(SandboxError::Ended { log, .. }) if starts < STARTS_MAX && log.contains(PORT_TAKEN) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// `redis://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The loopback port; it stays the same over restarts.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The loopback address, for a [`crate::FaultProxy`].
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        ports::loopback(self.port)
+    }
+
+    /// Stops the server in an orderly way.
+    ///
+    /// # Errors
+    /// When it does not stop in time.
+    pub async fn stop(&self) -> Result<(), SandboxError> {
+        self.server.lock().await.stop().await
+    }
+
+    /// Ends the server as `kill -9` does.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn kill(&self) -> Result<(), SandboxError> {
+        self.server.lock().await.kill().await
+    }
+
+    /// Starts the server again on the same port, stopping it first when it runs; [`Persistence`] says with what data.
+    ///
+    /// # Errors
+    /// When it does not stop or does not start.
+    pub async fn restart(&self) -> Result<(), SandboxError> {
+        let mut server = self.server.lock().await;
+        server.stop().await?;
+        launch(&mut server, self.port, self.persistence).await
+    }
+
+    /// Removes every key, as an emptied Redis has none.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn flush(&self) -> Result<(), SandboxError> {
+        self.done(&["FLUSHALL"]).await
+    }
+
+    /// Forgets every loaded script.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn flush_scripts(&self) -> Result<(), SandboxError> {
+        self.done(&["SCRIPT", "FLUSH"]).await
+    }
+
+    /// Sets the clock offset that scripts read from `key`, in milliseconds.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn set_clock_offset(&self, key: &str, offset_ms: i64) -> Result<(), SandboxError> {
+        self.done(&["SET", key, &offset_ms.to_string()]).await
+    }
+
+    async fn done(&self, command: &[&str]) -> Result<(), SandboxError> {
+        match resp::call(self.port, command).await {
+            Ok(Reply::Text(_)) => Ok(()),
+            Ok(other) => Err(SandboxError::Redis(format!("{command:?} answered {other:?}"))),
+            Err(error) => Err(SandboxError::Redis(format!("{command:?}: {error}"))),
+        }
+    }
+}
+
+async fn launch(server: &mut Server, port: u16, persistence: Persistence) -> Result<(), SandboxError> {
+    server.launch(&programs::redis()?, &arguments(server, port, persistence))?;
+    let deadline = Instant::now() + START_MAX;
+    while !answers(server, port).await {
+        if let Some(status) = server.take_exit()? {
+            return Err(server.ended(status));
+        }
+        if Instant::now() > deadline {
+            return Err(server.too_slow("ready", START_MAX));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+/// Whether *our* server answers and has read its file: after a port collision it would be somebody else's.
+async fn answers(server: &Server, port: u16) -> bool {
+    let Ok(Reply::Text(info)) = resp::call(port, &["INFO"]).await else { return false };
+    let ours = server.id().map(|id| format!("process_id:{id}"));
+    let has = |wanted: &str| info.lines().any(|line| line == wanted);
+    ours.is_some_and(|ours| has(&ours)) && has("loading:0")
+}
+
+fn arguments(server: &Server, port: u16, persistence: Persistence) -> Vec<String> {
+    let (port, directory) = (port.to_string(), server.directory().display().to_string());
+    let appendonly = match persistence {
+        Persistence::None => "no",
+        Persistence::AppendOnly => "yes",
+    };
+    let settings = [
+        ("--port", port.as_str()),
+        ("--bind", "127.0.0.1"),
+        ("--dir", &directory),
+        ("--save", ""),
+        ("--appendonly", appendonly),
+        ("--maxmemory-policy", "noeviction"),
+        ("--daemonize", "no"),
+    ];
+    settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_owned()]).collect()
+}

@@ -1,0 +1,295 @@
+//! A fake Stripe: real HTTP, real object shapes, real signatures, no money.
+//!
+//! It covers what a card payment by Payment Element needs: confirmation tokens, payment intents with manual and automatic
+//! capture, 3-D Secure, refunds, charges, the list of events, signed webhooks that are tried again, idempotency keys, and a
+//! stand-in for Stripe.js. Anything else is refused as Stripe refuses what it does not know. It keeps books of its own for
+//! audits, and does wrong on request: see [`CallFault`], [`WebhookFault`], [`Availability`], [`Latency`].
+//!
+//! Guarantees: a call is carried out once per idempotency key; one call at a time changes a payment intent; every change
+//! has its events; the captured and refunded sums are exact. Bounds: connections, bodies, intents, remembered answers,
+//! events, deliveries at once and attempts per delivery each have a named one in their module. It does not check amounts
+//! against a currency's own minimum, and has no disputes, payouts or balance transactions.
+
+mod books;
+mod browser;
+mod call;
+mod card;
+mod charge;
+mod core;
+mod endpoint;
+mod fault;
+mod form;
+mod intent;
+mod journal;
+mod keys;
+mod latency;
+mod options;
+mod refusal;
+mod shape;
+mod token;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+pub use self::books::{Authentication, BankAnswer, IntentSnapshot};
+pub use self::call::Operation;
+pub use self::fault::{CallFault, WebhookFault};
+pub use self::intent::IntentStatus;
+pub use self::latency::Latency;
+pub use self::options::{Availability, FakeStripeOptions, Mode, Webhook};
+pub use self::webhook::sign_webhook;
+
+use self::books::{Books, Cause};
+use self::core::Core;
+use self::refusal::Refusal;
+use self::shape::Shape;
+use crate::SandboxError;
+use crate::clock::unix_s;
+use crate::http;
+use crate::listen::Listener;
+
+/// How often [`FakeStripe::wait_until_delivered`] looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A running fake Stripe. Dropping it ends it.
+#[derive(Debug)]
+pub struct FakeStripe {
+    core: Arc<Core>,
+    listener: Listener,
+}
+
+/// An event as the fake remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventSummary {
+    /// `evt_…`
+    pub id: String,
+    /// `payment_intent.succeeded`, …
+    pub kind: String,
+    /// The id of the object it is about.
+    pub object: String,
+    /// Deliveries tried.
+    pub attempts: u32,
+    /// Deliveries answered 2xx.
+    pub acknowledged: u32,
+}
+
+/// The fake has no such object, or the object is in another state.
+#[derive(Debug, thiserror::Error)]
+#[error("the fake Stripe refused: {0}")]
+pub struct Refused(String);
+
+impl FakeStripe {
+    /// Starts a fake on a port of its own.
+    ///
+    /// # Errors
+    /// When the port cannot be bound.
+    pub async fn start(options: FakeStripeOptions) -> Result<FakeStripe, SandboxError> {
+        let shape = Shape { mode: options.mode, base_url: String::new() };
+        let (bind, account) = (options.bind, options.account.clone());
+        let core = Arc::new(Core::new(options, Books::new(shape, account)));
+        let answering = core.clone();
+        let listener = Listener::start(bind, move |stream| {
+            let core = answering.clone();
+            async move {
+                http::serve(stream, |request| {
+                    let core = core.clone();
+                    async move { endpoint::respond(&core, request).await }
+                })
+                .await;
+            }
+        })
+        .await?;
+        let stripe = FakeStripe { core, listener };
+        stripe.core.state().books.shape.base_url = stripe.base_url();
+        stripe.core.spawn(webhook::deliver(stripe.core.clone()));
+        Ok(stripe)
+    }
+
+    /// `http://127.0.0.1:port`, for `STRIPE_API_BASE` and `STRIPE_BROWSER_BASE`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Events made from now on go to `webhook`; those under way follow it too.
+    pub fn set_webhook(&self, webhook: Webhook) {
+        self.core.state().webhook = Some(webhook);
+    }
+
+    /// Calls from now on take this long.
+    pub fn set_latency(&self, latency: Latency) {
+        self.core.state().latency = latency;
+    }
+
+    /// Events made from now on are delivered with these faults; an empty list ends them.
+    pub fn set_webhook_faults(&self, faults: Vec<WebhookFault>) {
+        self.core.state().webhook_faults = faults;
+    }
+
+    /// The next `times` calls of the seller's server go wrong. A buyer's calls are spared.
+    pub fn fail_next(&self, times: u32, fault: CallFault) {
+        self.core.state().call_faults.plan(None, times, fault);
+    }
+
+    /// The next `times` calls of `operation` go wrong, whoever makes them.
+    pub fn fail_next_of(&self, operation: Operation, times: u32, fault: CallFault) {
+        self.core.state().call_faults.plan(Some(operation), times, fault);
+    }
+
+    /// Makes the fake go away or come back, on the same port. Deliveries of events go on.
+    ///
+    /// # Errors
+    /// When its port was taken meanwhile.
+    pub async fn set_availability(&self, availability: Availability) -> Result<(), SandboxError> {
+        self.core.state().availability = availability;
+        match availability {
+            Availability::Unreachable => {
+                self.listener.close().await;
+                Ok(())
+            }
+            Availability::Available | Availability::Answering503 => self.listener.reopen().await,
+        }
+    }
+
+    /// What was captured in `currency`, in minor units.
+    #[must_use]
+    pub fn captured_total(&self, currency: &str) -> i64 {
+        self.core.state().books.totals(currency).0
+    }
+
+    /// What was refunded in `currency`, in minor units.
+    #[must_use]
+    pub fn refunded_total(&self, currency: &str) -> i64 {
+        self.core.state().books.totals(currency).1
+    }
+
+    /// Every payment intent, in the order of creation.
+    #[must_use]
+    pub fn payment_intents(&self) -> Vec<IntentSnapshot> {
+        self.core.state().books.snapshots()
+    }
+
+    /// One payment intent.
+    #[must_use]
+    pub fn payment_intent(&self, id: &str) -> Option<IntentSnapshot> {
+        self.core.state().books.snapshot(id)
+    }
+
+    /// How often each operation was called, whatever came of it.
+    #[must_use]
+    pub fn calls(&self) -> BTreeMap<Operation, u64> {
+        self.core.state().calls.clone()
+    }
+
+    /// Every event, the oldest first.
+    #[must_use]
+    pub fn events(&self) -> Vec<EventSummary> {
+        let state = self.core.state();
+        let mut events: Vec<EventSummary> = state.books.journal.newest_first().map(EventSummary::of).collect();
+        events.reverse();
+        events
+    }
+
+    /// The bytes of an event, as they are delivered.
+    #[must_use]
+    pub fn event_body(&self, id: &str) -> Option<bytes::Bytes> {
+        self.core.state().books.journal.event(id).map(|event| event.body.clone())
+    }
+
+    /// Makes and delivers an event that no call caused, and says its id.
+    pub fn deliver(&self, kind: &str, object: &Value) -> String {
+        self.core.change(|state| state.announce(kind, object))
+    }
+
+    /// Delivers an event once more, at once.
+    ///
+    /// # Errors
+    /// When there is no such event.
+    pub fn redeliver(&self, event: &str) -> Result<(), Refused> {
+        self.core.change(|state| {
+            let number = state.books.journal.number(event).ok_or_else(|| Refused(format!("no event {event}")))?;
+            state.books.journal.schedule(number, Instant::now());
+            Ok(())
+        })
+    }
+
+    /// Waits until no delivery is due or under way; says whether that came about in time.
+    pub async fn wait_until_delivered(&self, at_most: Duration) -> bool {
+        let deadline = Instant::now() + at_most;
+        while self.core.state().books.journal.pending() > 0 {
+            if Instant::now() > deadline {
+                return false;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        true
+    }
+
+    /// The buyer leaves 3-D Secure.
+    ///
+    /// # Errors
+    /// When the intent does not wait for it.
+    pub fn authenticate(&self, intent: &str, outcome: Authentication) -> Result<(), Refused> {
+        self.on_its_own(|books, cause| books.authenticate(intent, outcome, cause).map(drop))
+    }
+
+    /// The bank answers at last, for a card that processes.
+    ///
+    /// # Errors
+    /// When the intent does not wait for it.
+    pub fn bank_answers(&self, intent: &str, answer: BankAnswer) -> Result<(), Refused> {
+        self.on_its_own(|books, cause| books.bank_answers(intent, answer, cause))
+    }
+
+    /// The authorisation runs out.
+    ///
+    /// # Errors
+    /// When the intent is not authorised.
+    pub fn lapse(&self, intent: &str) -> Result<(), Refused> {
+        self.on_its_own(|books, cause| books.lapse(intent, cause))
+    }
+
+    /// Ends the fake and waits for its tasks.
+    pub async fn shutdown(self) {
+        self.listener.close().await;
+        self.core.stop();
+        self.core.stopped().await;
+    }
+
+    fn on_its_own(&self, change: impl FnOnce(&mut Books, &Cause) -> Result<(), Refusal>) -> Result<(), Refused> {
+        let cause = Cause { now: unix_s(), ..Cause::default() };
+        self.core
+            .change(|state| change(&mut state.books, &cause))
+            .map_err(|refusal| Refused(refusal.body().to_string()))
+    }
+}
+
+impl Drop for FakeStripe {
+    fn drop(&mut self) {
+        self.core.stop();
+    }
+}
+
+impl EventSummary {
+    fn of(event: &journal::Event) -> EventSummary {
+        EventSummary {
+            id: event.id.clone(),
+            kind: event.kind.clone(),
+            object: event.object.clone(),
+            attempts: event.attempts,
+            acknowledged: event.acknowledged,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The calls the fake understands.
+
+use http::Method;
+
+/// One call of Stripe's API, or of the stand-in for Stripe.js.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// `POST /v1/test_helpers/confirmation_tokens` and, from the browser, `POST /v1/confirmation_tokens`.
+    CreateConfirmationToken,
+    /// `POST /v1/payment_intents`
+    CreateIntent,
+    /// `GET /v1/payment_intents/{id}`
+    GetIntent,
+    /// `POST /v1/payment_intents/{id}/confirm`
+    ConfirmIntent,
+    /// `POST /v1/payment_intents/{id}/capture`
+    CaptureIntent,
+    /// `POST /v1/payment_intents/{id}/cancel`
+    CancelIntent,
+    /// `POST /v1/payment_intents/{id}/authenticate`: the end of 3-D Secure, from the browser.
+    AuthenticateIntent,
+    /// `POST /v1/refunds`
+    CreateRefund,
+    /// `GET /v1/refunds/{id}`
+    GetRefund,
+    /// `GET /v1/charges/{id}`
+    GetCharge,
+    /// `GET /v1/events`
+    ListEvents,
+    /// `GET /v1/events/{id}`
+    GetEvent,
+}
+
+/// Who makes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// A server with a secret key.
+    Server,
+    /// A page with a publishable key and, for a payment intent, its client secret.
+    Browser,
+}
+
+impl Operation {
+    /// The operation of a request and the id in its path.
+    pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(Operation, &'a str)> {
+        let parts: Vec<&str> = path.strip_prefix("/v1/")?.split('/').collect();
+        Some(match (method, parts.as_slice()) {
+            (&Method::POST, ["test_helpers", "confirmation_tokens"] | ["confirmation_tokens"]) => {
+                (Operation::CreateConfirmationToken, "")
+            }
+            (&Method::POST, ["payment_intents"]) => (Operation::CreateIntent, ""),
+            (&Method::GET, ["payment_intents", id]) => (Operation::GetIntent, id),
+            (&Method::POST, ["payment_intents", id, "confirm"]) => (Operation::ConfirmIntent, id),
+            (&Method::POST, ["payment_intents", id, "capture"]) => (Operation::CaptureIntent, id),
+            (&Method::POST, ["payment_intents", id, "cancel"]) => (Operation::CancelIntent, id),
+            (&Method::POST, ["payment_intents", id, "authenticate"]) => (Operation::AuthenticateIntent, id),
+            (&Method::POST, ["refunds"]) => (Operation::CreateRefund, ""),
+            (&Method::GET, ["refunds", id]) => (Operation::GetRefund, id),
+            (&Method::GET, ["charges", id]) => (Operation::GetCharge, id),
+            (&Method::GET, ["events"]) => (Operation::ListEvents, ""),
+            (&Method::GET, ["events", id]) => (Operation::GetEvent, id),
+            _ => return None,
+        })
+    }
+
+    /// Whether a page may make this call.
+    pub(super) fn is_open_to(self, caller: Caller) -> bool {
+        let for_browsers =
+            matches!(self, Operation::CreateConfirmationToken | Operation::GetIntent | Operation::AuthenticateIntent);
+        caller == Caller::Server || for_browsers
+    }
+
+    /// Whether the call changes the payment intent in its path; Stripe runs one such call at a time.
+    pub(super) fn changes_intent(self) -> bool {
+        matches!(
+            self,
+            Operation::ConfirmIntent
+                | Operation::CaptureIntent
+                | Operation::CancelIntent
+                | Operation::AuthenticateIntent
+        )
+    }
+
+    /// Whether a fault for "the next call" applies: the calls a seller's server makes, not what stands in for a buyer.
+    pub(super) fn is_the_sellers(self) -> bool {
+        !matches!(self, Operation::CreateConfirmationToken | Operation::AuthenticateIntent)
+    }
+}

@@ -1,0 +1,55 @@
+//! Charges and refunds: what moved, as opposed to what was intended.
+
+use std::collections::BTreeMap;
+
+use super::card::{Card, Decline};
+
+/// One try to take money from a card.
+#[derive(Debug, Clone)]
+pub(super) struct Charge {
+    pub(super) id: String,
+    pub(super) intent: String,
+    pub(super) method: String,
+    pub(super) card: &'static Card,
+    pub(super) created: i64,
+    pub(super) amount: i64,
+    pub(super) currency: String,
+    pub(super) captured: i64,
+    /// Authorised money let go without ever being captured.
+    pub(super) released: i64,
+    /// Captured money given back.
+    pub(super) refunded: i64,
+    pub(super) failure: Option<Decline>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// Captured money given back.
+#[derive(Debug, Clone)]
+pub(super) struct Refund {
+    pub(super) id: String,
+    pub(super) intent: String,
+    pub(super) charge: String,
+    pub(super) created: i64,
+    pub(super) amount: i64,
+    pub(super) currency: String,
+    pub(super) reason: Option<String>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+impl Charge {
+    /// Stripe's `amount_refunded`, which counts what was let go as well.
+    pub(super) fn returned(&self) -> i64 {
+        self.released + self.refunded
+    }
+
+    /// What can still be refunded.
+    pub(super) fn refundable(&self) -> i64 {
+        self.captured - self.refunded
+    }
+
+    /// `amount` is taken, the rest of the authorisation is let go.
+    pub(super) fn settle(&mut self, amount: i64) {
+        self.captured = amount;
+        self.released = self.amount - amount;
+    }
+}

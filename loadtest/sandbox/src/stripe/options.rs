@@ -1,0 +1,52 @@
+//! How the fake Stripe is set up.
+
+use std::net::SocketAddr;
+
+use super::latency::Latency;
+
+/// How to start a [`super::FakeStripe`]. The default is a quick, healthy Stripe in test mode without a webhook.
+#[derive(Debug, Clone, Default)]
+pub struct FakeStripeOptions {
+    /// Where to listen; a free loopback port when `None`.
+    pub bind: Option<SocketAddr>,
+    /// Where events go; [`super::FakeStripe::set_webhook`] can say so later.
+    pub webhook: Option<Webhook>,
+    /// How long calls take.
+    pub latency: Latency,
+    /// Seed of latency and webhook order, printed by tests that draw one.
+    pub seed: u64,
+    /// Whether objects say `livemode`.
+    pub mode: Mode,
+    /// The connected account that events name; `None`, as for an account of one's own.
+    pub account: Option<String>,
+}
+
+/// A webhook endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// `http://…`, usually a gateway's `/v1/stripe/webhook`.
+    pub url: String,
+    /// What deliveries are signed with, `whsec_…`.
+    pub secret: String,
+}
+
+/// Stripe's two worlds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// `livemode: false`.
+    #[default]
+    Test,
+    /// `livemode: true`: for showing that such an event is refused by a test installation.
+    Live,
+}
+
+/// Whether the fake can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Availability {
+    /// It answers.
+    Available,
+    /// Every call is answered 503.
+    Answering503,
+    /// Connections are refused, and those there were are cut.
+    Unreachable,
+}

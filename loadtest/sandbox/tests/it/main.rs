@@ -1,0 +1,14 @@
+//! The sandbox against itself: real servers, real sockets, real processes.
+
+#![cfg(test)]
+
+mod eventually;
+mod tasks;
+mod web;
+
+mod mail;
+mod owner;
+mod postgres;
+mod proxy;
+mod redis;
+mod stripe;

@@ -1,0 +1,98 @@
+//! The fault proxy in front of a real Redis.
+
+use std::time::{Duration, Instant};
+
+use sandbox::{FaultProxy, LostReplies, Redis, RedisOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// One connection through the proxy.
+struct Line(TcpStream);
+
+impl Line {
+    async fn to(proxy: &FaultProxy) -> std::io::Result<Line> {
+        TcpStream::connect(proxy.address()).await.map(Line)
+    }
+
+    /// Sends a command and reads its answer; `None` when the line was cut.
+    async fn says(&mut self, command: &str) -> Option<String> {
+        self.0.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
+        let mut answer = vec![0; 256];
+        let length = self.0.read(&mut answer).await.ok().filter(|length| *length > 0)?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    }
+}
+
+async fn start() -> (Redis, FaultProxy) {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let proxy = FaultProxy::start(redis.address()).await.unwrap();
+    (redis, proxy)
+}
+
+#[tokio::test]
+async fn without_faults_everything_passes() {
+    let (redis, proxy) = start().await;
+    assert_eq!(proxy.through(&redis.url()), format!("redis://{}", proxy.address()));
+    assert_eq!(Line::to(&proxy).await.unwrap().says("PING").await.unwrap(), "+PONG\r\n");
+    let mut straight = TcpStream::connect(redis.address()).await.map(Line).unwrap();
+    assert_eq!(straight.says("PING").await.unwrap(), "+PONG\r\n");
+}
+
+#[tokio::test]
+async fn a_cut_proxy_refuses_until_it_is_restored() {
+    let (_redis, proxy) = start().await;
+    let mut line = Line::to(&proxy).await.unwrap();
+    line.says("PING").await.unwrap();
+    proxy.cut().await;
+    assert_eq!(line.says("PING").await, None);
+    assert!(Line::to(&proxy).await.is_err());
+    proxy.restore().await.unwrap();
+    assert!(Line::to(&proxy).await.unwrap().says("PING").await.is_some());
+}
+
+#[tokio::test]
+async fn a_lost_reply_was_carried_out_and_takes_its_line_along() {
+    let (_redis, proxy) = start().await;
+    proxy.lose_replies(LostReplies::Next(1), b"INCR");
+    let mut line = Line::to(&proxy).await.unwrap();
+    assert!(line.says("PING").await.is_some(), "only INCR is meant");
+    assert_eq!(line.says("INCR sold").await, None);
+    let mut line = Line::to(&proxy).await.unwrap();
+    assert_eq!(line.says("INCR sold").await.unwrap(), ":2\r\n");
+    assert_eq!(proxy.lost(), 1);
+}
+
+#[tokio::test]
+async fn every_nth_reply_is_lost() {
+    let (_redis, proxy) = start().await;
+    proxy.lose_replies(LostReplies::EveryNth(3), b"");
+    let mut heard = Vec::new();
+    for _ in 0..6 {
+        heard.push(Line::to(&proxy).await.unwrap().says("PING").await.is_some());
+    }
+    assert_eq!(heard, [true, true, false, true, true, false]);
+}
+
+#[tokio::test]
+async fn a_stalled_line_goes_on_where_it_was() {
+    let (_redis, proxy) = start().await;
+    let mut line = Line::to(&proxy).await.unwrap();
+    line.says("PING").await.unwrap();
+    proxy.stall();
+    let stalled = tokio::time::timeout(Duration::from_millis(100), line.says("INCR sold")).await;
+    assert!(stalled.is_err());
+    proxy.restore().await.unwrap();
+    let mut answer = [0; 4];
+    line.0.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b":1\r\n");
+}
+
+#[tokio::test]
+async fn a_delay_holds_every_answer_back() {
+    let (_redis, proxy) = start().await;
+    proxy.delay(Duration::from_millis(80));
+    let mut line = Line::to(&proxy).await.unwrap();
+    let before = Instant::now();
+    line.says("PING").await.unwrap();
+    assert!(before.elapsed() >= Duration::from_millis(80));
+}

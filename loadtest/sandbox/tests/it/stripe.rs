@@ -1,0 +1,8 @@
+//! The fake Stripe, seen from a seller's server, a browser and a webhook endpoint.
+
+mod browser;
+mod faults;
+mod idempotency;
+mod payments;
+mod seller;
+mod webhooks;
