@@ -1,0 +1,356 @@
+//! Units for a pass, for a while.
+//!
+//! The states are [`domain::hold`]'s; the record, one text a hold, is in Redis until a day after the hold ended.
+//!
+//! ```text
+//! take ─► held ─► freeze ─► frozen ─► commit ─► committed          the order is in Postgres
+//!          │                  └─────► lose ───► released           Postgres refused: a tombstone, or units it lacks
+//!          ├─► release ─► released                                 the buyer gives it back
+//!          └─► expire_due ─► expired                               its time ran out
+//! ```
+//!
+//! Guarantees. Each step is one script: units are taken all or none, and freed once, by any number of callers. A repeated
+//! call finds what the first one did. A frozen hold is never freed on its own: [`Holds::expire_due`] only names it when
+//! it is due, and whoever sweeps asks Postgres, which either has the order ([`Holds::commit`]) or writes a tombstone first
+//! ([`Holds::expire_frozen`]). The record of a request is kept for a day, so a lost answer can be asked for again.
+//!
+//! Bounds: units a hold by the sale's limit, [`EXPIRE_MAX`] holds a sweep, [`RETURN_MAX`] units a return.
+//!
+//! What it does not do: named seats, extensions and receipts; limits across the holds of one buyer (Postgres knows those).
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use domain::{HoldId, PlaceNumber, SaleId, TierId};
+use fred::types::Value;
+
+use crate::keys::SaleKeys;
+use crate::queue::{expect_word, text};
+use crate::scripts::{self, Reply, Script};
+use crate::units::{self, HeldUnit};
+use crate::{AdmissionError, Store};
+
+mod record;
+mod request;
+
+pub use record::HoldView;
+pub use request::RequestId;
+
+/// How long an order may take to be written before the sweep asks Postgres about it: many times what one insert takes.
+pub const FREEZE_S: u32 = 30;
+/// Holds looked at in one sweep: a few milliseconds of Redis.
+pub const EXPIRE_MAX: u32 = 200;
+/// Units in one return: about a millisecond of Redis.
+pub const RETURN_MAX: usize = 1_000;
+
+/// How long a request is remembered: as long as an idempotency key.
+const REQUEST_KEPT_S: u32 = 24 * 60 * 60;
+/// How long a return is remembered: its job may be parked and retried days later.
+const RETURN_KEPT_S: u32 = 7 * 24 * 60 * 60;
+/// When a frozen hold that was named to a sweeper is named again: the sweeper may have died.
+const FROZEN_AGAIN_MS: u32 = 5_000;
+
+/// The holds of all sales.
+#[derive(Debug, Clone)]
+pub struct Holds {
+    store: Store,
+}
+
+/// A wish to hold units.
+#[derive(Debug, Clone)]
+pub struct TakeHold {
+    /// The id of the hold if it comes to one.
+    pub hold: HoldId,
+    /// Which request this is; repeating it gives its first answer.
+    pub request: RequestId,
+    /// What the request asks for, hashed: a request with another content is not the same.
+    pub fingerprint: [u8; 32],
+    /// Whose pass.
+    pub number: PlaceNumber,
+    /// How many units of which tiers; quantities of one tier add up.
+    pub items: Vec<(TierId, NonZeroU32)>,
+    /// How long the units are held.
+    pub ttl_s: u32,
+    /// The most units in the hold.
+    pub per_buyer_limit: u32,
+    /// How long the session is that a first hold begins.
+    pub session_s: u32,
+}
+
+/// What taking came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Take {
+    /// The units are held.
+    Taken(HoldView),
+    /// The request was answered before; the hold as it is now.
+    Replayed(HoldView),
+    /// The request was made before, with another content.
+    RequestReused,
+    /// Fewer units of the tier are free or held than asked for.
+    SoldOut {
+        /// The tier.
+        tier: TierId,
+    },
+    /// There are enough, but too many of them are held: some come back.
+    AllHeld {
+        /// The tier.
+        tier: TierId,
+    },
+    /// More units than one hold may have.
+    LimitReached {
+        /// How many it may have.
+        limit: u32,
+    },
+    /// The pass has a live hold.
+    PassInUse,
+    /// The number is not inside any more.
+    PassExpired,
+    /// Nobody has that number.
+    PassUnknown,
+    /// The sale is paused.
+    Paused,
+}
+
+/// What releasing came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Release {
+    /// Its units are free.
+    Released(HoldView),
+    /// It had ended before.
+    AlreadyReleased,
+    /// It has an order, or is getting one: cancel that.
+    Frozen,
+    /// There is no such hold of that number.
+    NotFound,
+}
+
+/// What freezing came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freeze {
+    /// Frozen, now or before.
+    Frozen(HoldView),
+    /// Its order is there already.
+    Committed(HoldView),
+    /// Its time ran out, or it was given back.
+    Expired,
+    /// There is no such hold of that number.
+    NotFound,
+}
+
+/// What ending a frozen hold that Postgres refused came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lose {
+    /// Its units are free, save the lost ones.
+    Released,
+    /// It had ended so before.
+    AlreadyReleased,
+    /// There is no such frozen hold.
+    NotFound,
+}
+
+/// What committing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// The units are the order's.
+    Committed,
+    /// They were before.
+    AlreadyCommitted,
+    /// There is no such live hold.
+    NotFound,
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Holds that expired in this sweep; their units are free.
+    pub released: Vec<HoldId>,
+    /// Frozen holds that are due: ask Postgres, then commit or [`Holds::expire_frozen`].
+    pub frozen_due: Vec<HoldId>,
+}
+
+/// What returning units came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitsReturn {
+    /// They are free.
+    Returned,
+    /// This request returned them before.
+    AlreadyReturned,
+    /// Redis was rebuilt since, with the units free.
+    StaleEpoch,
+}
+
+impl Holds {
+    /// The holds in that store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Takes the lowest free units of each tier, all or none.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale or a tier.
+    pub async fn take(&self, sale: SaleId, wish: &TakeHold) -> Result<Take, AdmissionError> {
+        let keys = SaleKeys::new(sale).of_request(wish.request);
+        let mut reply = self.store.run(&scripts::HOLD_TAKE, &keys, take_arguments(wish)).await?;
+        match reply.word() {
+            "taken" => Ok(Take::Taken(HoldView::parse(&mut reply)?)),
+            "replayed" => Ok(Take::Replayed(HoldView::parse(&mut reply)?)),
+            "request_reused" => Ok(Take::RequestReused),
+            "sold_out" => Ok(Take::SoldOut { tier: reply.parsed()? }),
+            "all_held" => Ok(Take::AllHeld { tier: reply.parsed()? }),
+            "limit_reached" => Ok(Take::LimitReached { limit: wish.per_buyer_limit }),
+            "pass_in_use" => Ok(Take::PassInUse),
+            "pass_expired" => Ok(Take::PassExpired),
+            "pass_unknown" => Ok(Take::PassUnknown),
+            "paused" => Ok(Take::Paused),
+            _ => reply.unexpected(),
+        }
+    }
+
+    /// The hold as it is, if Redis still knows it.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn look(&self, sale: SaleId, hold: HoldId) -> Result<Option<HoldView>, AdmissionError> {
+        let mut reply = self.run(&scripts::HOLD_LOOK, sale, vec![text(hold)]).await?;
+        match reply.word() {
+            "found" => HoldView::parse(&mut reply).map(Some),
+            "not_found" => Ok(None),
+            _ => reply.unexpected(),
+        }
+    }
+
+    /// Gives a hold back.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn release(&self, sale: SaleId, hold: HoldId, number: PlaceNumber) -> Result<Release, AdmissionError> {
+        let mut reply = self.run(&scripts::HOLD_RELEASE, sale, vec![text(hold), text(number)]).await?;
+        match reply.word() {
+            "released" => Ok(Release::Released(HoldView::parse(&mut reply)?)),
+            "already_released" => Ok(Release::AlreadyReleased),
+            "frozen" => Ok(Release::Frozen),
+            "not_found" => Ok(Release::NotFound),
+            _ => reply.unexpected(),
+        }
+    }
+
+    /// Keeps a hold from expiring while its order is written. Its new time, [`FREEZE_S`] from now, is when the sweep asks
+    /// Postgres what became of it.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn freeze(&self, sale: SaleId, hold: HoldId, number: PlaceNumber) -> Result<Freeze, AdmissionError> {
+        let arguments = vec![text(hold), text(number), text(u64::from(FREEZE_S) * 1_000)];
+        let mut reply = self.run(&scripts::HOLD_FREEZE, sale, arguments).await?;
+        match reply.word() {
+            "frozen" => Ok(Freeze::Frozen(HoldView::parse(&mut reply)?)),
+            "committed" => Ok(Freeze::Committed(HoldView::parse(&mut reply)?)),
+            "expired" => Ok(Freeze::Expired),
+            "not_found" => Ok(Freeze::NotFound),
+            _ => reply.unexpected(),
+        }
+    }
+
+    /// Ends a frozen hold because Postgres does not have some of its units free: those do not become free here either.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn unfreeze_lost(&self, sale: SaleId, hold: HoldId, lost: &[HeldUnit]) -> Result<Lose, AdmissionError> {
+        let reply = self.run(&scripts::HOLD_LOSE, sale, vec![text(hold), text(units::write(lost))]).await?;
+        match reply.word() {
+            "released" => Ok(Lose::Released),
+            "already_released" => Ok(Lose::AlreadyReleased),
+            "not_found" => Ok(Lose::NotFound),
+            _ => reply.unexpected(),
+        }
+    }
+
+    /// Ends a frozen hold whose tombstone is in Postgres: no order can have its units.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn expire_frozen(&self, sale: SaleId, hold: HoldId) -> Result<Lose, AdmissionError> {
+        self.unfreeze_lost(sale, hold, &[]).await
+    }
+
+    /// Closes a hold whose order is in Postgres. The session goes on, and may hold again.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn commit(&self, sale: SaleId, hold: HoldId) -> Result<Commit, AdmissionError> {
+        let reply = self.run(&scripts::HOLD_COMMIT, sale, vec![text(hold)]).await?;
+        match reply.word() {
+            "committed" => Ok(Commit::Committed),
+            "already_committed" => Ok(Commit::AlreadyCommitted),
+            "not_found" => Ok(Commit::NotFound),
+            _ => reply.unexpected(),
+        }
+    }
+
+    /// The sweep: frees holds that are due and names frozen ones, looking at `limit` holds, [`EXPIRE_MAX`] at most. When
+    /// it found that many there may be more.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn expire_due(&self, sale: SaleId, limit: u32) -> Result<Expired, AdmissionError> {
+        let arguments = vec![text(limit.min(EXPIRE_MAX)), text(FROZEN_AGAIN_MS)];
+        let mut reply = self.run(&scripts::HOLD_EXPIRE, sale, arguments).await?;
+        expect_word(&reply, "swept")?;
+        Ok(Expired { released: holds(&mut reply)?, frozen_due: holds(&mut reply)? })
+    }
+
+    /// Puts units back on sale that Postgres freed in that epoch.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale in that epoch yet; or there are more than [`RETURN_MAX`] units.
+    pub async fn units_return(
+        &self,
+        sale: SaleId,
+        request: RequestId,
+        epoch: u32,
+        returned: &[HeldUnit],
+    ) -> Result<UnitsReturn, AdmissionError> {
+        if returned.len() > RETURN_MAX {
+            return Err(AdmissionError::Script(format!("units_return takes at most {RETURN_MAX} units")));
+        }
+        let keys = SaleKeys::new(sale).of_request(request);
+        let arguments = vec![text(epoch), text(RETURN_KEPT_S), text(units::write(returned))];
+        let reply = self.store.run(&scripts::UNITS_RETURN, &keys, arguments).await?;
+        match reply.word() {
+            "returned" => Ok(UnitsReturn::Returned),
+            "already_returned" => Ok(UnitsReturn::AlreadyReturned),
+            "stale_epoch" => Ok(UnitsReturn::StaleEpoch),
+            _ => reply.unexpected(),
+        }
+    }
+
+    async fn run(&self, script: &Script, sale: SaleId, arguments: Vec<Value>) -> Result<Reply, AdmissionError> {
+        self.store.run(script, &SaleKeys::new(sale), arguments).await
+    }
+}
+
+fn take_arguments(wish: &TakeHold) -> Vec<Value> {
+    let mut quantities: BTreeMap<&TierId, u32> = BTreeMap::new();
+    for (tier, quantity) in &wish.items {
+        let sum = quantities.entry(tier).or_default();
+        *sum = sum.saturating_add(quantity.get());
+    }
+    let mut arguments = vec![
+        text(wish.hold),
+        Value::from(wish.fingerprint.as_slice()),
+        text(wish.number),
+        text(u64::from(wish.ttl_s) * 1_000),
+        text(u64::from(wish.session_s) * 1_000),
+        text(wish.per_buyer_limit),
+        text(REQUEST_KEPT_S),
+    ];
+    arguments.extend(quantities.into_iter().flat_map(|(tier, quantity)| [text(tier), text(quantity)]));
+    arguments
+}
+
+fn holds(reply: &mut Reply) -> Result<Vec<HoldId>, AdmissionError> {
+    let ids = reply.texts()?;
+    ids.iter().map(|id| id.parse().map_err(|_| reply.odd("no hold"))).collect()
+}

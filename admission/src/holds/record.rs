@@ -1,0 +1,44 @@
+//! A hold as Redis keeps it: `state number expires_ms units`.
+
+use domain::hold::HoldState;
+use domain::{HoldId, PlaceNumber};
+use jiff::Timestamp;
+
+use crate::AdmissionError;
+use crate::scripts::Reply;
+use crate::units::{self, HeldUnit};
+
+/// A hold at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldView {
+    /// Its id.
+    pub id: HoldId,
+    /// Where it is in its life.
+    pub state: HoldState,
+    /// Whose pass took it.
+    pub number: PlaceNumber,
+    /// What it holds, or held.
+    pub units: Vec<HeldUnit>,
+    /// When it is due, or was.
+    pub expires_at: Timestamp,
+}
+
+impl HoldView {
+    /// From the id and the record behind a reply's word.
+    pub(super) fn parse(reply: &mut Reply) -> Result<Self, AdmissionError> {
+        let (id, record) = (reply.parsed()?, reply.text()?);
+        read(id, &record).ok_or_else(|| reply.odd("no record of a hold"))
+    }
+}
+
+fn read(id: HoldId, record: &str) -> Option<HoldView> {
+    let mut fields = record.split(' ');
+    let mut field = || fields.next();
+    Some(HoldView {
+        id,
+        state: HoldState::from_word(field()?)?,
+        number: PlaceNumber(field()?.parse().ok()?),
+        expires_at: Timestamp::from_millisecond(field()?.parse().ok()?).ok()?,
+        units: units::read(field()?)?,
+    })
+}

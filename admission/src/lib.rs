@@ -1,0 +1,45 @@
+//! The waiting room and the holds, in Redis.
+//!
+//! Redis owns what is hot and can be rebuilt: who waits and is alive, who is inside, which units are free or held. Every
+//! change is one Lua script, so it happens as a whole or not at all, for any number of gateways and workers and without a
+//! leader. What must outlive Redis (reserved numbers, grants, orders, units that were ordered) is in Postgres, which this
+//! crate does not know: its callers write there first and confirm here.
+//!
+//! Reading order:
+//!
+//! - [`Store`]: the connection; what happens when Redis is away.
+//! - [`Queue`]: numbers, liveness, admission, and the [`View`] from which a gateway answers everybody.
+//! - [`Holds`]: units for a pass, for a while.
+//! - [`Loader`]: fills an emptied Redis from a [`Snapshot`].
+//! - [`keys`]: every key, with its type, TTL, writers and readers. `scripts`: every script, beside its keys.
+//!
+//! Guarantees: a unit is in one live hold at most (I1); nobody is admitted before a live visitor with a smaller number
+//! (I7); admissions and shoppers stay within rate, burst and cap in every window (I8). No call waits longer than
+//! [`StoreConfig::command_timeout`]; a call whose answer was lost is never sent again by this crate, and every script says
+//! in its header what a second execution does.
+
+pub mod keys;
+mod scripts;
+
+mod error;
+pub mod metrics;
+mod store;
+
+mod bitmap;
+mod holds;
+mod loader;
+mod queue;
+mod units;
+
+pub use error::AdmissionError;
+pub use holds::{
+    Commit, EXPIRE_MAX, Expired, FREEZE_S, Freeze, HoldView, Holds, Lose, RETURN_MAX, Release, RequestId, Take,
+    TakeHold, UnitsReturn,
+};
+pub use loader::{GrantRow, Load, Loader, Pause, Snapshot, TierSnapshot};
+pub use queue::{
+    Admission, Grant, Join, Leave, Pace, PaceState, Queue,
+    view::{PlaceView, TierStock, View},
+};
+pub use store::{Store, StoreConfig};
+pub use units::HeldUnit;

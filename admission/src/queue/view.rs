@@ -1,0 +1,202 @@
+//! One moment of a sale, from which a gateway answers every visitor without asking Redis again.
+//!
+//! A visitor's *live people ahead* is the number of set bits before the visitor's own in `line AND live`. The view counts
+//! the bits before each 64-bit word once, so that a place costs one look-up and one popcount.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use domain::{PlaceNumber, TierId};
+use fred::types::Value;
+use jiff::Timestamp;
+
+use super::timestamp;
+use crate::AdmissionError;
+use crate::bitmap::CountedBitmap;
+use crate::scripts::Reply;
+
+/// A sale at one moment.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The epoch that was loaded.
+    pub epoch: u32,
+    /// When, by the clock of Redis.
+    pub now: Timestamp,
+    /// The number that the next new visitor gets.
+    pub next_number: u64,
+    /// Turns granted in this epoch; lapsed ones count each time.
+    pub admitted_total: u64,
+    /// Whether the sale's clocks stand still.
+    pub paused: crate::Pause,
+    /// What each tier has.
+    pub stock: BTreeMap<TierId, TierStock>,
+    line: CountedBitmap,
+    live_line: CountedBitmap,
+    left: CountedBitmap,
+    granted: HashSet<u64>,
+    turns: HashMap<u64, Timestamp>,
+    shopping: HashMap<u64, Timestamp>,
+}
+
+/// Units of a tier that Redis has; ordered and sold ones are in Postgres only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TierStock {
+    /// Units anyone may hold.
+    pub free: u32,
+    /// Units in live holds.
+    pub held: u32,
+}
+
+/// Where a number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceView {
+    /// In line.
+    Waiting {
+        /// Live visitors with a smaller number.
+        ahead: u64,
+        /// Whether the visitor itself counts as live.
+        live: bool,
+    },
+    /// It is the visitor's turn.
+    Turn {
+        /// Until when to use it.
+        claim_by: Timestamp,
+    },
+    /// Inside.
+    Shopping {
+        /// The end of the session.
+        until: Timestamp,
+    },
+    /// Gave up the place.
+    Left,
+    /// Was inside and is not any more, or was silent for too long.
+    Expired,
+    /// Nobody has that number.
+    Unknown,
+}
+
+impl View {
+    /// Where a number is. O(1).
+    #[must_use]
+    pub fn place(&self, number: PlaceNumber) -> PlaceView {
+        let PlaceNumber(bit) = number;
+        if let Some(claim_by) = self.turns.get(&bit) {
+            return PlaceView::Turn { claim_by: *claim_by };
+        }
+        if let Some(until) = self.shopping.get(&bit) {
+            return PlaceView::Shopping { until: *until };
+        }
+        if self.granted.contains(&bit) {
+            return PlaceView::Waiting { ahead: self.live_line.count_below(bit), live: true };
+        }
+        if self.line.contains(bit) {
+            return PlaceView::Waiting { ahead: self.live_line.count_below(bit), live: self.live_line.contains(bit) };
+        }
+        match bit {
+            _ if bit == 0 || bit >= self.next_number => PlaceView::Unknown,
+            _ if self.left.contains(bit) => PlaceView::Left,
+            _ => PlaceView::Expired,
+        }
+    }
+
+    /// Live visitors in line.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.live_line.count()
+    }
+
+    /// Shoppers inside: granted, with a turn, or shopping.
+    #[must_use]
+    pub fn shoppers(&self) -> u32 {
+        let shoppers = self.granted.len() + self.turns.len() + self.shopping.len();
+        u32::try_from(shoppers).expect("shoppers are bounded by max_shoppers, a u32")
+    }
+
+    pub(super) fn parse(mut reply: Reply) -> Result<Self, AdmissionError> {
+        let mut values = Values::read(&mut reply)?;
+        let line_from = values.integer("line_from")?;
+        let line = CountedBitmap::new(line_from, &values.bytes("line")?);
+        let live = CountedBitmap::new(line_from, &values.bytes("live")?);
+        let left = CountedBitmap::new(values.integer("left_from")?, &values.bytes("left")?);
+        let now_ms = values.integer("now_ms")?;
+        Ok(Self {
+            epoch: values.narrow("epoch")?,
+            now: timestamp(&reply, now_ms)?,
+            next_number: values.integer("next")? + 1,
+            admitted_total: values.integer("admitted")?,
+            paused: if values.integer("paused")? == 0 { crate::Pause::Running } else { crate::Pause::Paused },
+            stock: values.stock()?,
+            live_line: line.and(&live),
+            line,
+            left,
+            granted: values.integers("granted")?.into_iter().collect(),
+            turns: values.deadlines("turns")?,
+            shopping: values.deadlines("shopping")?,
+        })
+    }
+}
+
+/// The named values of a `viewed` reply.
+struct Values(HashMap<String, Value>);
+
+impl Values {
+    fn read(reply: &mut Reply) -> Result<Self, AdmissionError> {
+        let mut values = HashMap::new();
+        while !reply.is_empty() {
+            values.insert(reply.text()?, reply.value()?);
+        }
+        Ok(Self(values))
+    }
+
+    fn take(&mut self, name: &str) -> Result<Value, AdmissionError> {
+        self.0.remove(name).ok_or_else(|| odd(name))
+    }
+
+    fn integer(&mut self, name: &str) -> Result<u64, AdmissionError> {
+        self.take(name)?.as_u64().ok_or_else(|| odd(name))
+    }
+
+    fn narrow(&mut self, name: &str) -> Result<u32, AdmissionError> {
+        u32::try_from(self.integer(name)?).map_err(|_| odd(name))
+    }
+
+    fn bytes(&mut self, name: &str) -> Result<Vec<u8>, AdmissionError> {
+        self.take(name)?.into_owned_bytes().ok_or_else(|| odd(name))
+    }
+
+    fn integers(&mut self, name: &str) -> Result<Vec<u64>, AdmissionError> {
+        let values = self.take(name)?.into_array();
+        values.iter().map(|value| value.as_u64().ok_or_else(|| odd(name))).collect()
+    }
+
+    fn deadlines(&mut self, name: &str) -> Result<HashMap<u64, Timestamp>, AdmissionError> {
+        let moment = |ms: u64| i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let pairs = self.integers(name)?;
+        pairs.chunks_exact(2).map(|pair| Ok((pair[0], moment(pair[1]).ok_or_else(|| odd(name))?))).collect()
+    }
+
+    fn stock(&mut self) -> Result<BTreeMap<TierId, TierStock>, AdmissionError> {
+        let fields = self.take("stock")?.into_array();
+        let mut stock: BTreeMap<TierId, TierStock> = BTreeMap::new();
+        for pair in fields.chunks_exact(2) {
+            let (state, tier, count) = counted(pair).ok_or_else(|| odd("stock"))?;
+            let entry = stock.entry(tier).or_default();
+            match state.as_str() {
+                "free" => entry.free = count,
+                "held" => entry.held = count,
+                _ => return Err(odd("stock")),
+            }
+        }
+        Ok(stock)
+    }
+}
+
+/// `free:<tier>` or `held:<tier>`, and its count.
+fn counted(pair: &[Value]) -> Option<(String, TierId, u32)> {
+    let field = pair[0].as_string()?;
+    let (state, tier) = field.split_once(':')?;
+    Some((state.to_owned(), tier.parse().ok()?, pair[1].as_string()?.parse().ok()?))
+}
+
+fn odd(name: &str) -> AdmissionError {
+    AdmissionError::Script(format!("queue_view answered viewed: odd {name}"))
+}

@@ -1,0 +1,76 @@
+use std::collections::BTreeSet;
+
+use super::{ALL, Script};
+
+/// The lines of a section of the header, without their comment signs.
+fn section(script: &Script, title: &str) -> Vec<String> {
+    let own = script.parts.last().unwrap();
+    let lines = own.lines().map(|line| line.trim_start_matches("--"));
+    lines
+        .skip_while(|line| line.trim() != title)
+        .skip(1)
+        .take_while(|line| line.starts_with("   "))
+        .map(|line| line.trim().to_owned())
+        .collect()
+}
+
+/// The words that begin the lists the script returns: `{'word'`, on one line or two.
+fn words_returned(script: &Script) -> BTreeSet<String> {
+    let source = script.source().replace("{\n", "{");
+    let starts = source.split("return {").skip(1).map(str::trim_start);
+    let words = starts.filter_map(|rest| rest.strip_prefix('\'')?.split('\'').next());
+    let states = if source.contains("return {hold.state,") { vec!["frozen", "committed"] } else { vec![] };
+    words.chain(states).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_header_names_the_words_the_script_returns() {
+    for script in ALL {
+        let named: BTreeSet<_> =
+            section(script, "Returns").iter().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect();
+        assert_eq!(named, words_returned(script), "{}", script.name);
+    }
+}
+
+#[test]
+fn every_header_names_the_keys_in_the_order_they_are_passed() {
+    for script in ALL {
+        let listed = section(script, "KEYS").join("  ");
+        let passed: Vec<_> =
+            script.keys.iter().enumerate().map(|(index, key)| format!("{} {key}", index + 1)).collect();
+        assert_eq!(listed, passed.join("  "), "{}", script.name);
+    }
+}
+
+#[test]
+fn every_script_asserts_how_many_keys_it_takes() {
+    for script in ALL {
+        let asserted = format!("assert(#KEYS == {} and #ARGV", script.keys.len());
+        assert!(script.source().contains(&asserted), "{}: {asserted}", script.name);
+    }
+}
+
+#[test]
+fn every_header_says_what_must_be_known_before_calling() {
+    for script in ALL {
+        for title in ["-- ARGV\n", "-- Invariant: ", "-- Repeat: ", "-- Cost: "] {
+            assert!(script.source().contains(title), "{}: {title}", script.name);
+        }
+    }
+}
+
+#[test]
+fn every_script_in_the_folder_is_registered() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/lua");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let in_folder: BTreeSet<_> = files.filter_map(|name| name.strip_suffix(".lua").map(str::to_owned)).collect();
+    let registered: BTreeSet<_> = ALL.iter().map(|script| script.name.to_owned()).collect();
+    assert_eq!(in_folder, registered);
+}
+
+#[test]
+fn each_tier_has_room_for_all_units_of_a_sale() {
+    let (_, after) = super::UNITS.split_once("local TIER_BITS = ").unwrap();
+    let bits: u32 = after.split(' ').next().unwrap().parse().unwrap();
+    assert!(bits >= domain::sale::UNITS_MAX && bits.is_multiple_of(8), "{bits}");
+}

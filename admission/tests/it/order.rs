@@ -1,0 +1,149 @@
+//! A hold on its way to an order, and back.
+
+use admission::{AdmissionError, Commit, Expired, FREEZE_S, Freeze, HeldUnit, Lose, PlaceView, Release, UnitsReturn};
+use domain::UnitNo;
+use domain::hold::HoldState;
+
+use crate::onsale::{Onsale, TTL_S, some_hold, some_request, tier, unit_numbers};
+
+fn unit(number: u32) -> HeldUnit {
+    HeldUnit { tier: tier("ga"), unit: UnitNo(number) }
+}
+
+#[tokio::test]
+async fn a_frozen_hold_outlives_its_time_until_postgres_has_spoken() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 2).await;
+    sale.advance_s(TTL_S - 10).await;
+    let Freeze::Frozen(frozen) = sale.holds.freeze(sale.id, hold.id, number).await.unwrap() else { panic!() };
+    assert_eq!(frozen.state, HoldState::Frozen);
+    sale.advance_s(FREEZE_S - 1).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default());
+    sale.advance_s(1).await;
+    let swept = sale.holds.expire_due(sale.id, 100).await.unwrap();
+    assert_eq!((swept.released, swept.frozen_due), (vec![], vec![hold.id]));
+    assert_eq!(sale.stock("ga").await.held, 2, "named, not freed");
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default(), "one sweeper has it");
+    sale.advance_s(5).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap().frozen_due, [hold.id], "in case that one died");
+}
+
+#[tokio::test]
+async fn freezing_again_moves_nothing() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 2).await;
+    let first = sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    sale.advance_s(3).await;
+    assert_eq!(sale.holds.freeze(sale.id, hold.id, number).await.unwrap(), first);
+    assert_eq!(sale.holds.release(sale.id, hold.id, number).await.unwrap(), Release::Frozen);
+}
+
+#[tokio::test]
+async fn freezing_keeps_the_session_open() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let mut wish = crate::onsale::wish(number, &[("ga", 1)]);
+    (wish.session_s, wish.ttl_s) = (10, 10);
+    let hold = crate::onsale::taken(sale.holds.take(sale.id, &wish).await.unwrap());
+    sale.advance_s(9).await;
+    let Freeze::Frozen(frozen) = sale.holds.freeze(sale.id, hold.id, number).await.unwrap() else { panic!() };
+    assert_eq!(sale.place(number).await, PlaceView::Shopping { until: frozen.expires_at });
+}
+
+#[tokio::test]
+async fn committed_units_leave_redis_for_good() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 2).await;
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    assert_eq!(sale.holds.commit(sale.id, hold.id).await.unwrap(), Commit::Committed);
+    assert_eq!(sale.holds.commit(sale.id, hold.id).await.unwrap(), Commit::AlreadyCommitted);
+    assert_eq!(sale.holds.commit(sale.id, some_hold()).await.unwrap(), Commit::NotFound);
+    let Freeze::Committed(view) = sale.holds.freeze(sale.id, hold.id, number).await.unwrap() else { panic!() };
+    assert_eq!(view.units, hold.units);
+    assert_eq!(sale.holds.release(sale.id, hold.id, number).await.unwrap(), Release::Frozen);
+    assert_eq!(sale.holds.expire_frozen(sale.id, hold.id).await.unwrap(), Lose::NotFound);
+    sale.advance_s(TTL_S + FREEZE_S).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default());
+    let stock = sale.stock("ga").await;
+    assert_eq!((stock.free, stock.held), (1, 0));
+    assert_eq!(unit_numbers(&sale.holds_units(number, "ga", 1).await), [2]);
+}
+
+#[tokio::test]
+async fn a_tombstone_frees_a_frozen_hold_once() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 2).await;
+    assert_eq!(sale.holds.expire_frozen(sale.id, hold.id).await.unwrap(), Lose::NotFound, "it is not frozen");
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    assert_eq!(sale.holds.expire_frozen(sale.id, hold.id).await.unwrap(), Lose::Released);
+    assert_eq!(sale.holds.expire_frozen(sale.id, hold.id).await.unwrap(), Lose::AlreadyReleased);
+    assert_eq!(sale.holds.commit(sale.id, hold.id).await.unwrap(), Commit::NotFound);
+    let stock = sale.stock("ga").await;
+    assert_eq!((stock.free, stock.held), (3, 0));
+}
+
+#[tokio::test]
+async fn units_that_postgres_does_not_have_do_not_come_back() {
+    let sale = Onsale::of(&[("ga", 4)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 3).await;
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    let lost = sale.holds.unfreeze_lost(sale.id, hold.id, &[unit(1)]).await.unwrap();
+    assert_eq!(lost, Lose::Released);
+    let stock = sale.stock("ga").await;
+    assert_eq!((stock.free, stock.held), (3, 0));
+    assert_eq!(unit_numbers(&sale.holds_units(number, "ga", 3).await), [0, 2, 3]);
+}
+
+#[tokio::test]
+async fn an_order_in_postgres_commits_a_hold_that_redis_forgot_to_freeze() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 2).await;
+    assert_eq!(sale.holds.commit(sale.id, hold.id).await.unwrap(), Commit::Committed);
+    assert_eq!(sale.stock("ga").await.held, 0);
+}
+
+#[tokio::test]
+async fn returned_units_are_free_again_once_per_request() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 3).await;
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    sale.holds.commit(sale.id, hold.id).await.unwrap();
+    let request = some_request();
+    let returns = async || sale.holds.units_return(sale.id, request, 1, &hold.units[1..]).await.unwrap();
+    assert_eq!(returns().await, UnitsReturn::Returned);
+    assert_eq!(sale.stock("ga").await.free, 2);
+    assert_eq!(unit_numbers(&sale.holds_units(number, "ga", 2).await), [1, 2]);
+    assert_eq!(returns().await, UnitsReturn::AlreadyReturned);
+    let stock = sale.stock("ga").await;
+    assert_eq!((stock.free, stock.held), (0, 2));
+}
+
+#[tokio::test]
+async fn a_return_of_another_epoch_changes_nothing() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let stale = sale.holds.units_return(sale.id, some_request(), 0, &[unit(1)]).await.unwrap();
+    assert_eq!(stale, UnitsReturn::StaleEpoch);
+    let early = sale.holds.units_return(sale.id, some_request(), 2, &[unit(1)]).await;
+    assert!(matches!(early, Err(AdmissionError::NotLoaded)), "Redis is behind Postgres: try again once it is loaded");
+}
+
+#[tokio::test]
+async fn a_return_of_units_that_are_free_counts_them_once() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    sale.holds.units_return(sale.id, some_request(), 1, &[unit(0), unit(1)]).await.unwrap();
+    assert_eq!(sale.stock("ga").await.free, 3);
+}
+
+#[tokio::test]
+async fn a_return_has_a_bound() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let many = vec![unit(0); admission::RETURN_MAX + 1];
+    assert!(sale.holds.units_return(sale.id, some_request(), 1, &many).await.is_err());
+}
