@@ -1,0 +1,113 @@
+//! I4, I5 and I12: events take effect once, nobody pays for nothing, nothing goes back that did not come.
+
+use super::Invariant;
+
+/// A payment's money by the books: captured and refunded are what its transfers moved through the clearing account.
+pub(super) const I4: Invariant = Invariant {
+    number: "I4",
+    title: "an event takes effect once: payments and books agree",
+    figures: &["events", "pending", "oldest_pending_s", "quarantined", "parked", "deliveries", "payments"],
+    count: "
+        SELECT count(*), count(*) FILTER (WHERE state = 'pending'),
+               coalesce(extract(epoch FROM onsale_now() - min(received_at) FILTER (WHERE state = 'pending')), 0)::bigint,
+               count(*) FILTER (WHERE state = 'quarantined'), count(*) FILTER (WHERE state = 'parked'),
+               coalesce(sum(deliveries), 0)::bigint,
+               (SELECT count(*) FROM payments WHERE sale_id = coalesce($1::uuid, sale_id))
+          FROM inbox",
+    find: "
+        WITH booked AS (
+            SELECT t.sale_id, t.reference,
+                   coalesce(sum(e.amount) FILTER (WHERE t.kind IN ('captured', 'captured_late')), 0) AS captured,
+                   coalesce(-sum(e.amount) FILTER (WHERE t.kind IN ('refunded', 'refund_reversed')), 0) AS refunded
+              FROM transfers t JOIN entries e ON e.sale_id = t.sale_id AND e.transfer_id = t.id
+             WHERE t.sale_id = coalesce($1::uuid, t.sale_id) AND e.account = 'payment_clearing'
+             GROUP BY t.sale_id, t.reference),
+        promised AS (
+            SELECT t.sale_id, t.reference, count(*) AS times, count(r.id) AS resolved
+              FROM transfers t LEFT JOIN transfers r ON r.sale_id = t.sale_id AND r.resolves = t.id
+             WHERE t.sale_id = coalesce($1, t.sale_id) AND t.kind = 'authorised'
+             GROUP BY t.sale_id, t.reference)
+        SELECT format('payment %s of sale %s: captured %s and refunded %s, by the books %s and %s', p.id, p.sale_id,
+                      p.captured, p.refunded, coalesce(b.captured, 0), coalesce(b.refunded, 0)) AS breach
+          FROM payments p LEFT JOIN booked b ON b.sale_id = p.sale_id AND b.reference = p.intent_id
+         WHERE p.sale_id = coalesce($1, p.sale_id)
+           AND (p.captured <> coalesce(b.captured, 0) OR p.refunded <> coalesce(b.refunded, 0))
+         UNION ALL
+        SELECT format('payment intent %s of sale %s is in the books but no payment', b.reference, b.sale_id)
+          FROM booked b LEFT JOIN payments p ON p.sale_id = b.sale_id AND p.intent_id = b.reference
+         WHERE p.id IS NULL
+         UNION ALL
+        SELECT format('payment %s of sale %s is %s, its promise in the books was made %s times and resolved %s', p.id,
+                      p.sale_id, p.state, a.times, a.resolved)
+          FROM payments p JOIN promised a ON a.sale_id = p.sale_id AND a.reference = p.intent_id
+         WHERE a.times > 1 OR a.resolved <> (p.state <> 'authorised')::integer
+         LIMIT $2::bigint",
+};
+
+pub(super) const I5: Invariant = Invariant {
+    number: "I5",
+    title: "nobody is charged without a seat",
+    figures: &["captured", "with_tickets", "refunds_open", "authorised_waiting", "oldest_authorised_s"],
+    count: "
+        SELECT count(*) FILTER (WHERE p.state = 'captured'),
+               count(*) FILTER (WHERE p.state = 'captured' AND EXISTS (
+                   SELECT FROM tickets t WHERE t.sale_id = p.sale_id AND t.payment_reference = p.intent_id
+                                           AND t.state IN ('valid', 'used'))),
+               (SELECT count(*) FROM refunds
+                 WHERE sale_id = coalesce($1::uuid, sale_id) AND state IN ('planned', 'pending')),
+               count(*) FILTER (WHERE p.state = 'authorised'),
+               coalesce(extract(epoch FROM onsale_now() - min(p.authorised_at) FILTER (WHERE p.state = 'authorised')), 0)::bigint
+          FROM payments p WHERE p.sale_id = coalesce($1, p.sale_id)",
+    // A promise that is an hour old and has no job left will end neither captured nor cancelled by itself.
+    find: "
+        SELECT format('payment %s of sale %s: %s of %s units have a ticket, and %s of %s went or goes back', p.id, p.sale_id,
+                      seats.ticketed, seats.units, back.amount, p.captured) AS breach
+          FROM payments p,
+               LATERAL (SELECT count(*) AS units, count(t.id) AS ticketed
+                          FROM order_units u LEFT JOIN tickets t
+                            ON t.sale_id = u.sale_id AND t.payment_reference = p.intent_id
+                           AND t.tier_id = u.tier_id AND t.unit_no = u.unit_no AND t.state IN ('valid', 'used')
+                         WHERE u.sale_id = p.sale_id AND u.order_id = p.order_id) AS seats,
+               LATERAL (SELECT coalesce(sum(r.amount), 0) AS amount FROM refunds r
+                         WHERE r.sale_id = p.sale_id AND r.payment_id = p.id AND r.state <> 'failed') AS back
+         WHERE p.sale_id = coalesce($1::uuid, p.sale_id) AND p.state = 'captured'
+           AND seats.ticketed < seats.units AND back.amount < p.captured
+         UNION ALL
+        SELECT format('payment %s of sale %s is authorised for over an hour and nothing is left to do about it', p.id, p.sale_id)
+          FROM payments p
+         WHERE p.sale_id = coalesce($1, p.sale_id) AND p.state = 'authorised'
+           AND p.authorised_at < onsale_now() - interval '1 hour'
+           AND NOT EXISTS (SELECT FROM outbox j
+                            WHERE j.sale_id = p.sale_id AND j.state IN ('pending', 'parked')
+                              AND j.dedup_key IN (format('payment_capture:%s', p.id), format('payment_cancel:%s', p.id)))
+         UNION ALL
+        SELECT format('order %s of sale %s is %s with %s units and %s tickets', o.id, o.sale_id, o.state,
+                      count(u.unit_no), count(t.id))
+          FROM orders o
+          JOIN order_units u ON u.sale_id = o.sale_id AND u.order_id = o.id
+          LEFT JOIN tickets t ON t.sale_id = u.sale_id AND t.order_id = u.order_id
+                             AND t.tier_id = u.tier_id AND t.unit_no = u.unit_no
+         WHERE o.sale_id = coalesce($1, o.sale_id) AND o.state = 'paid'
+         GROUP BY o.sale_id, o.id HAVING count(u.unit_no) <> count(t.id)
+         LIMIT $2::bigint",
+};
+
+pub(super) const I12: Invariant = Invariant {
+    number: "I12",
+    title: "refunded \u{2264} captured \u{2264} authorised, to the cent",
+    figures: &["payments", "authorised", "captured", "refunded"],
+    count: "
+        SELECT count(*), coalesce(sum(authorised), 0)::bigint, coalesce(sum(captured), 0)::bigint,
+               coalesce(sum(refunded), 0)::bigint
+          FROM payments WHERE sale_id = coalesce($1::uuid, sale_id)",
+    find: "
+        SELECT format('payment %s of sale %s: authorised %s, captured %s, refunded %s, refunds that count %s', p.id, p.sale_id,
+                      p.authorised, p.captured, p.refunded, back.amount) AS breach
+          FROM payments p,
+               LATERAL (SELECT coalesce(sum(r.amount) FILTER (WHERE r.state IN ('pending', 'succeeded')), 0) AS amount,
+                               coalesce(sum(r.amount) FILTER (WHERE r.state <> 'failed'), 0) AS with_planned
+                          FROM refunds r WHERE r.sale_id = p.sale_id AND r.payment_id = p.id) AS back
+         WHERE p.sale_id = coalesce($1::uuid, p.sale_id)
+           AND (p.captured > p.authorised OR back.with_planned > p.captured OR back.amount <> p.refunded)
+         LIMIT $2::bigint",
+};

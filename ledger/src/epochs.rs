@@ -1,0 +1,117 @@
+//! Epochs: what a rebuilt Redis starts from.
+//!
+//! Beginning one waits until nobody is changing units of the sale, then raises its epoch and reads what is free, in one
+//! transaction. What was under way with the old epoch is refused afterwards ([`crate::orders::CreateOrder::EpochStale`]), and
+//! units returned in it are not returned again: the snapshot has them. Changes wait meanwhile, for as long as the units of
+//! one sale take to read.
+
+use domain::{PlaceNumber, SaleId, TierId, UnitNo};
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio_postgres::error::SqlState;
+
+use crate::numbers::fit;
+use crate::{Ledger, LedgerError, documents};
+
+/// What came of beginning an epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EpochBegin {
+    /// It began; load this.
+    Begun(EpochSnapshot),
+    /// Somebody else began one, or changes are still under way: look again.
+    Busy,
+    /// No such sale.
+    NotFound,
+}
+
+/// The stock and the queue at the instant an epoch began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochSnapshot {
+    /// The sale.
+    pub sale: SaleId,
+    /// The epoch that began.
+    pub epoch: u32,
+    /// Numbers up to here may have been given out.
+    pub reserved_number: u64,
+    /// Every turn that was given, also those that are over: their numbers had theirs.
+    pub grants: Vec<GivenTurn>,
+    /// Per tier, what is free.
+    pub tiers: Vec<TierUnits>,
+}
+
+/// A turn that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenTurn {
+    /// Whose.
+    pub number: PlaceNumber,
+    /// Until when at the latest.
+    pub until: Timestamp,
+}
+
+/// The free units of a tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TierUnits {
+    /// The tier.
+    pub tier: TierId,
+    /// All its units.
+    pub capacity: u32,
+    /// Of them, free, in order.
+    pub free: Vec<UnitNo>,
+}
+
+pub(crate) const STATEMENTS: &[&str] = &[EPOCH_BEGIN];
+
+const EPOCH_BEGIN: &str = "SELECT epoch_begin($1, $2)";
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Document {
+    NotFound,
+    Busy,
+    Begun { epoch: u32, reserved_number: u64, grants: Vec<GrantDocument>, tiers: Vec<TierDocument> },
+}
+
+#[derive(Deserialize)]
+struct GrantDocument {
+    number: PlaceNumber,
+    until: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct TierDocument {
+    tier: TierId,
+    capacity: u32,
+    free: Vec<UnitNo>,
+}
+
+/// Begins the next epoch of a sale if its epoch is still `expected` (any, when not given).
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn epoch_begin(ledger: &Ledger, sale: SaleId, expected: Option<u32>) -> Result<EpochBegin, LedgerError> {
+    let expected = expected.map(fit::<_, i32>).transpose()?;
+    let row = match ledger.one(EPOCH_BEGIN, &[&sale.uuid(), &expected]).await {
+        Err(LedgerError::Unavailable(error)) if waited_too_long(&*error) => return Ok(EpochBegin::Busy),
+        answer => answer?,
+    };
+    Ok(match documents::read(row.try_get(0)?)? {
+        Document::NotFound => EpochBegin::NotFound,
+        Document::Busy => EpochBegin::Busy,
+        Document::Begun { epoch, reserved_number, grants, tiers } => EpochBegin::Begun(EpochSnapshot {
+            sale,
+            epoch,
+            reserved_number,
+            grants: grants.into_iter().map(|grant| GivenTurn { number: grant.number, until: grant.until }).collect(),
+            tiers: tiers
+                .into_iter()
+                .map(|tier| TierUnits { tier: tier.tier, capacity: tier.capacity, free: tier.free })
+                .collect(),
+        }),
+    })
+}
+
+/// Whether the gate was not empty in time.
+fn waited_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<tokio_postgres::Error>();
+    error.and_then(tokio_postgres::Error::code) == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}

@@ -1,0 +1,49 @@
+//! Money, seats, orders, tickets and queues of work, in Postgres.
+//!
+//! The final authority: Redis is never asked whether a seat was sold. Every business act is *one* autocommitted call of
+//! an SQL function that locks, checks, changes and answers what it did; a lost answer is repaired by calling again.
+//! Refusals are values of enums, [`LedgerError`] is for failures only.
+//!
+//! What it guarantees: a unit belongs to one buyer (I1), per tier the states of units add up to the capacity and to the
+//! seats in the books (I2), every transfer sums to zero and is never changed (I3), a Stripe event takes effect once (I4),
+//! a captured payment has its tickets or its refund (I5), one ticket a payment reference and unit (I6), refunded ≤
+//! captured ≤ authorised (I12). [`audit`] proves it on a running system.
+//!
+//! Order of locks, in every function: the gate of the sale (an advisory lock, shared; only [`epochs`] takes it alone), the
+//! claim of the hold, the order's row, the payment's row, the units by tier and number. Bounds: every statement, every
+//! wait for a lock and every wait for a connection ends by itself ([`PoolConfig`]).
+//!
+//! What it does not do: no Redis, no Stripe, no HTTP, no mail; those are jobs in [`outbox`].
+
+mod documents;
+mod error;
+mod numbers;
+mod pool;
+mod role;
+mod wakeups;
+
+pub mod migration;
+
+pub mod organizers;
+pub mod sales;
+
+pub mod epochs;
+pub mod queue;
+
+pub mod holds;
+pub mod orders;
+pub mod payments;
+pub mod tickets;
+
+pub mod idempotency;
+pub mod inbox;
+pub mod outbox;
+
+pub mod audit;
+pub mod statements;
+
+pub use error::LedgerError;
+pub use migration::{Migrated, migrate};
+pub use pool::{Ledger, PoolConfig, PoolStatus};
+pub use role::Role;
+pub use wakeups::{Wakeup, Wakeups};

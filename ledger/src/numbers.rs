@@ -1,0 +1,17 @@
+//! Numbers on their way between Rust and SQL, which has no unsigned ones.
+
+use std::any::type_name;
+
+use crate::LedgerError;
+
+/// The same number in another type.
+///
+/// # Errors
+/// It does not fit: no caller makes such a number and no constraint lets one in.
+pub(crate) fn fit<T, U>(number: T) -> Result<U, LedgerError>
+where
+    T: Copy + std::fmt::Display,
+    U: TryFrom<T>,
+{
+    U::try_from(number).map_err(|_| LedgerError::Corrupt(format!("{number} is no {}", type_name::<U>())))
+}

@@ -1,0 +1,51 @@
+//! Payments: attempts to pay an order, what Stripe says of them, and money going back.
+//!
+//! Shape: an attempt is a row before it is a call, with everything the call is made of and its idempotency key, so a call
+//! whose outcome is unknown is made again as the same call ([`payment_begin`], [`payment_answered`]). What Stripe says later
+//! is merged, never obeyed ([`payment_apply`], [`refund_apply`]): events come late, twice and out of order.
+//!
+//! Guarantees: an order has one live payment, whatever is clicked; news that does not fit its order changes nothing and sets
+//! the event aside; every effect (books, units, tickets, jobs) and the mark on the event are one transaction, and each effect
+//! has a key of its own, so two events of one change have one effect. Money that comes too late is given back: cancelled
+//! when it was only promised, refunded when it was taken.
+//!
+//! What it does not do: no call to Stripe, ever. Captures, cancellations, refunds and looks at Stripe are jobs in the outbox.
+//! Fees of the processor, disputes and refunds by organizers are not booked here yet.
+
+use domain::payment::PaymentState;
+use domain::sale::CaptureMode;
+use domain::{Money, PaymentId};
+
+mod attempt;
+mod news;
+mod refund;
+
+pub use attempt::{Answered, BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin};
+pub use news::{Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target};
+pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
+
+pub(crate) const STATEMENTS: &[&str] =
+    &[attempt::BEGIN, attempt::REFUSED, attempt::LOOK, news::TARGET, news::APPLY, refund::APPLY];
+
+/// A payment as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentRow {
+    /// The attempt.
+    pub id: PaymentId,
+    /// The how manieth attempt of the order, from 1.
+    pub attempt: u32,
+    /// Where it is.
+    pub state: PaymentState,
+    /// Stripe's id, once it is known. The client secret is not kept: fetch the intent for it.
+    pub intent: Option<String>,
+    /// How much was asked for.
+    pub amount: Money,
+    /// When an authorised payment is captured.
+    pub capture: CaptureMode,
+    /// What was captured, in minor units.
+    pub captured: i64,
+    /// What went back, in minor units.
+    pub refunded: i64,
+    /// Why the last try failed, in Stripe's words.
+    pub failure: Option<String>,
+}

@@ -1,0 +1,185 @@
+//! Attempts: written down, sent, answered.
+
+use domain::order::OrderState;
+use domain::payment::IntentFacts;
+use domain::sale::CaptureMode;
+use domain::{Money, OrderId, PaymentId, SaleId};
+use serde::Deserialize;
+use tokio_postgres::types::ToSql;
+
+use super::PaymentRow;
+use super::news::apply_answer;
+use crate::documents::{self, AttemptDocument, PaymentDocument, capture_word};
+use crate::numbers::fit;
+use crate::orders::ORDER_LIFE_MAX_S;
+use crate::{Ledger, LedgerError};
+
+/// An attempt to be begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPayment {
+    /// The id of the attempt, if a new one begins.
+    pub id: PaymentId,
+    /// The sale.
+    pub sale: SaleId,
+    /// What is paid.
+    pub order: OrderId,
+    /// How it is paid, `ctoken_…`.
+    pub confirmation_token: String,
+    /// Where 3-D Secure returns to.
+    pub return_url: String,
+    /// What the buyer reads on the statement of the account.
+    pub description: String,
+    /// When an authorised payment is captured.
+    pub capture: CaptureMode,
+    /// Real money or a test; events of the other kind never touch this payment.
+    pub livemode: bool,
+    /// How long the attempt may take: the order's clock moves to at least that, within the order's life.
+    pub window_s: u32,
+}
+
+/// Everything the call to Stripe is made of. Written down before the call, so that a repeated call is the same call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentAttempt {
+    /// The attempt.
+    pub id: PaymentId,
+    /// The sale.
+    pub sale: SaleId,
+    /// What is paid.
+    pub order: OrderId,
+    /// The how manieth attempt of the order, from 1.
+    pub attempt: u32,
+    /// How much.
+    pub amount: Money,
+    /// How, `ctoken_…`.
+    pub confirmation_token: String,
+    /// Where 3-D Secure returns to.
+    pub return_url: String,
+    /// What the buyer reads on the statement of the account.
+    pub description: String,
+    /// When an authorised payment is captured.
+    pub capture: CaptureMode,
+    /// The idempotency key of the call, `create:{order}:{attempt}`.
+    pub key: String,
+}
+
+/// What came of pressing Pay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BeginPayment {
+    /// Make this call.
+    Begun(PaymentAttempt),
+    /// An attempt's outcome is unknown: make this same call again.
+    Resume(PaymentAttempt),
+    /// An attempt is under way at Stripe: fetch it.
+    Live(PaymentRow),
+    /// The order's clock ran out.
+    OrderExpired,
+    /// The order is past paying.
+    NotPayable(OrderState),
+    /// There is nothing to pay.
+    FreeOrder,
+    /// No such order.
+    NotFound,
+}
+
+/// What Stripe answered to an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StripeAnswer {
+    /// There is an intent.
+    Intent(IntentFacts),
+    /// The card was declined.
+    Declined {
+        /// Why, in Stripe's words.
+        code: String,
+        /// The intent that was made nevertheless.
+        intent: Option<String>,
+    },
+    /// Stripe refused the call; nothing was made.
+    Refused {
+        /// Why, in Stripe's words.
+        code: String,
+    },
+}
+
+/// How order and payment stand after an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The order.
+    pub order: OrderState,
+    /// The payment.
+    pub payment: PaymentRow,
+}
+
+pub(super) const BEGIN: &str = "SELECT payment_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+pub(super) const REFUSED: &str = "SELECT payment_refused($1, $2, $3, $4, $5)";
+
+pub(super) const LOOK: &str = "SELECT order_and_payment($1, $2)";
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum BeginDocument {
+    Begun { attempt: AttemptDocument },
+    Resume { attempt: AttemptDocument },
+    Live { payment: PaymentDocument },
+    OrderExpired,
+    NotPayable { state: OrderState },
+    FreeOrder,
+    NotFound,
+}
+
+#[derive(Deserialize)]
+struct AnsweredDocument {
+    order: OrderState,
+    payment: PaymentDocument,
+}
+
+/// Begins an attempt, or says why not.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn payment_begin(ledger: &Ledger, payment: &NewPayment) -> Result<BeginPayment, LedgerError> {
+    let (window_s, life_max_s) = (fit::<_, i32>(payment.window_s)?, fit::<_, i32>(ORDER_LIFE_MAX_S)?);
+    let (id, sale, order) = (payment.id.uuid(), payment.sale.uuid(), payment.order.uuid());
+    let capture = capture_word(payment.capture);
+    #[rustfmt::skip]
+    let params: [&(dyn ToSql + Sync); 10] = [
+        &id, &sale, &order, &payment.confirmation_token, &payment.return_url, &payment.description, &capture,
+        &payment.livemode, &window_s, &life_max_s,
+    ];
+    let row = ledger.one(BEGIN, &params).await?;
+    Ok(match documents::read(row.try_get(0)?)? {
+        BeginDocument::Begun { attempt } => BeginPayment::Begun(attempt.attempt()),
+        BeginDocument::Resume { attempt } => BeginPayment::Resume(attempt.attempt()),
+        BeginDocument::Live { payment } => BeginPayment::Live(payment.row()),
+        BeginDocument::OrderExpired => BeginPayment::OrderExpired,
+        BeginDocument::NotPayable { state } => BeginPayment::NotPayable(state),
+        BeginDocument::FreeOrder => BeginPayment::FreeOrder,
+        BeginDocument::NotFound => BeginPayment::NotFound,
+    })
+}
+
+/// Writes down what Stripe answered. An outcome that is not known is not an answer: leave the attempt as it is.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn payment_answered(
+    ledger: &Ledger,
+    attempt: &PaymentAttempt,
+    answer: &StripeAnswer,
+) -> Result<Answered, LedgerError> {
+    let (sale, order, payment) = (attempt.sale.uuid(), attempt.order.uuid(), attempt.id.uuid());
+    match answer {
+        StripeAnswer::Intent(facts) => apply_answer(ledger, facts).await?,
+        StripeAnswer::Declined { code, intent } => {
+            ledger.one(REFUSED, &[&sale, &order, &payment, intent, code]).await?;
+        }
+        StripeAnswer::Refused { code } => {
+            ledger.one(REFUSED, &[&sale, &order, &payment, &None::<String>, code]).await?;
+        }
+    }
+    let row = ledger.one(LOOK, &[&sale, &payment]).await?;
+    let document = row.try_get::<_, Option<_>>(0)?;
+    let document = document.ok_or_else(|| LedgerError::Corrupt(format!("payment {} is not there", attempt.id)))?;
+    let AnsweredDocument { order, payment } = documents::read(document)?;
+    Ok(Answered { order, payment: payment.row() })
+}

@@ -1,0 +1,157 @@
+//! The connections of one process: lazily made, bounded, recovering by themselves.
+//!
+//! Every wait ends: for a connection, for connecting, for a lock, for a statement. A statement that lost a deadlock or a
+//! serialization race was rolled back whole and is sent again, a few times; nothing else is ever repeated here.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, NoTls, Row};
+
+use crate::{LedgerError, Role};
+
+/// How many connections, and how long to wait for what.
+#[derive(Debug, Clone)]
+pub struct PoolConfig {
+    /// The most connections at once.
+    pub connections_max: usize,
+    /// For a free connection.
+    pub wait_max: Duration,
+    /// For a new connection.
+    pub connect_max: Duration,
+    /// For one statement.
+    pub statement_max: Duration,
+    /// For one lock.
+    pub lock_max: Duration,
+    /// What the connections call themselves in `pg_stat_activity`.
+    pub application: String,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: 16,
+            wait_max: Duration::from_secs(2),
+            connect_max: Duration::from_secs(2),
+            // Publishing writes a row for each of 100,000 units in one statement; nothing else comes near.
+            statement_max: Duration::from_secs(10),
+            lock_max: Duration::from_secs(2),
+            application: "onsale".to_owned(),
+        }
+    }
+}
+
+/// How busy the pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Connections made.
+    pub size: usize,
+    /// Of them, free.
+    pub available: usize,
+    /// Callers waiting for one.
+    pub waiting: usize,
+}
+
+/// The database, played in one role. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    pool: Pool,
+    config: Config,
+}
+
+/// Parameters of a statement.
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// How often a statement that lost a race is sent. Locks are taken in one order, so the second time is the last.
+const ATTEMPTS_MAX: u32 = 3;
+
+impl Ledger {
+    /// A pool for `url`. Connects when first used, so a database that is away now is no error here.
+    ///
+    /// # Errors
+    /// The URL is not one.
+    pub fn connect(url: &str, role: Role, config: PoolConfig) -> Result<Self, LedgerError> {
+        let connection = connection_config(url, role, &config)?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(connection.clone(), NoTls, recycling);
+        let pool = Pool::builder(manager)
+            .max_size(config.connections_max)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(config.wait_max))
+            .create_timeout(Some(config.connect_max))
+            .recycle_timeout(Some(config.connect_max))
+            .build()
+            .map_err(|error| LedgerError::Unavailable(Box::new(error)))?;
+        Ok(Self { pool, config: connection })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        self.rows("SELECT 1", &[]).await.map(|_| ())
+    }
+
+    /// How busy the pool is.
+    #[must_use]
+    pub fn pool_status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        PoolStatus { size: status.size, available: status.available, waiting: status.waiting }
+    }
+
+    /// The settings of a connection of this role, for one that is kept outside the pool.
+    pub(crate) fn connection_config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) async fn client(&self) -> Result<Object, LedgerError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Runs one autocommitted statement.
+    pub(crate) async fn rows(&self, statement: &'static str, params: Params<'_>) -> Result<Vec<Row>, LedgerError> {
+        let client = self.client().await?;
+        let mut attempt = 1;
+        loop {
+            let prepared = client.prepare_cached(statement).await?;
+            match client.query(&prepared, params).await {
+                Err(error) if attempt < ATTEMPTS_MAX && lost_a_race(&error) => attempt += 1,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Runs one autocommitted statement that answers at most one row.
+    pub(crate) async fn row(&self, statement: &'static str, params: Params<'_>) -> Result<Option<Row>, LedgerError> {
+        Ok(self.rows(statement, params).await?.pop())
+    }
+
+    /// Runs one autocommitted statement that always answers a row.
+    pub(crate) async fn one(&self, statement: &'static str, params: Params<'_>) -> Result<Row, LedgerError> {
+        let row = self.row(statement, params).await?;
+        row.ok_or_else(|| LedgerError::Corrupt(format!("no answer to: {statement}")))
+    }
+}
+
+fn connection_config(url: &str, role: Role, config: &PoolConfig) -> Result<Config, LedgerError> {
+    let mut connection: Config = url.parse()?;
+    let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+    // Nothing here keeps a transaction open between calls, so an idle one is a bug that must not hold locks for long.
+    connection.options(format!(
+        "{given}-c role={} -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+        role.name(),
+        config.statement_max.as_millis(),
+        config.lock_max.as_millis(),
+        config.statement_max.as_millis(),
+    ));
+    connection.application_name(&config.application);
+    connection.connect_timeout(config.connect_max);
+    Ok(connection)
+}
+
+fn lost_a_race(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(code) if [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(code))
+}
