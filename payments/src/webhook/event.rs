@@ -1,0 +1,133 @@
+//! A Stripe event, read.
+//!
+//! Two readings of the same bytes. [`envelope`] takes what the inbox stores beside them and succeeds for any JSON that
+//! names itself an event. [`parse`] also reads the object inside, strictly, through the generated types: an object of a
+//! kind we act on that does not parse is [`Unreadable`], because acting on half of it would be guessing.
+//!
+//! Events are hints: they may be late, doubled or out of order, and the object is as it was when the event was made.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::intent::Intent;
+use crate::refund::Refund;
+
+/// What storing an event needs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Envelope {
+    /// `evt_…`; one id, one effect.
+    pub id: String,
+    /// `payment_intent.succeeded`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When Stripe made the event, not when it arrived.
+    #[serde(deserialize_with = "crate::intent::unix_seconds")]
+    pub created: Timestamp,
+    /// Whether real money is meant.
+    pub livemode: bool,
+    /// The connected account it is about; absent for our own.
+    pub account: Option<String>,
+    /// The API version its object is written in.
+    pub api_version: Option<String>,
+}
+
+/// An event with its object.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// `evt_…`; one id, one effect.
+    pub id: String,
+    /// `payment_intent.succeeded`, …
+    pub kind: String,
+    /// When Stripe made the event, not when it arrived.
+    pub created: Timestamp,
+    /// Whether real money is meant.
+    pub livemode: bool,
+    /// The connected account it is about; absent for our own.
+    pub account: Option<String>,
+    /// The API version its object is written in.
+    pub api_version: Option<String>,
+    /// What it is about.
+    pub object: EventObject,
+}
+
+/// The object of an event, of the kinds we act on.
+#[derive(Debug, Clone)]
+pub enum EventObject {
+    /// A payment intent.
+    Intent(Box<Intent>),
+    /// A refund.
+    Refund(Box<Refund>),
+    /// A kind we take note of and leave alone.
+    Other {
+        /// Stripe's word for it: `charge`, `customer`, …
+        object: String,
+    },
+}
+
+/// Why a verified body is no event we can use.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// Not JSON, or not the shape of an event.
+    #[error("not an event: {0}")]
+    NotAnEvent(#[source] serde_json::Error),
+    /// The object inside is not what the pinned API version says it is.
+    #[error("unreadable {object} in {kind}: {fault}")]
+    Object {
+        /// The event's type.
+        kind: String,
+        /// Stripe's word for the object.
+        object: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+}
+
+/// Reads what storing needs.
+///
+/// # Errors
+/// [`Unreadable::NotAnEvent`].
+pub fn envelope(raw: &[u8]) -> Result<Envelope, Unreadable> {
+    serde_json::from_slice(raw).map_err(Unreadable::NotAnEvent)
+}
+
+/// Reads the whole event.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn parse(raw: &[u8]) -> Result<Event, Unreadable> {
+    let Envelope { id, kind, created, livemode, account, api_version } = envelope(raw)?;
+    let body: Body<'_> = serde_json::from_slice(raw).map_err(Unreadable::NotAnEvent)?;
+    let object = object(&kind, body.data.object)?;
+    Ok(Event { id, kind, created, livemode, account, api_version, object })
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    object: String,
+}
+
+fn object(kind: &str, raw: &RawValue) -> Result<EventObject, Unreadable> {
+    let Named { object } = serde_json::from_str(raw.get()).map_err(Unreadable::NotAnEvent)?;
+    let read = match object.as_str() {
+        "payment_intent" => Intent::read(raw.get()).map(|intent| EventObject::Intent(Box::new(intent))),
+        "refund" => Refund::read(raw.get()).map(|refund| EventObject::Refund(Box::new(refund))),
+        _ => return Ok(EventObject::Other { object }),
+    };
+    read.map_err(|fault| Unreadable::Object { kind: kind.to_owned(), object, fault: fault.to_string() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! The client and the webhook against a fake Stripe over real HTTP.
+
+mod calls;
+mod events;
+mod faults;
+mod till;
