@@ -1,0 +1,186 @@
+//! What the endpoints, the ticks and the sockets of one gateway share.
+
+use std::sync::Arc;
+
+use admission::{Holds, Loader, Queue, Store};
+use domain::clock::Clock;
+use domain::sale::SaleState;
+use domain::ticket::TicketSigner;
+use domain::token::Signer;
+use ledger::Ledger;
+use payments::Stripe;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::availability;
+use crate::config::GatewayConfig;
+use crate::directory::Directory;
+use crate::floor::{Floor, Floors, Seen, tick};
+use crate::identity::Cookies;
+use crate::limits::{Client, Left, Limit, Limits};
+use crate::problem::{Code, Problem};
+use crate::public_url::PublicUrl;
+use crate::sale::Sale;
+
+/// Sockets at once: how many visitors watch through one gateway. At a few KiB each some hundred MiB.
+const SOCKETS_MAX: usize = 100_000;
+
+/// What a gateway works with; made by whoever starts it.
+pub struct GatewayParts {
+    /// Postgres, as [`ledger::Role::Gateway`].
+    pub ledger: Ledger,
+    /// Redis.
+    pub store: Store,
+    /// Stripe.
+    pub stripe: Arc<Stripe>,
+    /// Signs and verifies tokens.
+    pub signer: Arc<Signer>,
+    /// Signs tickets.
+    pub ticket_signer: Arc<TicketSigner>,
+    /// The process clock: it decides nothing but how old a webhook's signature is.
+    pub clock: Clock,
+}
+
+/// A gateway's state.
+pub(crate) struct App {
+    /// What it was told.
+    pub(crate) config: GatewayConfig,
+    /// Postgres.
+    pub(crate) ledger: Ledger,
+    /// Redis.
+    pub(crate) store: Store,
+    /// Numbers and turns.
+    pub(crate) queue: Queue,
+    /// Units for a while.
+    pub(crate) holds: Holds,
+    /// Stops and starts the clocks of a sale.
+    pub(crate) loader: Loader,
+    /// Stripe.
+    pub(crate) stripe: Arc<Stripe>,
+    /// Tokens.
+    pub(crate) signer: Arc<Signer>,
+    /// QR codes.
+    pub(crate) ticket_signer: Arc<TicketSigner>,
+    /// The process clock.
+    pub(crate) clock: Clock,
+    /// The cookies of the pages.
+    pub(crate) cookies: Cookies,
+    /// The sales.
+    pub(crate) directory: Directory,
+    /// The live ones, tick by tick.
+    pub(crate) floors: Floors,
+    /// How often one client may ask.
+    pub(crate) limits: Limits,
+    /// Room for sockets.
+    pub(crate) sockets: Arc<Semaphore>,
+    /// Connections, sockets, and requests that go on when their client is gone: waited for when the gateway stops.
+    pub(crate) visits: TaskTracker,
+    /// Ticks and timers: they go last.
+    pub(crate) tasks: TaskTracker,
+    /// The gateway stops: no new connections, sockets say good-bye.
+    pub(crate) draining: CancellationToken,
+    /// Everybody is gone: ticks and timers end.
+    pub(crate) over: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(
+        config: GatewayConfig,
+        parts: GatewayParts,
+        public_url: PublicUrl,
+        draining: CancellationToken,
+    ) -> Self {
+        Self {
+            limits: Limits::new(&config.rate_limits),
+            cookies: Cookies::new(public_url),
+            queue: Queue::new(parts.store.clone()),
+            holds: Holds::new(parts.store.clone()),
+            loader: Loader::new(parts.store.clone()),
+            config,
+            ledger: parts.ledger,
+            store: parts.store,
+            stripe: parts.stripe,
+            signer: parts.signer,
+            ticket_signer: parts.ticket_signer,
+            clock: parts.clock,
+            directory: Directory::default(),
+            floors: Floors::default(),
+            sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
+            visits: TaskTracker::new(),
+            tasks: TaskTracker::new(),
+            draining,
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// How the outside sees this gateway.
+    pub(crate) const fn public_url(&self) -> &PublicUrl {
+        self.cookies.public_url()
+    }
+
+    /// A sale that visitors may see, by id or slug.
+    ///
+    /// # Errors
+    /// There is none, or Postgres is away and it is not known here.
+    pub(crate) async fn sale(&self, name: &str) -> Result<Arc<Sale>, Problem> {
+        self.directory.find(&self.ledger, name).await?.ok_or_else(|| Code::NotFound.into())
+    }
+
+    /// The floor of a live sale.
+    pub(crate) fn floor(self: &Arc<Self>, sale: &Arc<Sale>) -> Arc<Floor> {
+        self.floors.of(sale, || {
+            let floor = Arc::new(Floor::new(Arc::clone(sale), self.over.child_token()));
+            self.tasks.spawn(tick::run(Arc::clone(self), Arc::clone(&floor)));
+            floor
+        })
+    }
+
+    /// The floor of a sale and what it looks like now.
+    ///
+    /// # Errors
+    /// The sale has ended, or Redis is away.
+    pub(crate) async fn live(self: &Arc<Self>, sale: &Arc<Sale>) -> Result<(Arc<Floor>, Arc<Seen>), Problem> {
+        if !sale.is_live() {
+            return Err(Code::SaleClosed.into());
+        }
+        let floor = self.floor(sale);
+        let seen = floor.seen_soon().await?;
+        Ok((floor, seen))
+    }
+
+    /// What visitors see of a sale, as far as it can be told without asking a store.
+    pub(crate) fn state_of(&self, sale: &Sale) -> SaleState {
+        let seen = self.floors.get(sale.id()).and_then(|floor| floor.seen());
+        seen.map_or_else(
+            || sale.state(self.clock.now(), domain::sale::Stock::Left),
+            |seen| sale.state(seen.view.now, availability::stock(&seen.view.stock)),
+        )
+    }
+
+    /// Counts a request of a person.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(crate) fn count(&self, limit: Limit, client: Client) -> Result<Option<Left>, Problem> {
+        self.limits.count(limit, client)
+    }
+
+    /// Reads the live sales anew: those that are new get a floor, those that ended lose theirs.
+    pub(crate) async fn refresh_sales(self: &Arc<Self>) -> Result<(), ledger::LedgerError> {
+        let live = self.directory.refresh(&self.ledger).await?;
+        for sale in live.sales() {
+            self.floor(sale).set_sale(sale);
+        }
+        self.floors.retain(|sale| live.has(sale));
+        Ok(())
+    }
+
+    /// After a decision made here: the directory must not be older than it.
+    pub(crate) async fn sales_changed(self: &Arc<Self>) {
+        self.directory.forget_recent();
+        if let Err(error) = self.refresh_sales().await {
+            tracing::warn!(%error, "the directory is refreshed at its next turn");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a gateway is told when it starts. A plain struct: reading flags and the environment is not its business.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::limits::RateLimits;
+use crate::public_url::PublicUrl;
+use crate::request::address::TrustedProxies;
+
+/// How a gateway serves.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How the outside sees it; where it listens, when nothing is said.
+    pub public_url: Option<PublicUrl>,
+    /// What the pages tell Stripe.js.
+    pub stripe_publishable_key: String,
+    /// Where the payment page loads its stand-in for Stripe.js, for a fake only.
+    pub stripe_browser_base: Option<String>,
+    /// The webhook's secrets: more than one while it is rotated.
+    pub stripe_webhook_secrets: Vec<SecretString>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// How often one client may ask.
+    pub rate_limits: RateLimits,
+    /// How it stops.
+    pub drain: Drain,
+}
+
+/// How a gateway stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// Sockets are closed one after the other over this long, so that they do not all reconnect at once.
+    pub sockets_spread: Duration,
+    /// How long requests under way may take to finish.
+    pub requests_max: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { sockets_spread: Duration::from_secs(5), requests_max: Duration::from_secs(15) }
+    }
+}
+
+impl GatewayConfig {
+    /// The defaults, on an address.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            public_url: None,
+            stripe_publishable_key: String::new(),
+            stripe_browser_base: None,
+            stripe_webhook_secrets: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
+            rate_limits: RateLimits::default(),
+            drain: Drain::default(),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `/v1/sales/{sale}/holds`: units for a pass, for a while.
+//!
+//! Taking is one round trip to Redis, idempotency included: the script remembers requests itself. A hold and the order
+//! made of it share one UUID, so whoever has the hold knows the order, without a look-up.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use admission::{HoldView, Release, RequestId, Take, TakeHold};
+use domain::hold::HoldState;
+use domain::order::OrderState;
+use domain::price::UnitPrice;
+use domain::sale::{Fault, PER_BUYER_LIMIT_MAX, SaleState, TIERS_MAX};
+use domain::token::{PassToken, Receipt};
+use domain::{HoldId, Money, OrderId, TierId, UnitNo};
+use http::StatusCode;
+use jiff::Timestamp;
+use ledger::orders::CancelOrder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::answer::{Answer, empty, json};
+use crate::app::App;
+use crate::idempotency;
+use crate::identity;
+use crate::limits::{Client, Limit};
+use crate::metrics;
+use crate::openapi::schema::{MoneyBody, UnitPriceBody};
+use crate::problem::{Code, Problem};
+use crate::request::Request;
+use crate::sale::Sale;
+
+/// What to hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TakeBody {
+    /// How many of which tier; each tier once.
+    #[schema(min_items = 1, max_items = 32)]
+    items: Vec<ItemBody>,
+}
+
+/// How many of which tier.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ItemBody {
+    /// The tier.
+    #[schema(value_type = String)]
+    tier: TierId,
+    /// How many of its units.
+    #[schema(minimum = 1, maximum = 20)]
+    quantity: u32,
+}
+
+/// A hold.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HoldBody {
+    /// Its id.
+    #[schema(value_type = String, example = "hold_0190c5a0b0c07abc8def0123456789ab")]
+    id: HoldId,
+    /// Proves it, should the store lose it.
+    receipt: String,
+    /// Where it is.
+    #[schema(value_type = String, example = "held")]
+    state: HoldState,
+    /// When its units go back on sale.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// How long a new hold lasts.
+    ttl_s: u32,
+    /// What it holds.
+    items: Vec<HeldBody>,
+    /// What all of it costs.
+    #[schema(value_type = MoneyBody)]
+    total: Money,
+}
+
+/// A unit that is held.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HeldBody {
+    /// Its tier.
+    #[schema(value_type = String)]
+    tier: TierId,
+    /// Its number in the tier.
+    #[schema(value_type = u32)]
+    unit: UnitNo,
+    /// Its seat; none for general admission.
+    seat: Option<String>,
+    /// What it costs.
+    #[schema(value_type = UnitPriceBody)]
+    price: UnitPrice,
+}
+
+/// The order that is, or will be, made of a hold.
+pub(crate) const fn order_of(hold: HoldId) -> OrderId {
+    OrderId::from_uuid(hold.uuid())
+}
+
+/// `POST /v1/sales/{sale}/holds`
+pub(crate) async fn take(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = app.sale(request.params.text("sale")).await?;
+    let pass = identity::pass(request, sale.id(), &app.signer)?;
+    app.count(Limit::Hold, Client::Holder(pass.holder))?;
+    let key = request.required_idempotency_key()?;
+    let items = items(&sale, &request.json::<TakeBody>()?)?;
+    require_selling(app.state_of(&sale))?;
+    let wish = wish(&sale, &pass, key, items, &request.body);
+    let take = app.holds.take(sale.id(), &wish).await?;
+    metrics::hold_taken(sale.id(), &take);
+    match take {
+        Take::Taken(hold) => Ok(json(StatusCode::CREATED, &body(app, &sale, hold).await?)),
+        Take::Replayed(hold) => Ok(idempotency::replayed(json(StatusCode::CREATED, &body(app, &sale, hold).await?))),
+        Take::RequestReused => Err(Code::IdempotencyKeyReused.into()),
+        Take::SoldOut { tier } => Err(Problem::new(Code::SoldOut).detail(format!("Nothing of {tier} is left."))),
+        Take::AllHeld { tier } => {
+            Err(Problem::new(Code::AllHeld).detail(format!("Others hold what is left of {tier}; some come back.")))
+        }
+        Take::LimitReached { limit } => Err(limit_reached(limit)),
+        Take::PassInUse => Err(Code::PassInUse.into()),
+        Take::PassExpired => Err(Code::PassExpired.into()),
+        Take::PassUnknown => Err(Code::PassInvalid.into()),
+        Take::Paused => Err(Code::SalePaused.into()),
+    }
+}
+
+/// `GET /v1/sales/{sale}/holds/{hold}`
+pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = app.sale(request.params.text("sale")).await?;
+    let pass = identity::pass(request, sale.id(), &app.signer)?;
+    app.count(Limit::Hold, Client::Holder(pass.holder))?;
+    let hold = hold_in(request)?;
+    let found = app.holds.look(sale.id(), hold).await?.filter(|hold| hold.number == pass.number);
+    let found = found.ok_or(Code::HoldNotFound)?;
+    Ok(json(StatusCode::OK, &body(app, &sale, found).await?))
+}
+
+/// `DELETE /v1/sales/{sale}/holds/{hold}`
+pub(crate) async fn release(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = app.sale(request.params.text("sale")).await?;
+    let pass = identity::pass(request, sale.id(), &app.signer)?;
+    app.count(Limit::Hold, Client::Holder(pass.holder))?;
+    let hold = hold_in(request)?;
+    match app.holds.release(sale.id(), hold, pass.number).await? {
+        Release::Released(_) => metrics::hold_released(sale.id()),
+        Release::AlreadyReleased => {}
+        Release::Frozen => cancel_order(app, &sale, order_of(hold)).await?,
+        Release::NotFound => return Err(Code::HoldNotFound.into()),
+    }
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Gives up the order that a hold became. One that is being written this moment is told to come back.
+async fn cancel_order(app: &App, sale: &Sale, order: OrderId) -> Result<(), Problem> {
+    match ledger::orders::order_cancel(&app.ledger, sale.id(), order).await? {
+        CancelOrder::Cancelled(_) | CancelOrder::NotCancellable(OrderState::Cancelled | OrderState::Expired) => Ok(()),
+        CancelOrder::NotCancellable(state) => {
+            Err(Problem::new(Code::OrderNotCancellable).detail(format!("The order is {}.", state.word())))
+        }
+        CancelOrder::NotFound => Err(Code::RequestInProgress.into()),
+    }
+}
+
+fn hold_in(request: &Request) -> Result<HoldId, Problem> {
+    request.params.text("hold").parse().map_err(|_| Code::HoldNotFound.into())
+}
+
+/// Checks what is asked for; every fault at once.
+fn items(sale: &Sale, body: &TakeBody) -> Result<Vec<(TierId, NonZeroU32)>, Problem> {
+    let mut faults = Vec::new();
+    let mut fault = |pointer: String, detail: String| faults.push(Fault { pointer, detail });
+    if !(1..=TIERS_MAX).contains(&body.items.len()) {
+        fault("/items".to_owned(), format!("must be 1 to {TIERS_MAX} items"));
+    }
+    let (mut items, mut seen) = (Vec::new(), BTreeSet::new());
+    for (index, item) in body.items.iter().take(TIERS_MAX).enumerate() {
+        if sale.config().tier(&item.tier).is_none() {
+            fault(format!("/items/{index}/tier"), "must be a tier of this sale".to_owned());
+        } else if !seen.insert(&item.tier) {
+            fault(format!("/items/{index}/tier"), "must be different from the other items' tiers".to_owned());
+        }
+        match NonZeroU32::new(item.quantity).filter(|quantity| quantity.get() <= PER_BUYER_LIMIT_MAX) {
+            Some(quantity) => items.push((item.tier.clone(), quantity)),
+            None => fault(format!("/items/{index}/quantity"), format!("must be 1 to {PER_BUYER_LIMIT_MAX}")),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    let units: u32 = items.iter().map(|(_, quantity)| quantity.get()).sum();
+    let limit = sale.config().per_buyer_limit;
+    if units > limit { Err(limit_reached(limit)) } else { Ok(items) }
+}
+
+fn limit_reached(limit: u32) -> Problem {
+    Problem::new(Code::LimitReached).detail(format!("At most {limit} in one hold."))
+}
+
+/// Holds are taken while the sale sells; what is sold out, Redis says tier by tier.
+fn require_selling(state: SaleState) -> Result<(), Problem> {
+    match state {
+        SaleState::Open | SaleState::SoldOut => Ok(()),
+        SaleState::Draft => Err(Code::NotFound.into()),
+        SaleState::Scheduled | SaleState::Prequeue => Err(Code::SaleNotOpen.into()),
+        SaleState::Paused => Err(Code::SalePaused.into()),
+        SaleState::Closed | SaleState::Cancelled => Err(Code::SaleClosed.into()),
+    }
+}
+
+fn wish(sale: &Sale, pass: &PassToken, key: &str, items: Vec<(TierId, NonZeroU32)>, body: &[u8]) -> TakeHold {
+    TakeHold {
+        hold: HoldId::from_uuid(Uuid::now_v7()),
+        request: RequestId::of(&[&pass.number.0.to_be_bytes(), key.as_bytes()]),
+        fingerprint: Sha256::digest(body).into(),
+        number: pass.number,
+        items,
+        ttl_s: sale.hold_ttl_s(),
+        per_buyer_limit: sale.config().per_buyer_limit,
+        session_s: sale.config().admission.session_s,
+    }
+}
+
+async fn body(app: &Arc<App>, sale: &Arc<Sale>, hold: HoldView) -> Result<HoldBody, Problem> {
+    let epoch = app.floor(sale).seen_soon().await?.view.epoch;
+    let units: Vec<_> = hold.units.iter().map(|held| (held.tier.clone(), held.unit)).collect();
+    let priced = |tier: TierId, unit| {
+        let price = sale.price(&tier).copied().ok_or_else(|| unknown_tier(&tier))?;
+        Ok(HeldBody { tier, unit, seat: None, price })
+    };
+    let items = units.iter().cloned().map(|(tier, unit)| priced(tier, unit)).collect::<Result<Vec<_>, Problem>>()?;
+    let total = Money::sum(sale.config().currency, items.iter().map(|item| item.price.total))
+        .expect("a stored configuration has prices in range");
+    let (number, expires_at) = (hold.number, hold.expires_at);
+    let receipt = Receipt { sale: sale.id(), hold: hold.id, epoch, number, expires_at, units };
+    let receipt = app.signer.sign_receipt(&receipt);
+    Ok(HoldBody { id: hold.id, receipt, state: hold.state, expires_at, ttl_s: sale.hold_ttl_s(), items, total })
+}
+
+/// Tiers never go away once published, so a hold of an unknown one is a fault of ours.
+pub(crate) fn unknown_tier(tier: &TierId) -> Problem {
+    tracing::error!(%tier, "a hold has units of a tier that its sale does not have");
+    Code::InternalError.into()
+}

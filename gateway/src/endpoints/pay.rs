@@ -1,0 +1,249 @@
+//! `POST …/orders/{order}/pay`: one attempt to pay an order.
+//!
+//! The attempt, with everything its call to Stripe is made of, is in Postgres before the call. A call whose outcome is not
+//! known is made again with the same key, here a few times and by whoever presses Pay next; so nobody pays twice, however
+//! impatient the buyer or unlucky the network.
+//!
+//! Bounds: [`TRIES_MAX`] calls, none begun after [`DRIVE_MAX`]; then 503, and the attempt waits to be taken up again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::order::OrderState;
+use domain::payment::IntentStatus;
+use domain::{OrderId, PaymentId, SaleId};
+use http::StatusCode;
+use ledger::payments::{
+    BeginPayment, NewPayment, PaymentAttempt, PaymentRow, StripeAnswer, payment_answered, payment_begin,
+};
+use payments::{CreateIntent, Intent, StripeError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::answer::{Answer, json};
+use crate::app::App;
+use crate::idempotency::{self, Done, Once};
+use crate::identity;
+use crate::limits::{Client, Limit};
+use crate::problem::{Code, Problem};
+use crate::request::Request;
+use crate::sale::Sale;
+
+/// How long an order waits for its payment once Pay was pressed: a slow 3-D Secure challenge and its webhook. The order's
+/// clock moves to at least this.
+const PAYMENT_WINDOW_S: u32 = 600;
+
+/// How often the call to Stripe is made for one press of Pay.
+const TRIES_MAX: u32 = 4;
+
+/// The first pause between them; it doubles. A key that is in use is free when its first call ends.
+const TRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// When the last of them may begin, so that with its own bound the answer comes before the answer's.
+const DRIVE_MAX: Duration = Duration::from_secs(20);
+
+/// The longest confirmation token looked at; Stripe's have about 30 characters.
+const CONFIRMATION_TOKEN_MAX_BYTES: usize = 255;
+
+/// How to pay.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PayBody {
+    /// What Stripe.js made of the card.
+    #[schema(example = "ctoken_1NnQUf2eZvKYlo2CIObdtbnb")]
+    confirmation_token: String,
+}
+
+/// How order and payment stand.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PaidBody {
+    /// Where the order is.
+    #[schema(value_type = String, example = "awaiting_payment")]
+    state: OrderState,
+    /// Where its payment is.
+    payment: AttemptBody,
+}
+
+/// An attempt to pay.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct AttemptBody {
+    /// Stripe's id.
+    payment_intent: String,
+    /// Lets the browser go on with it.
+    client_secret: Option<String>,
+    /// Where it is, in Stripe's words.
+    #[schema(value_type = String, example = "requires_capture")]
+    status: IntentStatus,
+    /// What the buyer has to do; none for nothing.
+    next_action: Option<serde_json::Value>,
+}
+
+/// `POST /v1/sales/{sale}/orders/{order}/pay`
+pub(crate) async fn pay(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = app.sale(request.params.text("sale")).await?;
+    let order: OrderId = request.params.id("order")?;
+    identity::order(request, sale.id(), order, &app.signer)?;
+    app.count(Limit::Pay, Client::Order(order))?;
+    let key = request.required_idempotency_key()?;
+    let body: PayBody = request.json()?;
+    check(&body)?;
+    let once = Once::new(format!("pay/{order}"), key, &request.body);
+    let work = attempt(Arc::clone(app), sale, order, body.confirmation_token);
+    match once.run(app, work, |paid| (StatusCode::OK, without_secret(paid))).await? {
+        Done::Now(paid) => Ok(json(StatusCode::OK, &paid)),
+        Done::Before(status, body) => Ok(idempotency::replayed(json(status, &with_secret(app, &body).await?))),
+    }
+}
+
+fn check(body: &PayBody) -> Result<(), Problem> {
+    let token = &body.confirmation_token;
+    let fits = token.starts_with("ctoken_")
+        && token.len() <= CONFIRMATION_TOKEN_MAX_BYTES
+        && token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if fits { Ok(()) } else { Err(bad_token()) }
+}
+
+fn bad_token() -> Problem {
+    Problem::invalid_at("/confirmation_token", "must be a confirmation token of Stripe, used for nothing else")
+}
+
+/// The secret is never stored: what is remembered lacks it, and it is fetched again when the answer is.
+fn without_secret(paid: &PaidBody) -> Vec<u8> {
+    let mut kept = paid.clone();
+    kept.payment.client_secret = None;
+    serde_json::to_vec(&kept).expect("our answers have string keys")
+}
+
+async fn with_secret(app: &App, kept: &[u8]) -> Result<PaidBody, Problem> {
+    let mut paid: PaidBody = serde_json::from_slice(kept).map_err(|_| Code::InternalError)?;
+    paid.payment.client_secret = app.stripe.fetch(&paid.payment.payment_intent).await?.client_secret;
+    Ok(paid)
+}
+
+async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: String) -> Result<PaidBody, Problem> {
+    let payment = new_payment(&app, &sale, order, token);
+    match payment_begin(&app.ledger, &payment).await? {
+        BeginPayment::Begun(attempt) | BeginPayment::Resume(attempt) => drive(&app, &attempt).await,
+        BeginPayment::Live(row) => look(&app, sale.id(), order, row).await,
+        BeginPayment::OrderExpired => Err(Code::OrderExpired.into()),
+        BeginPayment::NotPayable(state) => {
+            Err(Problem::new(Code::OrderNotPayable).detail(format!("The order is {}.", state.word())))
+        }
+        BeginPayment::FreeOrder => Err(Problem::new(Code::OrderNotPayable).detail("There is nothing to pay.")),
+        BeginPayment::NotFound => Err(Code::NotFound.into()),
+    }
+}
+
+fn new_payment(app: &App, sale: &Sale, order: OrderId, confirmation_token: String) -> NewPayment {
+    NewPayment {
+        id: PaymentId::from_uuid(Uuid::now_v7()),
+        sale: sale.id(),
+        order,
+        confirmation_token,
+        return_url: format!("{}/s/{}/orders/{order}", app.public_url().origin(), sale.slug()),
+        description: sale.config().name.clone(),
+        capture: sale.config().payment.capture,
+        livemode: app.stripe.livemode(),
+        window_s: PAYMENT_WINDOW_S,
+    }
+}
+
+/// Makes the attempt's call until its outcome is known, within bounds, and writes the outcome down.
+async fn drive(app: &App, attempt: &PaymentAttempt) -> Result<PaidBody, Problem> {
+    let intent = match call(app, attempt).await {
+        Ok(intent) => intent,
+        Err(StripeError::UnexpectedState(Some(intent))) => *intent,
+        Err(StripeError::Declined { code, decline_code, message, intent }) => {
+            let answer = StripeAnswer::Declined { code: code.clone(), intent: intent.map(|intent| intent.id) };
+            payment_answered(&app.ledger, attempt, &answer).await?;
+            let reason = decline_code.or(Some(code));
+            return Err(Problem::new(Code::PaymentDeclined).detail(message).decline_code(reason));
+        }
+        Err(StripeError::Refused { status, code, message }) => {
+            tracing::warn!(order = %attempt.order, status, code, message, "Stripe refused an attempt to pay");
+            payment_answered(&app.ledger, attempt, &StripeAnswer::Refused { code }).await?;
+            return Err(bad_token());
+        }
+        Err(unknown) => return Err(unknown.into()),
+    };
+    let answered = payment_answered(&app.ledger, attempt, &StripeAnswer::Intent(intent.facts())).await?;
+    Ok(PaidBody { state: answered.order, payment: attempt_body(intent) })
+}
+
+async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Intent, StripeError> {
+    let create = CreateIntent {
+        sale: attempt.sale,
+        order: attempt.order,
+        attempt: attempt.attempt,
+        amount: attempt.amount,
+        confirmation_token: attempt.confirmation_token.clone(),
+        return_url: attempt.return_url.clone(),
+        capture: attempt.capture,
+        description: attempt.description.clone(),
+    };
+    let (started, mut pause) = (Instant::now(), TRY_PAUSE);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let outcome = app.stripe.create_and_confirm(&create, &attempt.key).await;
+        let wait = match &outcome {
+            Err(StripeError::Unknown(_) | StripeError::InUse) => pause,
+            Err(StripeError::RateLimited { retry_after }) => retry_after.unwrap_or(pause),
+            Ok(_)
+            | Err(StripeError::Declined { .. } | StripeError::Refused { .. } | StripeError::UnexpectedState(_)) => {
+                return outcome;
+            }
+        };
+        if tries == TRIES_MAX || started.elapsed() + wait > DRIVE_MAX {
+            return outcome;
+        }
+        tokio::time::sleep(wait).await;
+        pause *= 2;
+    }
+}
+
+/// An attempt is under way at Stripe: this is how it stands.
+async fn look(app: &App, sale: SaleId, order: OrderId, payment: PaymentRow) -> Result<PaidBody, Problem> {
+    let id = payment.intent.ok_or(Code::StoreUnavailable)?;
+    let intent = app.stripe.fetch(&id).await?;
+    let order = ledger::orders::order_fetch(&app.ledger, sale, order).await?.ok_or(Code::NotFound)?;
+    Ok(PaidBody { state: order.state, payment: attempt_body(intent) })
+}
+
+fn attempt_body(intent: Intent) -> AttemptBody {
+    AttemptBody {
+        payment_intent: intent.id,
+        client_secret: intent.client_secret,
+        status: intent.status,
+        next_action: intent.next_action,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(token: &str) -> bool {
+        check(&PayBody { confirmation_token: token.to_owned() }).is_ok()
+    }
+
+    #[test]
+    fn only_confirmation_tokens_are_sent_on() {
+        assert!(fits("ctoken_1NnQUf2eZvKYlo2CIObdtbnb"));
+        assert!(!fits("pm_card_visa") && !fits("ctoken_a b") && !fits("ctoken_a&b=c"));
+        assert!(!fits(&format!("ctoken_{}", "a".repeat(CONFIRMATION_TOKEN_MAX_BYTES))));
+    }
+
+    #[test]
+    fn the_secret_is_not_remembered() {
+        let payment = AttemptBody {
+            payment_intent: "pi_1".to_owned(),
+            client_secret: Some("pi_1_secret_2".to_owned()),
+            status: IntentStatus::RequiresAction,
+            next_action: None,
+        };
+        let kept = without_secret(&PaidBody { state: OrderState::AwaitingPayment, payment });
+        assert!(!String::from_utf8(kept).unwrap().contains("secret_2"));
+    }
+}

@@ -1,0 +1,223 @@
+//! `/v1/sales`: what is on sale.
+//!
+//! The list comes from Postgres and says nothing of what is left. A single live sale shows that too, from memory, and is
+//! therefore 503 while Redis is away: a page that says *available* without knowing would send people into a queue for
+//! nothing. Of a sale that ended nothing is left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::price::UnitPrice;
+use domain::sale::SaleState;
+use domain::{Currency, SaleId, TierId};
+use http::{HeaderValue, StatusCode, header};
+use jiff::Timestamp;
+use ledger::sales::SaleFilter;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::answer::{Answer, With as _, json};
+use crate::app::App;
+use crate::availability::Availability;
+use crate::openapi::schema::UnitPriceBody;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::sale::Sale;
+
+/// Sales of one page of the list, when nothing is said, and at most.
+const LIMIT_DEFAULT: u32 = 50;
+const LIMIT_MAX: u32 = 100;
+
+/// The longest search text.
+const SEARCH_MAX_BYTES: usize = 200;
+
+/// A list of sales.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SaleList {
+    /// The sales.
+    data: Vec<SaleSummary>,
+    /// Where the list goes on; none at its end.
+    next_cursor: Option<String>,
+}
+
+/// A sale in a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SaleSummary {
+    /// Its id.
+    #[schema(value_type = String, example = "sale_0190c5a0b0c07abc8def0123456789ab")]
+    id: SaleId,
+    /// Its name in URLs.
+    slug: String,
+    /// What people call it.
+    name: String,
+    /// Where it is.
+    #[schema(value_type = String, example = "open")]
+    state: SaleState,
+    /// When admission begins.
+    #[schema(value_type = String, format = DateTime)]
+    opens_at: Timestamp,
+    /// When selling ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    closes_at: Option<Timestamp>,
+    /// IANA name of the zone in which its dates are read.
+    time_zone: String,
+    /// A word to search by.
+    category: String,
+    /// Where it takes place.
+    venue: String,
+}
+
+/// A sale.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SaleBody {
+    #[serde(flatten)]
+    summary: SaleSummary,
+    /// The currency of all its prices.
+    #[schema(value_type = String, example = "eur")]
+    currency: Currency,
+    /// The most units in one hold.
+    per_buyer_limit: u32,
+    /// What is sold.
+    tiers: Vec<TierBody>,
+    /// How the order of the prequeue came about; none for a sale that is first come, first served.
+    fairness: Option<Fairness>,
+}
+
+/// How the order of a prequeue came about.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Fairness {
+    /// SHA-256 of the seed.
+    seed_hash: String,
+    /// The public randomness that was mixed in.
+    beacon: Option<String>,
+    /// The seed, once it was used.
+    seed: Option<String>,
+}
+
+/// A price category.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TierBody {
+    /// Its name in requests.
+    #[schema(value_type = String)]
+    id: TierId,
+    /// What people call it.
+    name: String,
+    /// What one unit costs.
+    #[schema(value_type = UnitPriceBody)]
+    price: UnitPrice,
+    /// What is left.
+    availability: Availability,
+}
+
+/// `GET /v1/sales`
+pub(crate) async fn list(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let filter = filter(request)?;
+    let one_more = SaleFilter { limit: filter.limit + 1, ..filter.clone() };
+    let mut rows = ledger::sales::sales_published(&app.ledger, &one_more).await?;
+    let more = rows.len() > filter.limit as usize;
+    rows.truncate(filter.limit as usize);
+    let next_cursor = rows.last().filter(|_| more).map(|last| cursor(last.config.opens_at, last.id));
+    let data = rows.into_iter().map(|row| summary(app, &Sale::new(row))).collect();
+    Ok(shared(json(StatusCode::OK, &SaleList { data, next_cursor })))
+}
+
+/// `GET /v1/sales/{sale}`
+pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = app.sale(request.params.text("sale")).await?;
+    let stock = if sale.is_live() { app.live(&sale).await?.1.view.stock.clone() } else { BTreeMap::new() };
+    let tier = |(tier, price): (&domain::sale::TierConfig, &UnitPrice)| TierBody {
+        id: tier.id.clone(),
+        name: tier.name.clone(),
+        price: *price,
+        availability: stock.get(&tier.id).map_or(Availability::NONE, |stock| Availability::of(*stock, tier.capacity)),
+    };
+    let body = SaleBody {
+        summary: summary(app, &sale),
+        currency: sale.config().currency,
+        per_buyer_limit: sale.config().per_buyer_limit,
+        tiers: sale.tiers().map(tier).collect(),
+        fairness: None,
+    };
+    Ok(shared(json(StatusCode::OK, &body)))
+}
+
+/// The same for everybody, and soon old.
+fn shared(answer: Answer) -> Answer {
+    answer.with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1, stale-while-revalidate=5"))
+}
+
+fn summary(app: &App, sale: &Sale) -> SaleSummary {
+    let config = sale.config();
+    SaleSummary {
+        id: sale.id(),
+        slug: sale.slug().to_owned(),
+        name: config.name.clone(),
+        state: app.state_of(sale),
+        opens_at: config.opens_at,
+        closes_at: config.closes_at,
+        time_zone: config.time_zone.clone(),
+        category: config.category.clone(),
+        venue: config.venue.clone(),
+    }
+}
+
+fn filter(request: &Request) -> Result<SaleFilter, Problem> {
+    let mut filter = SaleFilter { limit: LIMIT_DEFAULT, ..SaleFilter::default() };
+    for (name, value) in request.query() {
+        let wrong = |detail: String| Problem::invalid_at(format!("?{name}"), detail);
+        match name.as_str() {
+            "q" | "category" if value.len() > SEARCH_MAX_BYTES => {
+                return Err(wrong(format!("must be at most {SEARCH_MAX_BYTES} bytes")));
+            }
+            "q" => filter.text = Some(value),
+            "category" => filter.category = Some(value),
+            "from" => filter.from = Some(time(&value).ok_or_else(|| wrong(MUST_BE_TIME.to_owned()))?),
+            "to" => filter.to = Some(time(&value).ok_or_else(|| wrong(MUST_BE_TIME.to_owned()))?),
+            "limit" => filter.limit = limit(&value).ok_or_else(|| wrong(format!("must be 1 to {LIMIT_MAX}")))?,
+            "cursor" => filter.after = Some(after(&value).ok_or_else(|| wrong("must be a next_cursor".to_owned()))?),
+            _ => {}
+        }
+    }
+    Ok(filter)
+}
+
+const MUST_BE_TIME: &str = "must be a time like 2030-05-01T18:00:00Z";
+
+fn time(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+fn limit(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
+}
+
+/// Where a list goes on: behind this sale, in the order (opening, id).
+fn cursor(opens_at: Timestamp, id: SaleId) -> String {
+    hex::encode(format!("{}/{id}", opens_at.as_microsecond()))
+}
+
+fn after(cursor: &str) -> Option<(Timestamp, SaleId)> {
+    let text = String::from_utf8(hex::decode(cursor).ok()?).ok()?;
+    let (opens_at, id) = text.split_once('/')?;
+    Some((Timestamp::from_microsecond(opens_at.parse().ok()?).ok()?, id.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_finds_its_place_again_and_others_do_not() {
+        let (opens_at, id) =
+            (Timestamp::from_microsecond(1_234_567).unwrap(), SaleId::from_uuid(uuid::Uuid::from_u128(9)));
+        assert_eq!(after(&cursor(opens_at, id)), Some((opens_at, id)));
+        assert_eq!(after("zz"), None);
+        assert_eq!(after(&hex::encode("1/2")), None);
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        assert_eq!((limit("1"), limit("100")), (Some(1), Some(100)));
+        assert_eq!((limit("0"), limit("101"), limit("-1"), limit("x")), (None, None, None, None));
+    }
+}

@@ -1,0 +1,194 @@
+//! How often one client may ask.
+//!
+//! Two kinds of bucket (GCRA, by `governor`): per address, wide enough that 5,000 people behind one address get in, and
+//! per person, wide enough that no person meets it. A request passes its route's address limit before its body is read;
+//! endpoints count persons once they know whom they deal with. Counts are per process: they protect this gateway, the
+//! store-wide budgets are the admission rate and Postgres' pool.
+//!
+//! Bounds: one entry per client seen within its period; [`Limits::prune`] forgets the others, on a timer.
+//!
+//! Answers tell what is left (`RateLimit`, `RateLimit-Policy`: draft-ietf-httpapi-ratelimit-headers), refusals also when
+//! to come back.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use domain::token::Holder;
+use governor::clock::{Clock as _, QuantaClock, QuantaInstant};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{NotUntil, Quota, RateLimiter};
+use http::{HeaderName, HeaderValue};
+
+use crate::answer::Answer;
+use crate::problem::{Code, Problem};
+
+mod config;
+
+pub use config::{RateLimits, RateLimitsError};
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Limit {
+    /// Joining, per address.
+    Join,
+    /// Reading what is public, per address.
+    Read,
+    /// Opening sockets, per address.
+    Live,
+    /// Everything with a token, per address: also guessing tokens.
+    Shop,
+    /// The organizer API, per address.
+    Organizer,
+    /// Looking at one's place, per person.
+    Place,
+    /// Taking and giving back units, per person.
+    Hold,
+    /// Ordering and looking at orders, per person.
+    Order,
+    /// Pressing Pay, per order.
+    Pay,
+}
+
+impl Limit {
+    /// Every limit, in the order of their buckets.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Join,
+        Self::Read,
+        Self::Live,
+        Self::Shop,
+        Self::Organizer,
+        Self::Place,
+        Self::Hold,
+        Self::Order,
+        Self::Pay,
+    ];
+
+    /// Its name in the configuration and in headers.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Read => "read",
+            Self::Live => "live",
+            Self::Shop => "shop",
+            Self::Organizer => "organizer",
+            Self::Place => "place",
+            Self::Hold => "hold",
+            Self::Order => "order",
+            Self::Pay => "pay",
+        }
+    }
+}
+
+/// Whom a bucket belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Client {
+    /// An address, or an IPv6 /64.
+    Address(IpAddr),
+    /// A visitor.
+    Holder(Holder),
+    /// An order's buyer.
+    Order(domain::OrderId),
+}
+
+type Bucket = RateLimiter<Client, DashMapStateStore<Client>, QuantaClock, StateInformationMiddleware>;
+
+/// The buckets of this process.
+pub(crate) struct Limits {
+    buckets: Vec<Option<(RateLimit, Bucket)>>,
+    clock: QuantaClock,
+}
+
+/// So many at once, and so many again in each period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateLimit {
+    /// How many at once.
+    pub(crate) burst: NonZeroU32,
+    /// How long until as many may come again.
+    pub(crate) period_s: NonZeroU32,
+}
+
+/// What is left after a request was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Left {
+    limit: Limit,
+    rate: RateLimit,
+    remaining: u32,
+}
+
+impl Limits {
+    /// Buckets as configured.
+    pub(crate) fn new(config: &RateLimits) -> Self {
+        let bucket = |limit| config.of(limit).map(|rate| (rate, bucket(rate)));
+        Self { buckets: Limit::ALL.into_iter().map(bucket).collect(), clock: QuantaClock::default() }
+    }
+
+    /// Counts a request; nothing is left to tell when there is no such limit.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(crate) fn count(&self, limit: Limit, client: Client) -> Result<Option<Left>, Problem> {
+        let index = Limit::ALL.iter().position(|other| *other == limit).expect("ALL has every limit");
+        let Some((rate, bucket)) = &self.buckets[index] else {
+            return Ok(None);
+        };
+        match bucket.check_key(&client) {
+            Ok(state) => Ok(Some(Left { limit, rate: *rate, remaining: state.remaining_burst_capacity() })),
+            Err(refusal) => Err(self.refused(limit, *rate, &refusal)),
+        }
+    }
+
+    /// Forgets whoever has not been seen for a period.
+    pub(crate) fn prune(&self) {
+        for (_, bucket) in self.buckets.iter().flatten() {
+            bucket.retain_recent();
+            bucket.shrink_to_fit();
+        }
+    }
+
+    fn refused(&self, limit: Limit, rate: RateLimit, refusal: &NotUntil<QuantaInstant>) -> Problem {
+        let wait = refusal.wait_time_from(self.clock.now());
+        let wait_s = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        let left = Left { limit, rate, remaining: 0 };
+        Problem::new(Code::RateLimited)
+            .retry_after_s(wait_s)
+            .header(POLICY, left.policy())
+            .header(STATE, left.state(wait_s))
+    }
+}
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+impl Left {
+    /// Tells it with the answer.
+    pub(crate) fn tell(self, answer: &mut Answer) {
+        answer.headers_mut().append(POLICY, self.policy());
+        answer.headers_mut().append(STATE, self.state(self.rate.period_s.get()));
+    }
+
+    fn policy(self) -> HeaderValue {
+        header(format!("\"{}\";q={};w={}", self.limit.word(), self.rate.burst, self.rate.period_s))
+    }
+
+    fn state(self, reset_s: u32) -> HeaderValue {
+        header(format!("\"{}\";r={};t={reset_s}", self.limit.word(), self.remaining))
+    }
+}
+
+fn header(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("words and numbers are fit for a header")
+}
+
+fn bucket(rate: RateLimit) -> Bucket {
+    let one_more_after = Duration::from_secs(rate.period_s.get().into()) / rate.burst.get();
+    let quota = Quota::with_period(one_more_after).unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX));
+    RateLimiter::dashmap(quota.allow_burst(rate.burst)).with_middleware()
+}
+
+/// Buckets are keyed by small values; a large one here would be paid for each client.
+const _: () = assert!(size_of::<Client>() <= 24);
+
+#[cfg(test)]
+mod tests;

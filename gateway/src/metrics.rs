@@ -1,0 +1,140 @@
+//! The metrics of the edge: a catalogue, declared once.
+//!
+//! | name | kind | says |
+//! |---|---|---|
+//! | `http_server_request_duration_seconds` | histogram | how long answers take, by route, method and status; its count is the request counter |
+//! | `onsale_queue_waiting` | gauge | live visitors in line, by sale |
+//! | `onsale_queue_admitted_total` | counter | turns confirmed, by sale, counted by the gateway that confirmed them; a turn that two gateways confirm within the same few milliseconds counts twice |
+//! | `onsale_shoppers` | gauge | shoppers inside, unused turns included, by sale |
+//! | `onsale_sockets` | gauge | open sockets of this gateway |
+//! | `onsale_holds_total` | counter | answers to holds, by sale and outcome |
+//! | `onsale_orders_total` | counter | orders made, by sale and the state they began in |
+//! | `onsale_store_errors_total` | counter | failed calls to `redis`, `postgres`, `stripe` |
+//! | `onsale_disagreements_total` | counter | holds whose units Postgres did not have free, by sale |
+//!
+//! Names of routes are templates and methods are a closed list, so no client can make a label. `sale` is a label only of
+//! live sales: what a sale leaves behind in gauges is set to zero when it ends.
+
+use std::time::Duration;
+
+use admission::{Take, View};
+use domain::SaleId;
+use domain::order::OrderState;
+use http::{Method, StatusCode};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::route::Route;
+
+/// How long answers take.
+pub const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
+const QUEUE_WAITING: &str = "onsale_queue_waiting";
+const QUEUE_ADMITTED: &str = "onsale_queue_admitted_total";
+const SHOPPERS: &str = "onsale_shoppers";
+const HOLD_TTL: &str = "onsale_hold_ttl_seconds";
+const SOCKETS: &str = "onsale_sockets";
+const HOLDS: &str = "onsale_holds_total";
+const ORDERS: &str = "onsale_orders_total";
+const STORE_ERRORS: &str = "onsale_store_errors_total";
+const DISAGREEMENTS: &str = "onsale_disagreements_total";
+
+/// The buckets of [`REQUEST_DURATION`], as OpenTelemetry proposes for HTTP servers.
+pub const REQUEST_DURATION_BUCKETS_S: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Tells the recorder what the metrics mean, and starts those at zero that have no label of a sale. Call once, after the
+/// recorder is installed.
+pub fn describe() {
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "How long answers take, by route, method and status.");
+    describe_gauge!(QUEUE_WAITING, "Live visitors in line, by sale.");
+    describe_counter!(QUEUE_ADMITTED, "Turns given, by sale.");
+    describe_gauge!(SHOPPERS, "Shoppers inside, unused turns included, by sale.");
+    describe_gauge!(HOLD_TTL, Unit::Seconds, "How long a hold taken now lasts, by sale.");
+    describe_gauge!(SOCKETS, "Open sockets of this gateway.");
+    describe_counter!(HOLDS, "Answers to holds, by sale and outcome.");
+    describe_counter!(ORDERS, "Orders, by sale and the state they came to.");
+    describe_counter!(STORE_ERRORS, "Failed calls, by store.");
+    describe_counter!(DISAGREEMENTS, "Holds whose units Postgres did not have free, by sale.");
+    gauge!(SOCKETS).set(0.0);
+    for store in ["redis", "postgres", "stripe"] {
+        counter!(STORE_ERRORS, "store" => store).absolute(0);
+    }
+}
+
+pub(crate) fn request_ended(route: Option<Route>, method: &Method, status: StatusCode, took: Duration) {
+    histogram!(
+        REQUEST_DURATION,
+        "http_route" => route.map_or("_OTHER", Route::path),
+        "http_request_method" => method_word(method),
+        "http_response_status_code" => status.as_str().to_owned(),
+    )
+    .record(took.as_secs_f64());
+}
+
+pub(crate) fn sale_seen(sale: SaleId, view: &View, hold_ttl_s: u32) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 visitors are more than there are people")]
+    gauge!(QUEUE_WAITING, "sale" => sale.to_string()).set(view.waiting() as f64);
+    gauge!(SHOPPERS, "sale" => sale.to_string()).set(f64::from(view.shoppers()));
+    gauge!(HOLD_TTL, "sale" => sale.to_string()).set(f64::from(hold_ttl_s));
+}
+
+pub(crate) fn sale_ended(sale: SaleId) {
+    gauge!(QUEUE_WAITING, "sale" => sale.to_string()).set(0.0);
+    gauge!(SHOPPERS, "sale" => sale.to_string()).set(0.0);
+}
+
+pub(crate) fn turns_given(sale: SaleId, turns: u64) {
+    counter!(QUEUE_ADMITTED, "sale" => sale.to_string()).increment(turns);
+}
+
+pub(crate) fn socket_opened() {
+    gauge!(SOCKETS).increment(1.0);
+}
+
+pub(crate) fn socket_closed() {
+    gauge!(SOCKETS).decrement(1.0);
+}
+
+pub(crate) fn hold_taken(sale: SaleId, take: &Take) {
+    let outcome = match take {
+        Take::Taken(_) => "taken",
+        Take::Replayed(_) => "replayed",
+        Take::RequestReused => "request_reused",
+        Take::SoldOut { .. } => "sold_out",
+        Take::AllHeld { .. } => "all_held",
+        Take::LimitReached { .. } => "limit_reached",
+        Take::PassInUse => "pass_in_use",
+        Take::PassExpired => "pass_expired",
+        Take::PassUnknown => "pass_unknown",
+        Take::Paused => "paused",
+    };
+    counter!(HOLDS, "sale" => sale.to_string(), "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn hold_released(sale: SaleId) {
+    counter!(HOLDS, "sale" => sale.to_string(), "outcome" => "released").increment(1);
+}
+
+pub(crate) fn order_created(sale: SaleId, state: OrderState) {
+    counter!(ORDERS, "sale" => sale.to_string(), "state" => state.word()).increment(1);
+}
+
+pub(crate) fn store_failed(store: &'static str) {
+    counter!(STORE_ERRORS, "store" => store).increment(1);
+}
+
+pub(crate) fn stores_disagreed(sale: SaleId) {
+    counter!(DISAGREEMENTS, "sale" => sale.to_string()).increment(1);
+}
+
+fn method_word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "_OTHER",
+    }
+}

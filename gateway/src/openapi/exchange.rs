@@ -1,0 +1,193 @@
+//! What goes in and out of each route.
+
+use utoipa::ToSchema;
+
+use crate::endpoints::holds::{HoldBody, TakeBody};
+use crate::endpoints::orders::{CreateBody, OrderBody};
+use crate::endpoints::organizer::OwnSaleBody;
+use crate::endpoints::pay::{PaidBody, PayBody};
+use crate::endpoints::queue::JoinBody;
+use crate::endpoints::sales::{SaleBody, SaleList};
+use crate::openapi::schema::SaleConfigBody;
+use crate::position::Position;
+use crate::problem::Code;
+use crate::route::Route;
+
+/// What goes in and out.
+#[derive(Default)]
+pub(super) struct Exchange {
+    /// The body of the request.
+    pub(super) body: Option<Given>,
+    /// Whether it takes an Idempotency-Key.
+    pub(super) key: Key,
+    /// What may stand in the query, and what it says.
+    pub(super) query: &'static [(&'static str, &'static str)],
+    /// Answers: status, what it means, what it carries.
+    pub(super) answers: Vec<(u16, &'static str, Option<Given>)>,
+    /// Problems of its own, beside those that any route may have.
+    pub(super) codes: &'static [Code],
+}
+
+/// Whether a request takes an Idempotency-Key.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// It does not.
+    #[default]
+    No,
+    /// It may.
+    Optional,
+    /// It must.
+    Required,
+}
+
+/// A body: its media type, and its shape by name when it is JSON of ours.
+pub(super) struct Given {
+    /// The media type.
+    pub(super) media_type: &'static str,
+    /// The name of its shape among the components.
+    pub(super) shape: Option<String>,
+}
+
+fn shape<T: ToSchema>() -> Option<Given> {
+    Some(Given { media_type: "application/json", shape: Some(T::name().into_owned()) })
+}
+
+const fn raw(media_type: &'static str) -> Option<Given> {
+    Some(Given { media_type, shape: None })
+}
+
+fn shown(given: Option<Given>) -> Exchange {
+    Exchange { answers: vec![(200, "As asked for.", given)], ..Exchange::default() }
+}
+
+impl Exchange {
+    fn codes(self, codes: &'static [Code]) -> Self {
+        Self { codes, ..self }
+    }
+
+    fn body(self, body: Option<Given>, key: Key) -> Self {
+        Self { body, key, ..self }
+    }
+
+    fn answers(self, answers: Vec<(u16, &'static str, Option<Given>)>) -> Self {
+        Self { answers, ..self }
+    }
+
+    fn query(self, query: &'static [(&'static str, &'static str)]) -> Self {
+        Self { query, ..self }
+    }
+}
+
+const SEARCH: &[(&str, &str)] = &[
+    ("q", "Words in name or venue."),
+    ("from", "Opening at or after, RFC 3339."),
+    ("to", "Opening before, RFC 3339."),
+    ("category", "Of this category."),
+    ("limit", "At most so many, 1 to 100."),
+    ("cursor", "Where the list goes on: the next_cursor of the page before."),
+];
+
+/// What goes in and out of a route.
+pub(super) fn of(route: Route) -> Exchange {
+    match route {
+        Route::ListSales => shown(shape::<SaleList>()).query(SEARCH).codes(&[Code::ValidationFailed]),
+        Route::ShowSale => shown(shape::<SaleBody>()),
+        Route::JoinQueue | Route::ShowPlace | Route::LeaveQueue | Route::WatchPlace => queue(route),
+        Route::TakeHold | Route::ShowHold | Route::ReleaseHold => holds(route),
+        Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
+        Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
+        Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
+        Route::ReceiveStripeEvent => shown(raw("application/json"))
+            .body(raw("application/json"), Key::No)
+            .codes(&[Code::SignatureInvalid, Code::BodyTooLarge]),
+        Route::CreateSale
+        | Route::ShowOwnSale
+        | Route::PublishSale
+        | Route::PauseSale
+        | Route::ResumeSale
+        | Route::CloseSale => organizer(route),
+        Route::HomePage | Route::SalePage | Route::CheckoutPage | Route::OrderPage => {
+            shown(raw("text/html; charset=utf-8"))
+        }
+        Route::ShowAsset => shown(raw("*/*")),
+        Route::ShowOpenApi | Route::ShowProblem => shown(raw("application/json")),
+    }
+}
+
+const ARTEFACT: &[(&str, &str)] = &[("token", "The artefact token that links carry, in place of the order's token.")];
+
+fn queue(route: Route) -> Exchange {
+    const LIVE: &[Code] = &[Code::SaleClosed];
+    match route {
+        Route::JoinQueue => Exchange::default()
+            .answers(vec![
+                (201, "A new place.", shape::<JoinBody>()),
+                (200, "The place this visitor has.", shape::<JoinBody>()),
+            ])
+            .codes(&[Code::PlaceInvalid, Code::Forbidden, Code::SaleNotOpen, Code::SalePaused, Code::SaleClosed]),
+        Route::WatchPlace => Exchange::default()
+            .answers(vec![(101, "Frames follow, as text; see Frame.", None)])
+            .codes(&[Code::UpgradeRequired, Code::Forbidden, Code::SaleClosed]),
+        Route::LeaveQueue => Exchange::default().answers(vec![(204, "Left, now or before.", None)]).codes(LIVE),
+        _ => shown(shape::<Position>()).codes(LIVE),
+    }
+}
+
+fn holds(route: Route) -> Exchange {
+    match route {
+        Route::TakeHold => Exchange::default()
+            .body(shape::<TakeBody>(), Key::Required)
+            .answers(vec![(201, "Held.", shape::<HoldBody>())])
+            .codes(&[
+                Code::SoldOut,
+                Code::AllHeld,
+                Code::LimitReached,
+                Code::PassInUse,
+                Code::PassExpired,
+                Code::SaleNotOpen,
+                Code::SalePaused,
+                Code::SaleClosed,
+            ]),
+        Route::ReleaseHold => Exchange::default().answers(vec![(204, "Given back, now or before.", None)]).codes(&[
+            Code::HoldNotFound,
+            Code::OrderNotCancellable,
+            Code::RequestInProgress,
+        ]),
+        _ => shown(shape::<HoldBody>()).codes(&[Code::HoldNotFound]),
+    }
+}
+
+fn orders(route: Route) -> Exchange {
+    match route {
+        Route::CreateOrder => Exchange::default()
+            .body(shape::<CreateBody>(), Key::Required)
+            .answers(vec![
+                (201, "Ordered.", shape::<OrderBody>()),
+                (200, "The order that the hold has.", shape::<OrderBody>()),
+            ])
+            .codes(&[
+                Code::HoldNotFound,
+                Code::HoldExpired,
+                Code::SeatTaken,
+                Code::CouponInvalid,
+                Code::SalePaused,
+                Code::SaleClosed,
+            ]),
+        Route::PayOrder => Exchange::default()
+            .body(shape::<PayBody>(), Key::Required)
+            .answers(vec![(200, "The attempt is made; the webhook brings its outcome.", shape::<PaidBody>())])
+            .codes(&[Code::PaymentDeclined, Code::OrderExpired, Code::OrderNotPayable]),
+        _ => shown(shape::<OrderBody>()),
+    }
+}
+
+fn organizer(route: Route) -> Exchange {
+    match route {
+        Route::CreateSale => Exchange::default()
+            .body(shape::<SaleConfigBody>(), Key::Optional)
+            .answers(vec![(201, "A draft.", shape::<OwnSaleBody>())])
+            .codes(&[Code::Forbidden, Code::SlugTaken]),
+        Route::ShowOwnSale => shown(shape::<OwnSaleBody>()).codes(&[Code::Forbidden]),
+        _ => shown(shape::<OwnSaleBody>()).codes(&[Code::Forbidden, Code::SaleStateConflict]),
+    }
+}

@@ -1,0 +1,128 @@
+//! The closed list of what can go wrong.
+
+use http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal $status:ident $title:literal $(retry $retry_s:literal)?;)+) => {
+        /// A kind of problem. Clients may rely on the words.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The word clients see.
+            pub(crate) const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+
+            /// The HTTP status it comes with.
+            pub(crate) const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status),+ }
+            }
+
+            /// The same in words for people.
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),+ }
+            }
+
+            /// What is behind it, for the page that explains it.
+            pub(crate) const fn explanation(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+
+            /// How long waiting makes sense, where it does.
+            pub(crate) const fn retry_after_s(self) -> Option<u32> {
+                match self { $(Self::$name => codes!(@retry $($retry_s)?)),+ }
+            }
+        }
+    };
+    (@retry) => { None };
+    (@retry $seconds:literal) => { Some($seconds) };
+}
+
+codes! {
+    /// The input breaks a rule; `errors` says where and which.
+    ValidationFailed = "validation_failed" BAD_REQUEST "The input is not valid";
+    /// The request must carry an Idempotency-Key, so that repeating it is safe.
+    IdempotencyKeyMissing = "idempotency_key_missing" BAD_REQUEST "An Idempotency-Key is needed";
+    /// The webhook's signature does not fit its body, or is too old.
+    SignatureInvalid = "signature_invalid" BAD_REQUEST "The signature is not valid";
+
+    /// Something must prove who is asking, and nothing did, or the key is not known.
+    Unauthorized = "unauthorized" UNAUTHORIZED "Credentials are needed";
+    /// The place token is not ours, or of another sale.
+    PlaceInvalid = "place_invalid" UNAUTHORIZED "The place is not valid";
+    /// The pass is not ours, or of another sale.
+    PassInvalid = "pass_invalid" UNAUTHORIZED "The pass is not valid";
+    /// The turn or the shopping session is over. The place may still have another turn.
+    PassExpired = "pass_expired" UNAUTHORIZED "The pass has expired";
+    /// The token is not ours, or of another order.
+    TokenInvalid = "token_invalid" UNAUTHORIZED "The token is not valid";
+
+    /// The card was declined. Another card, or the same one later, may work: try again with a new confirmation token.
+    PaymentDeclined = "payment_declined" PAYMENT_REQUIRED "The payment was declined";
+    /// The credentials are good and do not allow this, or the request comes from another site.
+    Forbidden = "forbidden" FORBIDDEN "Not allowed";
+
+    /// There is nothing here.
+    NotFound = "not_found" NOT_FOUND "Not found";
+    /// There is no such hold, or it is not this pass's.
+    HoldNotFound = "hold_not_found" NOT_FOUND "No such hold";
+    /// The path exists and does not take this method; `Allow` says which it takes.
+    MethodNotAllowed = "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
+
+    /// Fewer units are free or held than were asked for; waiting does not help.
+    SoldOut = "sold_out" CONFLICT "Sold out";
+    /// Other buyers hold what is left. Some come back.
+    AllHeld = "all_held" CONFLICT "All held at the moment" retry 2;
+    /// A unit of the hold is somebody else's. The hold is given back: choose again.
+    SeatTaken = "seat_taken" CONFLICT "A seat was taken";
+    /// More units than one buyer may have.
+    LimitReached = "limit_reached" CONFLICT "More than one buyer may have";
+    /// The pass has a live hold: one at a time.
+    PassInUse = "pass_in_use" CONFLICT "The pass has a hold already";
+    /// The hold's time is over and its units went back on sale.
+    HoldExpired = "hold_expired" CONFLICT "The hold has expired";
+    /// The order's time is over and its units went back on sale.
+    OrderExpired = "order_expired" CONFLICT "The order has expired";
+    /// The order is past what was asked for: paid, being paid or given up.
+    OrderNotPayable = "order_not_payable" CONFLICT "The order cannot be paid";
+    /// An order cannot be given up once its payment is under way.
+    OrderNotCancellable = "order_not_cancellable" CONFLICT "The order cannot be given up";
+    /// The sale has not opened.
+    SaleNotOpen = "sale_not_open" CONFLICT "The sale is not open yet";
+    /// The sale is stopped for a while.
+    SalePaused = "sale_paused" CONFLICT "The sale is paused" retry 5;
+    /// The sale has ended.
+    SaleClosed = "sale_closed" CONFLICT "The sale is closed";
+    /// The sale has no such coupon.
+    CouponInvalid = "coupon_invalid" CONFLICT "The coupon is not valid";
+    /// Another sale has that slug.
+    SlugTaken = "slug_taken" CONFLICT "The slug is taken";
+    /// The decision makes no sense in the state the sale is in.
+    SaleStateConflict = "sale_state_conflict" CONFLICT "Not in this state";
+    /// The same request is being answered.
+    RequestInProgress = "request_in_progress" CONFLICT "The request is in progress" retry 1;
+
+    /// The body is larger than this endpoint takes.
+    BodyTooLarge = "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
+    /// The body must be application/json.
+    UnsupportedMediaType = "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "Not a media type taken here";
+    /// The Idempotency-Key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused" UNPROCESSABLE_ENTITY "The Idempotency-Key was used before";
+    /// The endpoint speaks WebSocket with the sub-protocol v1.onsale.
+    UpgradeRequired = "upgrade_required" UPGRADE_REQUIRED "A WebSocket is needed";
+    /// More requests than one client may make; `Retry-After` says when the next may come.
+    RateLimited = "rate_limited" TOO_MANY_REQUESTS "Too many requests";
+
+    /// A fault of ours. It is logged.
+    InternalError = "internal_error" INTERNAL_SERVER_ERROR "Something went wrong here";
+    /// A store that this needs is away. Nothing is lost: try again.
+    StoreUnavailable = "store_unavailable" SERVICE_UNAVAILABLE "Not available for a moment" retry 1;
+    /// More requests at once than this gateway takes, or one took too long. Try again.
+    Overloaded = "overloaded" SERVICE_UNAVAILABLE "Too busy for a moment" retry 2;
+}

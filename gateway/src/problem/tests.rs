@@ -1,0 +1,46 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn json(problem: &Problem) -> serde_json::Value {
+    serde_json::to_value(problem.body()).unwrap()
+}
+
+#[test]
+fn a_problem_names_its_kind_in_words_for_programs_and_people() {
+    let body = json(&Problem::new(Code::AllHeld));
+    assert_eq!(body["type"], "/problems/all_held");
+    assert_eq!(body["status"], 409);
+    assert_eq!(body["code"], "all_held");
+    assert!(body.get("errors").is_none() && body.get("detail").is_none());
+}
+
+#[test]
+fn bad_input_is_told_fault_by_fault() {
+    let body = json(&Problem::invalid_at("/items/0/quantity", "must be 1 to 20"));
+    assert_eq!(body["errors"], serde_json::json!([{ "pointer": "/items/0/quantity", "detail": "must be 1 to 20" }]));
+}
+
+#[test]
+fn waiting_is_proposed_where_it_helps_and_credentials_where_they_are_needed() {
+    let answer = Problem::new(Code::StoreUnavailable).into_answer();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+    let answer = Problem::new(Code::PassExpired).into_answer();
+    assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], "Bearer");
+}
+
+#[test]
+fn words_are_unique() {
+    let words: BTreeSet<_> = Code::ALL.iter().map(|code| code.word()).collect();
+    assert_eq!(words.len(), Code::ALL.len());
+}
+
+#[test]
+fn a_lost_store_is_503_and_a_fault_of_ours_500() {
+    assert_eq!(Problem::from(AdmissionError::NotLoaded).code(), Code::StoreUnavailable);
+    assert_eq!(Problem::from(AdmissionError::Script("?".to_owned())).code(), Code::InternalError);
+    assert_eq!(Problem::from(LedgerError::Corrupt("?".to_owned())).code(), Code::InternalError);
+    assert_eq!(Problem::from(StripeError::InUse).code(), Code::StoreUnavailable);
+}

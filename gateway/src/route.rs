@@ -1,0 +1,209 @@
+//! Every route, in one table: path and method, the limit it counts against, who may call it.
+//!
+//! The router, the answers 404, 405 and OPTIONS, the metric label, the rate limit and the OpenAPI document all come from
+//! here; [`crate::endpoints`] has one arm for each row, and the compiler sees to it.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderValue, Method, header};
+
+use crate::limits::Limit;
+use crate::problem::{Code, Problem};
+use crate::request::Params;
+
+/// Who may call a route, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Access {
+    /// Everybody.
+    Anyone,
+    /// Everybody; who has a visitor's cookie or a place token is recognised.
+    Visitor,
+    /// Who has a place: token or cookie.
+    Place,
+    /// Who has a pass.
+    Pass,
+    /// The buyer of the order.
+    Order,
+    /// The buyer of the order, or who was given a link to its artefacts.
+    Artefact,
+    /// Who has an API key.
+    Organizer,
+    /// Stripe, by its signature.
+    Signature,
+}
+
+macro_rules! routes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $method:ident $path:literal, $limit:expr, $access:ident;)+) => {
+        /// A method on a path.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Route {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Route {
+            /// Every route.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The path as a template: `{name}` stands for one segment, `{*name}` for the rest.
+            pub(crate) const fn path(self) -> &'static str {
+                match self { $(Self::$name => $path),+ }
+            }
+
+            /// The method.
+            pub(crate) const fn method(self) -> Method {
+                match self { $(Self::$name => Method::$method),+ }
+            }
+
+            /// What it counts against, per address.
+            pub(crate) const fn limit(self) -> Option<Limit> {
+                match self { $(Self::$name => $limit),+ }
+            }
+
+            /// Who may call it.
+            pub(crate) const fn access(self) -> Access {
+                match self { $(Self::$name => Access::$access),+ }
+            }
+
+            /// What it does, for people.
+            pub(crate) const fn summary(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+
+            /// Its name, for programs that read the document.
+            pub(crate) const fn operation(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+        }
+    };
+}
+
+routes! {
+    /// Published sales, searchable, in the order of their opening.
+    ListSales = GET "/v1/sales", Some(Limit::Read), Anyone;
+    /// A sale: state, prices, availability.
+    ShowSale = GET "/v1/sales/{sale}", Some(Limit::Read), Anyone;
+    /// Join the queue, or find the place this visitor has already.
+    JoinQueue = POST "/v1/sales/{sale}/queue", Some(Limit::Join), Visitor;
+    /// Where one is in the queue; asking is also a sign of life.
+    ShowPlace = GET "/v1/sales/{sale}/queue/place", Some(Limit::Shop), Place;
+    /// Leave the queue, and the sale.
+    LeaveQueue = DELETE "/v1/sales/{sale}/queue/place", Some(Limit::Shop), Place;
+    /// The position, the turn and availability, pushed (WebSocket, sub-protocol v1.onsale).
+    WatchPlace = GET "/v1/sales/{sale}/live", Some(Limit::Live), Place;
+    /// Hold units for a while.
+    TakeHold = POST "/v1/sales/{sale}/holds", Some(Limit::Shop), Pass;
+    /// Look at a hold.
+    ShowHold = GET "/v1/sales/{sale}/holds/{hold}", Some(Limit::Shop), Pass;
+    /// Give a hold back; an unpaid order made of it is given up.
+    ReleaseHold = DELETE "/v1/sales/{sale}/holds/{hold}", Some(Limit::Shop), Pass;
+    /// Order the units of a hold.
+    CreateOrder = POST "/v1/sales/{sale}/orders", Some(Limit::Shop), Pass;
+    /// Look at an order and its tickets.
+    ShowOrder = GET "/v1/sales/{sale}/orders/{order}", Some(Limit::Shop), Order;
+    /// Pay an order.
+    PayOrder = POST "/v1/sales/{sale}/orders/{order}/pay", Some(Limit::Shop), Order;
+    /// The QR code of a ticket, as SVG.
+    ShowTicketSvg = GET "/v1/sales/{sale}/orders/{order}/tickets/{ticket}/qr.svg", Some(Limit::Shop), Artefact;
+    /// The QR code of a ticket, as PNG.
+    ShowTicketPng = GET "/v1/sales/{sale}/orders/{order}/tickets/{ticket}/qr.png", Some(Limit::Shop), Artefact;
+
+    /// Events from Stripe.
+    ReceiveStripeEvent = POST "/v1/stripe/webhook", None, Signature;
+
+    /// Create a draft of a sale.
+    CreateSale = POST "/v1/organizer/sales", Some(Limit::Organizer), Organizer;
+    /// The organizer's view of a sale.
+    ShowOwnSale = GET "/v1/organizer/sales/{sale}", Some(Limit::Organizer), Organizer;
+    /// Put a draft on sale.
+    PublishSale = POST "/v1/organizer/sales/{sale}/publish", Some(Limit::Organizer), Organizer;
+    /// Stop admission and new holds for a while.
+    PauseSale = POST "/v1/organizer/sales/{sale}/pause", Some(Limit::Organizer), Organizer;
+    /// Go on after a pause.
+    ResumeSale = POST "/v1/organizer/sales/{sale}/resume", Some(Limit::Organizer), Organizer;
+    /// End a sale.
+    CloseSale = POST "/v1/organizer/sales/{sale}/close", Some(Limit::Organizer), Organizer;
+
+    /// The list of sales, as a page.
+    HomePage = GET "/", Some(Limit::Read), Anyone;
+    /// The waiting room of a sale, as a page.
+    SalePage = GET "/s/{slug}", Some(Limit::Read), Anyone;
+    /// Paying, as a page of its own with its own content security policy.
+    CheckoutPage = GET "/s/{slug}/checkout", Some(Limit::Read), Anyone;
+    /// An order and its tickets, as a page; 3-D Secure returns here.
+    OrderPage = GET "/s/{slug}/orders/{order}", Some(Limit::Read), Anyone;
+    /// What the pages are made of.
+    ShowAsset = GET "/assets/{*file}", Some(Limit::Read), Anyone;
+    /// This document.
+    ShowOpenApi = GET "/openapi.json", Some(Limit::Read), Anyone;
+    /// What a kind of problem means.
+    ShowProblem = GET "/problems/{code}", Some(Limit::Read), Anyone;
+}
+
+/// Finds routes.
+pub(crate) struct Router {
+    paths: matchit::Router<PathEntry>,
+}
+
+/// One path with its methods.
+struct PathEntry {
+    methods: Vec<(Method, Route)>,
+    allow: HeaderValue,
+}
+
+/// Where a request leads.
+pub(crate) enum Matched {
+    /// To an endpoint.
+    To(Route, Params),
+    /// To a path; it asks which methods there are.
+    Options(HeaderValue),
+    /// Nowhere.
+    Refused(Problem),
+}
+
+impl Router {
+    /// A router for every route.
+    pub(crate) fn new() -> Self {
+        let mut by_path: BTreeMap<&str, Vec<(Method, Route)>> = BTreeMap::new();
+        for route in Route::ALL {
+            by_path.entry(route.path()).or_default().push((route.method(), *route));
+        }
+        let mut paths = matchit::Router::new();
+        for (path, methods) in by_path {
+            let allow = allow(&methods);
+            paths.insert(path, PathEntry { methods, allow }).expect("the paths of the table do not overlap");
+        }
+        Self { paths }
+    }
+
+    /// Where a request leads. HEAD is GET without the body.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Matched {
+        let Ok(found) = self.paths.at(path) else {
+            return Matched::Refused(Problem::new(Code::NotFound));
+        };
+        if method == Method::OPTIONS {
+            return Matched::Options(found.value.allow.clone());
+        }
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        match found.value.methods.iter().find(|(method, _)| method == wanted) {
+            Some((_, route)) => {
+                let params = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                Matched::To(*route, Params(params))
+            }
+            None => {
+                Matched::Refused(Problem::new(Code::MethodNotAllowed).header(header::ALLOW, found.value.allow.clone()))
+            }
+        }
+    }
+}
+
+fn allow(methods: &[(Method, Route)]) -> HeaderValue {
+    let mut words: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    if words.contains(&"GET") {
+        words.push("HEAD");
+    }
+    words.push("OPTIONS");
+    HeaderValue::from_str(&words.join(", ")).expect("methods are fit for a header")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! Connections: accepted, bounded, timed, drained.
+//!
+//! HTTP/1.1 and HTTP/2 without TLS on one port; TLS ends before us. Each bound is a named constant beside its reason: how
+//! many connections, how long a request's head, its body and its answer may take, how many requests run at once.
+//!
+//! Draining: the listener closes first; connections finish what they are at, sockets say good-bye in their own time (see
+//! [`crate::socket`]); what is left after [`Drain::requests_max`](crate::Drain) is cut.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::answer::{Answer, With as _, empty};
+use crate::app::App;
+use crate::endpoints;
+use crate::headers;
+use crate::limits::Client;
+use crate::metrics;
+use crate::problem::{Code, Problem};
+use crate::request::{self, Request, address};
+use crate::route::{Matched, Route, Router};
+
+/// Connections at once, before they become sockets; those have a bound of their own.
+const CONNECTIONS_MAX: usize = 100_000;
+
+/// Requests answered at once. More than Postgres' pool and Redis' pipeline keep busy; beyond it, waiting only hides that
+/// there are too few gateways.
+const REQUESTS_MAX: usize = 4_096;
+
+/// How long a request's head may take, and how long a connection may be idle: browsers and load balancers keep idle
+/// connections for about a minute and reopen without complaint.
+const HEAD_MAX: Duration = Duration::from_secs(30);
+
+/// How long a body may take: 64 KiB at the speed of a bad phone.
+const BODY_MAX: Duration = Duration::from_secs(10);
+
+/// How long an answer may take. Paying waits for the bank through Stripe; everything else ends by its store's own bounds.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+const PAY_ANSWER_MAX: Duration = Duration::from_secs(45);
+
+/// Headers of one request, together. Three tokens in cookies are about 1 KiB.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+/// Requests of one HTTP/2 connection at once: a page needs a dozen.
+const STREAMS_MAX: u32 = 128;
+
+/// How often an HTTP/2 connection is asked for a sign of life, and how long it may take to give one.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_MAX: Duration = Duration::from_secs(20);
+
+/// How long accepting pauses after the system refused a connection: most often there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What serves connections.
+pub(crate) struct Server {
+    app: Arc<App>,
+    router: Router,
+    requests: Semaphore,
+    builder: auto::Builder<TokioExecutor>,
+}
+
+impl Server {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self { app, router: Router::new(), requests: Semaphore::new(REQUESTS_MAX), builder: builder() }
+    }
+
+    /// Accepts connections until the gateway drains; closes the listener then.
+    pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let permit = Arc::clone(&connections).acquire_owned();
+            let accepted = async {
+                let permit = permit.await.expect("nobody closes this semaphore");
+                listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
+            };
+            tokio::select! {
+                () = self.app.draining.cancelled() => break,
+                accepted = accepted => self.take(accepted).await,
+            }
+        }
+    }
+
+    async fn take(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)>) {
+        match accepted {
+            Ok((stream, peer, permit)) => {
+                let server = Arc::clone(self);
+                self.app.visits.spawn(async move {
+                    server.serve(stream, peer.ip()).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    /// Serves one connection to its end. hyper bounds the time of each head but not of the very first bytes, from which
+    /// the protocol is told; so the first request has a clock of its own.
+    async fn serve(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
+        let _ = stream.set_nodelay(true);
+        let begun = AtomicBool::new(false);
+        let service = service_fn(|request| {
+            begun.store(true, Ordering::Relaxed);
+            Box::pin(Arc::clone(&self).answer(request, peer))
+        });
+        let mut connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut first_request = pin!(tokio::time::sleep(HEAD_MAX));
+        let mut ending = pin!(self.app.draining.cancelled());
+        let mut silent = true;
+        loop {
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = &mut first_request, if silent => match begun.load(Ordering::Relaxed) {
+                    true => silent = false,
+                    false => return,
+                },
+                () = &mut ending => break,
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(self.app.config.drain.requests_max, connection).await;
+    }
+
+    async fn answer(self: Arc<Self>, request: http::Request<Incoming>, peer: IpAddr) -> Result<Answer, Infallible> {
+        let started = Instant::now();
+        let method = request.method().clone();
+        let (route, mut answer) = self.dispatch(request, peer).await;
+        headers::complete(&mut answer, self.app.public_url().transport());
+        if method == Method::HEAD {
+            cut_body(&mut answer);
+        }
+        metrics::request_ended(route, &method, answer.status(), started.elapsed());
+        Ok(answer)
+    }
+
+    async fn dispatch(&self, request: http::Request<Incoming>, peer: IpAddr) -> (Option<Route>, Answer) {
+        match self.router.find(request.method(), request.uri().path()) {
+            Matched::To(route, params) => {
+                let client = address::client(peer, request.headers(), &self.app.config.trusted_proxies);
+                let (parts, body) = request.into_parts();
+                let request = Request { parts, body: bytes::Bytes::new(), params, client, upgrade: None };
+                (Some(route), self.limited(route, request, body).await)
+            }
+            Matched::Options(allow) => (None, empty(StatusCode::NO_CONTENT).with(header::ALLOW, allow)),
+            Matched::Refused(problem) => (None, problem.into_answer()),
+        }
+    }
+
+    /// Counts the request, and lets it in if there is room.
+    async fn limited(&self, route: Route, request: Request, body: Incoming) -> Answer {
+        let left = match route.limit().map(|limit| self.app.count(limit, Client::Address(request.client))) {
+            Some(Err(refused)) => return refused.into_answer(),
+            Some(Ok(left)) => left,
+            None => None,
+        };
+        let Ok(_room) = self.requests.try_acquire() else {
+            return Problem::new(Code::Overloaded).into_answer();
+        };
+        let mut answer = self.handled(route, request, body).await.unwrap_or_else(Problem::into_answer);
+        if let Some(left) = left {
+            left.tell(&mut answer);
+        }
+        answer
+    }
+
+    async fn handled(&self, route: Route, mut request: Request, body: Incoming) -> Result<Answer, Problem> {
+        if request::has_body(&request.parts.method) {
+            let max_bytes = match route {
+                Route::ReceiveStripeEvent => request::WEBHOOK_BODY_MAX_BYTES,
+                _ => request::BODY_MAX_BYTES,
+            };
+            let whole = tokio::time::timeout(BODY_MAX, request::read_body(body, max_bytes)).await;
+            request.body = whole.map_err(|_| Problem::new(Code::Overloaded).detail("The body took too long."))??;
+        }
+        if route == Route::WatchPlace {
+            request.upgrade = request.parts.extensions.remove();
+        }
+        let answer_max = if route == Route::PayOrder { PAY_ANSWER_MAX } else { ANSWER_MAX };
+        let answer = tokio::time::timeout(answer_max, endpoints::answer(route, &self.app, request)).await;
+        answer.unwrap_or_else(|_| Err(Code::Overloaded.into()))
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX)
+        .max_buf_size(HEAD_MAX_BYTES)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).expect("16 KiB fit"))
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PONG_MAX);
+    builder
+}
+
+/// HEAD is GET without the body, with its length.
+fn cut_body(answer: &mut Answer) {
+    let length = answer.body().size_hint().lower();
+    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    *answer.body_mut() = Full::default();
+}

@@ -1,0 +1,38 @@
+//! Stopping: nobody is cut off without a word.
+
+use std::time::{Duration, Instant};
+
+use sandbox::actors::{Incoming, Visitor};
+
+use crate::world::{SOON, World, jazz};
+
+#[tokio::test]
+async fn sockets_are_told_to_reconnect_and_the_gateway_is_gone_soon() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let mut socket = visitor.watches().await.unwrap();
+    socket.waits_for("position", SOON).await.unwrap();
+    let addr = world.gateway.addr();
+    let before = Instant::now();
+    world.shutdown.cancel();
+    let reconnect = socket.waits_for("reconnect", SOON).await.unwrap();
+    assert!(reconnect["data"]["after_ms"].is_u64());
+    let Incoming::Closed(Some(frame)) = socket.next().await.unwrap() else { panic!("it is closed") };
+    assert_eq!(u16::from(frame.code), 1012);
+    let lines = world.gateway.ready().await;
+    assert!(lines.iter().any(|line| line.name == "accepting" && !line.ok));
+    world.gateway.join().await;
+    assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_ready_gateway_says_so_line_by_line() {
+    let world = World::new().await;
+    let lines = world.gateway.ready().await;
+    let names: Vec<_> = lines.iter().map(|line| (line.name, line.ok)).collect();
+    assert_eq!(names, [("accepting", true), ("postgres", true), ("redis", true)]);
+    world.stop().await;
+}

@@ -1,0 +1,129 @@
+//! `/v1/sales/{sale}/live`
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use sandbox::actors::{Incoming, LiveSocket, Visitor};
+use serde_json::{Value, json};
+
+use crate::world::{SOON, World, jazz, jazz_with};
+
+/// Reads until the close, and says its code.
+async fn close_code(socket: &mut LiveSocket) -> Option<u16> {
+    let read = async {
+        loop {
+            match socket.next().await {
+                Ok(Incoming::Frame(_)) => {}
+                Ok(Incoming::Closed(frame)) => return frame.map(|frame| frame.code.into()),
+                Err(_) => return None,
+            }
+        }
+    };
+    tokio::time::timeout(SOON, read).await.expect("it is closed")
+}
+
+#[tokio::test]
+async fn the_first_frame_is_everything_and_the_turn_is_told() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz_with(5, json!({ "admission": { "max_shoppers": 1 } }))).await;
+    let (mut first, mut second) = (Visitor::new(&world.edge, &sale), Visitor::new(&world.edge, &sale));
+    first.joins().await.unwrap();
+    first.waits_for_turn(SOON).await.unwrap();
+    second.joins().await.unwrap();
+    let mut socket = second.watches().await.unwrap();
+    let Incoming::Frame(frame) = socket.next().await.unwrap() else { panic!("a frame comes first") };
+    assert_eq!((&frame["v"], &frame["type"], &frame["seq"]), (&json!(1), &json!("position"), &json!(1)));
+    assert!(frame["server_time"].is_string());
+    let polled = second.polls().await.unwrap().body;
+    assert_eq!(frame["data"], polled, "the same as a poll");
+    first.leaves().await.unwrap();
+    let admitted = socket.waits_for("admitted", SOON).await.unwrap();
+    assert!(admitted["data"]["pass"].is_string() && admitted["data"]["pass_expires_at"].is_string());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn changes_of_the_sale_and_of_what_is_left_are_told() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let buyer = world.buyer(&sale).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let mut socket = visitor.watches().await.unwrap();
+    socket.waits_for("admitted", SOON).await.unwrap();
+    buyer.holds("ga", 2).await.unwrap();
+    let left = socket.waits_for("availability", SOON).await.unwrap();
+    assert_eq!(left["data"]["availability"], json!([{ "tier": "ga", "level": "many", "remaining": 3 }]));
+    world.organizer.asks(Method::POST, &format!("sales/{sale}/pause"), &Value::Null).await.unwrap();
+    let paused = socket.waits_for("sale", SOON).await.unwrap();
+    assert_eq!(paused["data"]["state"], "paused");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_place_that_is_none_is_refused_in_words() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let other = world.sale(&jazz(5)).await;
+    let mut visitor = Visitor::new(&world.edge, &other);
+    visitor.joins().await.unwrap();
+    let mut socket = LiveSocket::open(world.edge.base(), &sale, "10.8.8.8").await.unwrap();
+    socket.shows_place(visitor.place().unwrap()).await.unwrap();
+    let error = socket.waits_for("error", SOON).await.unwrap();
+    assert_eq!(error["data"]["code"], "place_invalid");
+    assert_eq!(close_code(&mut socket).await, Some(1008));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn long_and_frequent_messages_end_a_socket() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let mut long = visitor.watches().await.unwrap();
+    long.sends(&"x".repeat(64 * 1024)).await.unwrap();
+    assert_eq!(close_code(&mut long).await, Some(1009));
+    let mut frequent = visitor.watches().await.unwrap();
+    for _ in 0..11 {
+        let _ = frequent.sends("{}").await;
+    }
+    assert_eq!(close_code(&mut frequent).await, Some(1008));
+    let mut quiet = visitor.watches().await.unwrap();
+    quiet.sends(r#"{"what":"we do not know"}"#).await.unwrap();
+    quiet.waits_for("position", SOON).await.unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_handshake_is_one_or_is_told_what_is_missing() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let path = format!("/v1/sales/{sale}/live");
+    let plain = world.get(&path).await;
+    assert_eq!((plain.status, plain.code()), (StatusCode::UPGRADE_REQUIRED, Some("upgrade_required")));
+    assert_eq!(plain.header("upgrade"), Some("websocket"));
+    assert!(LiveSocket::open(world.edge.base(), "no-such-sale", "10.8.8.8").await.is_err());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_socket_keeps_its_visitor_in_line() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz_with(5, json!({ "admission": { "max_shoppers": 1 } }))).await;
+    let mut inside = Visitor::new(&world.edge, &sale);
+    inside.joins().await.unwrap();
+    let mut held = inside.watches().await.unwrap();
+    held.waits_for("admitted", SOON).await.unwrap();
+    let mut waiting = Visitor::new(&world.edge, &sale);
+    waiting.joins().await.unwrap();
+    let mut socket = waiting.watches().await.unwrap();
+    socket.waits_for("position", SOON).await.unwrap();
+    // Longer than the line remembers anybody: only the sockets speak for the two.
+    let silence = Duration::from_secs(18);
+    assert!(held.waits_until("a change", silence, |frame| frame["data"]["state"] == "waiting").await.is_err());
+    let position = waiting.polls().await.unwrap().body;
+    assert_eq!((&position["state"], &position["ahead"]), (&json!("waiting"), &json!(0)));
+    assert_eq!(inside.polls().await.unwrap().body["state"], "admitted");
+    world.stop().await;
+}

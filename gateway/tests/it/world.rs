@@ -1,0 +1,238 @@
+//! A gateway with everything it needs, for one test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admission::{GrantRow, Loader, Snapshot, Store, StoreConfig, TierSnapshot};
+use domain::SaleId;
+use domain::clock::Clock;
+use domain::ticket::TicketSigner;
+use domain::token::Signer;
+use gateway::{Drain, Gateway, GatewayConfig, GatewayParts};
+use http::{Method, StatusCode};
+use ledger::epochs::{EpochBegin, epoch_begin};
+use ledger::organizers::{KeyRole, key_create};
+use ledger::{Ledger, PoolConfig, Role};
+use payments::{Stripe, StripeConfig};
+use sandbox::actors::{Answer, Buyer, Edge, Hold, Order, Organizer, Visitor};
+use sandbox::{Database, FakeStripe, FakeStripeOptions, shared};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
+const SIGNING_KEYS: &str = "t1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const TICKET_KEYS: &str = "q1:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
+
+/// Long enough for a busy two-core machine; a healthy one needs a tick or two.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// What differs from test to test.
+#[derive(Default)]
+pub(crate) struct Setup {
+    /// Through what the gateway reaches Postgres; directly, when nothing is said.
+    pub(crate) postgres: Option<SocketAddr>,
+    /// Where Redis is; the shared one, when nothing is said.
+    pub(crate) redis: Option<String>,
+    /// `ONSALE_RATE_LIMITS`.
+    pub(crate) limits: &'static str,
+}
+
+/// A gateway and those it deals with.
+pub(crate) struct World {
+    pub(crate) gateway: Gateway,
+    pub(crate) edge: Edge,
+    pub(crate) stripe: FakeStripe,
+    pub(crate) database: Database,
+    pub(crate) organizer: Organizer,
+    pub(crate) api_key: String,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) ticket_signer: Arc<TicketSigner>,
+    store: Store,
+    owner: Ledger,
+    workers: Ledger,
+}
+
+pub(crate) fn signer() -> Signer {
+    Signer::new(&SecretString::from(SIGNING_KEYS)).unwrap()
+}
+
+/// One connection pool is enough for a test, and a small one: the shared cluster serves many tests at once.
+fn pool() -> PoolConfig {
+    PoolConfig { connections_max: 4, ..PoolConfig::default() }
+}
+
+pub(crate) async fn database() -> Database {
+    let servers = shared().await.unwrap();
+    let migrate = async |url: String| ledger::migrate(&url).await.map(|_| ());
+    servers.postgres.template("gateway", migrate).await.unwrap().fresh_database().await.unwrap()
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let database = database().await;
+        let stripe = FakeStripe::start(FakeStripeOptions::default()).await.unwrap();
+        let servers = shared().await.unwrap();
+        let redis = setup.redis.unwrap_or_else(|| servers.redis.url());
+        let store = Store::connect(&redis, StoreConfig::default()).await.unwrap();
+        let of_gateway = setup.postgres.map_or_else(
+            || database.url.clone(),
+            |proxy| database.url.replace(&servers.postgres.address().to_string(), &proxy.to_string()),
+        );
+        let owner = Ledger::connect(&database.url, Role::Owner, pool()).unwrap();
+        let key = key_create(&owner, KeyRole::Organizer, "Blue Note", "tests").await.unwrap();
+        let (signer, shutdown) = (Arc::new(signer()), CancellationToken::new());
+        let ticket_signer = Arc::new(TicketSigner::new(&SecretString::from(TICKET_KEYS)).unwrap());
+        let parts = GatewayParts {
+            ledger: Ledger::connect(&of_gateway, Role::Gateway, pool()).unwrap(),
+            store: store.clone(),
+            stripe: Arc::new(stripe_client(&stripe)),
+            signer: Arc::clone(&signer),
+            ticket_signer: Arc::clone(&ticket_signer),
+            clock: Clock::system(),
+        };
+        let gateway = Gateway::start(config(setup.limits), parts, shutdown.clone()).await.unwrap();
+        let edge = Edge::new(&format!("http://{}", gateway.addr()));
+        let organizer = Organizer::new(&edge, &key.secret);
+        let workers = Ledger::connect(&database.url, Role::Workers, pool()).unwrap();
+        let api_key = key.secret;
+        Self {
+            gateway,
+            edge,
+            stripe,
+            database,
+            organizer,
+            api_key,
+            shutdown,
+            signer,
+            ticket_signer,
+            store,
+            owner,
+            workers,
+        }
+    }
+
+    /// A published sale, loaded into Redis.
+    pub(crate) async fn sale(&self, sale: &Value) -> String {
+        let id = self.organizer.publishes(sale).await.unwrap();
+        self.load(&id).await;
+        id
+    }
+
+    /// What a worker does when Redis does not have a sale.
+    pub(crate) async fn load(&self, sale: &str) {
+        let sale: SaleId = sale.parse().unwrap();
+        let EpochBegin::Begun(snapshot) = epoch_begin(&self.workers, sale, None).await.unwrap() else {
+            panic!("nobody else begins an epoch of a test's sale");
+        };
+        let grants = snapshot.grants.iter().map(|grant| GrantRow { number: grant.number, until: grant.until });
+        let tiers = snapshot.tiers.into_iter().map(|tier| TierSnapshot {
+            tier: tier.tier,
+            capacity: tier.capacity,
+            free: tier.free,
+        });
+        let snapshot = Snapshot {
+            sale,
+            epoch: snapshot.epoch,
+            reserved_number: snapshot.reserved_number,
+            grants: grants.collect(),
+            tiers: tiers.collect(),
+        };
+        Loader::new(self.store.clone()).load(&snapshot).await.unwrap();
+    }
+
+    /// A key of another kind.
+    pub(crate) async fn somebody(&self, role: KeyRole, organizer: &str) -> Organizer {
+        let key = key_create(&self.owner, role, organizer, "tests").await.unwrap();
+        Organizer::new(&self.edge, &key.secret)
+    }
+
+    /// Someone whose turn came.
+    pub(crate) async fn buyer(&self, sale: &str) -> Buyer {
+        let mut visitor = Visitor::new(&self.edge, sale);
+        visitor.joins().await.unwrap().expect(StatusCode::CREATED).unwrap();
+        visitor.waits_for_turn(SOON).await.unwrap()
+    }
+
+    /// Someone with an order that waits for payment.
+    pub(crate) async fn order(&self, sale: &str, quantity: u32) -> (Buyer, Hold, Order) {
+        let buyer = self.buyer(sale).await;
+        let hold = buyer.holds("ga", quantity).await.unwrap();
+        let order = buyer.orders(&hold, "ada@example.org", "Ada Lovelace").await.unwrap();
+        (buyer, hold, order)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.edge.ask(Method::GET, path, &[], &Value::Null).await.unwrap()
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.edge.ask(Method::GET, path, headers, &Value::Null).await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        self.edge.ask(Method::POST, path, headers, body).await.unwrap()
+    }
+
+    /// What is free of the only tier.
+    pub(crate) async fn remaining(&self, sale: &str) -> i64 {
+        let sale = self.get(&format!("/v1/sales/{sale}")).await.expect(StatusCode::OK).unwrap();
+        sale["tiers"][0]["availability"]["remaining"].as_i64().unwrap()
+    }
+
+    /// Stops the gateway as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.gateway.join().await;
+    }
+}
+
+fn config(limits: &str) -> GatewayConfig {
+    GatewayConfig {
+        stripe_publishable_key: "pk_test_of_the_tests".to_owned(),
+        stripe_webhook_secrets: vec![SecretString::from(WEBHOOK_SECRET)],
+        trusted_proxies: "127.0.0.0/8".parse().unwrap(),
+        rate_limits: limits.parse().unwrap(),
+        drain: Drain { sockets_spread: Duration::from_millis(500), requests_max: Duration::from_secs(5) },
+        ..GatewayConfig::new(([127, 0, 0, 1], 0).into())
+    }
+}
+
+fn stripe_client(stripe: &FakeStripe) -> Stripe {
+    let config = StripeConfig {
+        secret_key: SecretString::from("sk_test_of_the_tests"),
+        api_base: stripe.base_url().parse().unwrap(),
+        timeout: Duration::from_secs(2),
+    };
+    Stripe::new(config).unwrap()
+}
+
+/// An open sale of one tier with so many units.
+pub(crate) fn jazz(units: u32) -> Value {
+    json!({
+        "name": "Jazz Night",
+        "slug": format!("jazz-{}", uuid::Uuid::new_v4().simple()),
+        "currency": "eur",
+        "venue": "Blue Note",
+        "opens_at": "2020-01-01T00:00:00Z",
+        "tiers": [{ "id": "ga", "name": "Floor", "price": 4_000, "capacity": units }],
+        "fees": [{ "name": "Booking fee", "per_unit": 250 }],
+        "taxes": [{ "name": "VAT", "basis_points": 700 }],
+        "per_buyer_limit": 4,
+    })
+}
+
+/// The same, changed.
+pub(crate) fn jazz_with(units: u32, changes: Value) -> Value {
+    let mut sale = jazz(units);
+    for (name, value) in changes.as_object().unwrap() {
+        sale[name] = value.clone();
+    }
+    sale
+}

@@ -1,0 +1,32 @@
+/** Where this page is: the addresses of the pages and what they carry. */
+
+/**
+ * What the path of a page says: `/s/{slug}`, `/s/{slug}/checkout`, `/s/{slug}/orders/{order}`.
+ * @param {string} [path]
+ */
+export function addressOf(path = location.pathname) {
+  const [, , slug = '', , order = ''] = path.split('/').map(decodeURIComponent);
+  return { slug, order };
+}
+
+/** @param {string} slug */
+export const salePage = (slug) => `/s/${encodeURIComponent(slug)}`;
+
+/** @param {string} slug */
+export const checkoutPage = (slug) => `${salePage(slug)}/checkout`;
+
+/** @param {string} slug @param {string} order */
+export const orderPage = (slug, order) => `${salePage(slug)}/orders/${encodeURIComponent(order)}`;
+
+/**
+ * Takes what came behind `?` and `#` out of the address bar, so that no token stays in the history or in a screenshot.
+ * @returns {{query: URLSearchParams, fragment: URLSearchParams}}
+ */
+export function takeParameters() {
+  const taken = {
+    query: new URLSearchParams(location.search),
+    fragment: new URLSearchParams(location.hash.slice(1)),
+  };
+  if (location.search || location.hash) history.replaceState(null, '', location.pathname);
+  return taken;
+}

@@ -1,0 +1,127 @@
+/**
+ * The attendee API as functions, one a call.
+ *
+ * Every answer that is not 2xx becomes a {@link Problem} with the stable `code` of the API (RFC 9457); no answer at all
+ * becomes one with the code `network`. Every answer's `Date` also sets the server's clock (see clock.js).
+ * Nothing here retries: patience.js does, and only for what is safe to send again.
+ */
+
+import { hearDate } from './clock.js';
+
+/** How long an answer may take before the call counts as failed. */
+const ANSWER_MAX_MS = 15_000;
+/** Paying waits for the bank, by way of two servers. */
+const PAY_ANSWER_MAX_MS = 60_000;
+
+/** A refusal or a failure, as the API words it. */
+export class Problem extends Error {
+  /**
+   * @param {{code: string, status?: number, detail?: string, retryAfterMs?: number,
+   *          errors?: {pointer: string, detail: string}[]}} facts
+   */
+  constructor({ code, status = 0, detail = '', retryAfterMs = 0, errors = [] }) {
+    super(detail || code);
+    this.name = 'Problem';
+    this.code = code;
+    this.status = status;
+    this.detail = detail;
+    this.retryAfterMs = retryAfterMs;
+    this.errors = errors;
+  }
+
+  /** Whether it is unknown if the call took effect, so that the same call must be sent again to find out. */
+  get isUncertain() {
+    return this.status === 0 || this.status >= 500 || this.code === 'request_in_progress';
+  }
+
+  /** Whether waiting a little may help. */
+  get isPassing() {
+    return this.isUncertain || this.status === 429;
+  }
+}
+
+/**
+ * @typedef {{token?: string, key?: string, body?: unknown, answerMaxMs?: number}} Options
+ * `token` proves who asks, `key` makes a write safe to repeat.
+ */
+
+/**
+ * Sends one request.
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<any>} the parsed answer, null when it has no body
+ */
+async function request(method, path, { token, key, body, answerMaxMs = ANSWER_MAX_MS } = {}) {
+  const headers = new Headers({ Accept: 'application/json, application/problem+json' });
+  if (token) headers.set('Authorization', `Bearer ${token}`);
+  if (key) headers.set('Idempotency-Key', `"${key}"`);
+  if (body !== undefined) headers.set('Content-Type', 'application/json');
+  /** @type {RequestInit} An answer from a cache would tell an old time and an old state. */
+  const init = { method, headers, cache: 'no-store', signal: AbortSignal.timeout(answerMaxMs) };
+  try {
+    const response = await fetch(path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+    if (!response.headers.has('Age')) hearDate(response.headers.get('Date'));
+    const answer = response.status === 204 ? null : await response.json().catch(() => null);
+    if (!response.ok) throw problemOf(response, answer);
+    return answer;
+  } catch (failure) {
+    if (failure instanceof Problem) throw failure;
+    throw new Problem({ code: 'network', detail: String(failure) });
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {any} answer
+ */
+function problemOf(response, answer) {
+  return new Problem({
+    code: answer?.code ?? 'unreadable',
+    status: response.status,
+    detail: answer?.detail ?? answer?.title,
+    errors: answer?.errors,
+    retryAfterMs: 1000 * (Number(response.headers.get('Retry-After')) || 0),
+  });
+}
+
+const at = encodeURIComponent;
+
+/** A page of the published sales. @param {string | null} cursor */
+export const publishedSales = (cursor) => request('GET', cursor ? `/v1/sales?cursor=${at(cursor)}` : '/v1/sales');
+
+/** A sale by its id or slug. @param {string} sale */
+export const saleNamed = (sale) => request('GET', `/v1/sales/${at(sale)}`);
+
+/** Joins the queue, or finds the place that this visitor has. @param {string} sale @param {string} [place] */
+export const joinQueue = (sale, place) => request('POST', `/v1/sales/${at(sale)}/queue`, { token: place });
+
+/** Where the place stands; also a heartbeat. @param {string} sale @param {string} place */
+export const positionOf = (sale, place) => request('GET', `/v1/sales/${at(sale)}/queue/place`, { token: place });
+
+/** Gives the place up. @param {string} sale @param {string} place */
+export const leaveQueue = (sale, place) => request('DELETE', `/v1/sales/${at(sale)}/queue/place`, { token: place });
+
+/** Takes units. @param {string} sale @param {string} pass @param {string} key @param {unknown} body */
+export const takeHold = (sale, pass, key, body) =>
+  request('POST', `/v1/sales/${at(sale)}/holds`, { token: pass, key, body });
+
+/** Looks at a hold. @param {string} sale @param {string} hold @param {string} pass */
+export const holdNamed = (sale, hold, pass) =>
+  request('GET', `/v1/sales/${at(sale)}/holds/${at(hold)}`, { token: pass });
+
+/** Gives a hold back, and cancels its unpaid order. @param {string} sale @param {string} hold @param {string} pass */
+export const giveBack = (sale, hold, pass) =>
+  request('DELETE', `/v1/sales/${at(sale)}/holds/${at(hold)}`, { token: pass });
+
+/** Orders what is held. @param {string} sale @param {string} pass @param {string} key @param {unknown} body */
+export const placeOrder = (sale, pass, key, body) =>
+  request('POST', `/v1/sales/${at(sale)}/orders`, { token: pass, key, body });
+
+/** Looks at an order. @param {string} sale @param {string} order @param {string} token */
+export const orderNamed = (sale, order, token) =>
+  request('GET', `/v1/sales/${at(sale)}/orders/${at(order)}`, { token });
+
+/** Pays an order. @param {string} sale @param {string} order @param {string} token @param {string} key @param {unknown} body */
+export const payOrder = (sale, order, token, key, body) =>
+  request('POST', `/v1/sales/${at(sale)}/orders/${at(order)}/pay`, { token, key, body, answerMaxMs: PAY_ANSWER_MAX_MS });

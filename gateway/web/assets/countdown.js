@@ -1,0 +1,67 @@
+/**
+ * Counting down to a time of the server.
+ *
+ * The deadline is absolute, so a suspended tab or a wrong device clock cannot stretch it. Reaching zero decides nothing:
+ * the page then asks the server, whose clock is the one that counts.
+ */
+
+import { msUntil } from './clock.js';
+import { clockFace } from './times.js';
+
+/** When a person is warned (WCAG 2.2.1 asks for 20 seconds at least). */
+const WARNINGS_S = [60, 20];
+const SECOND_MS = 1000;
+/** A deadline that is past already, because a clock was stopped, is asked about again this often and not at once. */
+const OVERDUE_MS = 5_000;
+
+/** One running countdown. */
+export class Countdown {
+  #deadline = '';
+  #timer = 0;
+  #said = Infinity;
+  #heard;
+
+  /**
+   * @param {{tick: (face: string) => void, warning: (seconds: number) => void, over: () => void}} heard
+   */
+  constructor(heard) {
+    this.#heard = heard;
+    document.addEventListener('visibilitychange', () => this.#deadline && this.#tick());
+  }
+
+  /** Counts down to a time; the same time again changes nothing. @param {string} deadline RFC 3339 */
+  until(deadline) {
+    if (deadline === this.#deadline) return;
+    this.#deadline = deadline;
+    this.#said = msUntil(deadline) / SECOND_MS;
+    if (this.#said > 0) this.#tick();
+    else this.#timer = setTimeout(() => this.#tick(), OVERDUE_MS);
+  }
+
+  /** Stops it. */
+  stop() {
+    clearTimeout(this.#timer);
+    this.#deadline = '';
+  }
+
+  #tick() {
+    clearTimeout(this.#timer);
+    const leftMs = msUntil(this.#deadline);
+    this.#heard.tick(clockFace(leftMs));
+    if (leftMs <= 0) {
+      this.stop();
+      this.#heard.over();
+      return;
+    }
+    this.#warn(leftMs / SECOND_MS);
+    this.#timer = setTimeout(() => this.#tick(), leftMs % SECOND_MS || SECOND_MS);
+  }
+
+  /** @param {number} leftS */
+  #warn(leftS) {
+    const due = WARNINGS_S.findLast((warning) => leftS <= warning && warning < this.#said);
+    if (due === undefined) return;
+    this.#said = due;
+    this.#heard.warning(due);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The order page: what became of an order, and its tickets.
+ *
+ * A person comes here after paying, back from their bank, or by the link in the mail, whose fragment carries the order
+ * token. The page asks until nothing will change by itself any more.
+ *
+ * | state                      | shown |
+ * |----------------------------|-------|
+ * | awaiting_payment, just paid | being confirmed |
+ * | awaiting_payment           | a link to pay |
+ * | processing, paid without tickets | confirmed, the tickets follow |
+ * | paid                       | the tickets |
+ * | expired, not final         | a payment may still arrive |
+ * | all others                 | what happened, and the tickets that there are |
+ */
+
+import { Problem, orderNamed, saleNamed } from './api.js';
+import { addressOf, checkoutPage, salePage, takeParameters } from './address.js';
+import { Journey, keepOrderToken, orderToken } from './journey.js';
+import { inWords } from './money.js';
+import { entitle, fill, note, part, show, warn } from './page.js';
+import { delayMs, pause, untilAnswered } from './patience.js';
+import { lineRows } from './prices.js';
+import { sentenceFor } from './problems.js';
+import { ticketEntries } from './tickets.js';
+
+const { slug, order: id } = addressOf();
+/** After paying, the bank's word reaches the server within moments; only then is "not paid" said. */
+const CONFIRMING_MAX_MS = 60_000;
+/** Pauses between looks: short while a person waits for tickets, longer and longer after that. */
+const POLL_FIRST_MS = 1_000;
+const POLL_MAX_MS = 20_000;
+const POLL_GROWTH = 1.15;
+
+/** @type {Record<string, [string, string]>} */
+const WORDS = {
+  confirming: ['Confirming your payment…', 'This takes a few seconds. You need not do anything.'],
+  awaiting_payment: ['This order is not paid yet', 'Your tickets are held for you for a short while.'],
+  processing: ['Your payment is confirmed', 'Your tickets follow in a moment, here and by e-mail.'],
+  paid: ['Here are your tickets', 'They were sent to you by e-mail, too. Show the code at the door.'],
+  expiring: ['The time to pay ran out', 'A payment may still be on its way. If it arrives and your tickets can be had, they appear here; if not, you get your money back.'],
+  expired: ['This order expired', 'The time to pay ran out and the tickets went back on sale. You pay nothing; whatever your bank reserved is released.'],
+  cancelled: ['This order was cancelled', 'You pay nothing; whatever your bank reserved is released.'],
+  partially_refunded: ['Part of this order was refunded', 'Tickets that are still valid are below.'],
+  refunded: ['This order was refunded', 'The money is on its way back to you.'],
+  disputed: ['The payment of this order is disputed', 'Your bank is looking into it. Please contact the organizer.'],
+};
+const SETTLED = new Set(['cancelled', 'partially_refunded', 'refunded', 'disputed']);
+
+/** @param {any} order @param {boolean} justPaid */
+function wordsFor(order, justPaid) {
+  if (order.state === 'awaiting_payment' && justPaid) return 'confirming';
+  if (order.state === 'paid' && order.tickets.length === 0) return 'processing';
+  return order.state === 'expired' && !order.final ? 'expiring' : order.state;
+}
+
+/** Whether nothing will change by itself. @param {any} order */
+function isSettled(order) {
+  if (order.state === 'paid') return order.tickets.length > 0;
+  return SETTLED.has(order.state) || (order.state === 'expired' && order.final);
+}
+
+/** Shows an order. @param {any} sale @param {any} order @param {boolean} justPaid */
+function render(sale, order, justPaid) {
+  const state = wordsFor(order, justPaid);
+  const [heading, message] = WORDS[state] ?? [order.state, ''];
+  entitle(heading, sale.name);
+  fill('title', heading);
+  fill('message', message);
+  fill('order-id', order.id);
+  fill('total', inWords(order.total));
+  part('lines').replaceChildren(...lineRows(order.lines));
+  part('receipt').hidden = order.lines.length === 0;
+  part('retry').hidden = state !== 'awaiting_payment';
+  part('print').hidden = order.tickets.length === 0;
+  renderTickets(sale, order.tickets);
+  show('shown');
+}
+
+let shownTickets = '';
+
+/** Draws the tickets again only when they changed, so that no QR code flickers. @param {any} sale @param {any[]} tickets */
+function renderTickets(sale, tickets) {
+  const now = tickets.map((ticket) => `${ticket.id} ${ticket.state}`).join('\n');
+  if (now === shownTickets) return;
+  shownTickets = now;
+  part('tickets').replaceChildren(...ticketEntries(tickets, sale));
+}
+
+/** The token from the mail's link, or the one this browser kept. @param {URLSearchParams} fragment */
+function tokenFrom(fragment) {
+  const token = fragment.get('token');
+  if (token) keepOrderToken(id, token);
+  return token ?? orderToken(id);
+}
+
+/** When this browser sent the payment, 0 when it did not. @param {Journey} journey @param {URLSearchParams} query */
+function submittedAt(journey, query) {
+  const { order } = journey.steps;
+  if (query.get('redirect_status') === 'succeeded') return Date.now();
+  return order?.id === id ? order.submittedAt ?? 0 : 0;
+}
+
+/** Lets the checkout page pay this order, also in a browser that did not make it. @param {Journey} journey @param {string} token @param {any} order */
+function rememberUnpaid(journey, token, order) {
+  const { order: known } = journey.steps;
+  if (order.state !== 'awaiting_payment' || known?.id === id || !order.payment) return;
+  journey.remember({ order: { id, token, payment: order.payment } });
+}
+
+/** Asks and shows until the order is settled. @param {any} sale @param {string} token @param {number} paidAt */
+async function follow(sale, token, paidAt) {
+  const journey = new Journey(sale.id);
+  for (let ms = POLL_FIRST_MS, failures = 0; ;) {
+    try {
+      const order = await orderNamed(sale.id, id, token);
+      failures = 0;
+      note('');
+      rememberUnpaid(journey, token, order);
+      render(sale, order, Date.now() - paidAt < CONFIRMING_MAX_MS);
+      if (isSettled(order)) return;
+      await nextLook(ms);
+      ms = Math.min(POLL_MAX_MS, ms * POLL_GROWTH);
+    } catch (failure) {
+      if (!(failure instanceof Problem) || !failure.isPassing) throw failure;
+      failures += 1;
+      note(sentenceFor(failure));
+      await pause(delayMs(failures, failure.retryAfterMs));
+    }
+  }
+}
+
+/** Waits for the next look; a tab that comes back to the front looks at once. @param {number} ms */
+function nextLook(ms) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', seen);
+      resolve(undefined);
+    }
+    function seen() {
+      if (document.visibilityState === 'visible') done();
+    }
+    document.addEventListener('visibilitychange', seen);
+  });
+}
+
+async function start() {
+  const { query, fragment } = takeParameters();
+  const token = tokenFrom(fragment);
+  /** @type {HTMLAnchorElement} */ (part('sale-link')).href = salePage(slug);
+  /** @type {HTMLAnchorElement} */ (part('retry-link')).href = checkoutPage(slug);
+  part('print-button').addEventListener('click', () => print());
+  if (!token) return show('missing');
+  try {
+    const sale = await untilAnswered(() => saleNamed(slug), (problem) => note(sentenceFor(problem)));
+    note('');
+    fill('name', sale.name);
+    fill('facts', sale.venue ?? '');
+    if (query.get('redirect_status') === 'failed') warn('Your bank did not approve the payment. Nothing was charged; you can try again.');
+    await follow(sale, token, submittedAt(new Journey(sale.id), query));
+  } catch (failure) {
+    const isUnknown = failure instanceof Problem && (failure.status === 401 || failure.status === 404);
+    show('missing');
+    warn(isUnknown ? '' : sentenceFor(failure));
+  }
+  return undefined;
+}
+
+await start();

@@ -1,0 +1,52 @@
+/**
+ * What a person reads when something was refused: one sentence for each code of the API, and for the few that only the
+ * page knows (`network`, `place_over`, `payment_unknown`).
+ */
+
+import { Problem } from './api.js';
+
+/** @type {Record<string, string>} */
+const SENTENCES = {
+  all_held: 'Every ticket left is in someone’s basket right now. Some usually come back within minutes: wait a moment and try again.',
+  sold_out: 'These tickets are sold out.',
+  limit_reached: 'That is more than one buyer may have. Choose fewer tickets.',
+  seat_taken: 'Someone was a moment faster and these tickets are gone. Please choose again.',
+  pass_in_use: 'You already hold tickets, perhaps in another tab. Finish or give back those first.',
+  pass_expired: 'Your turn is over. Your place in the queue decides when the next one comes.',
+  pass_invalid: 'Your turn is over. Your place in the queue decides when the next one comes.',
+  place_over: 'Your place in the queue has ended: your time was over, or you were away too long. You may join again.',
+  place_invalid: 'We do not know this place in the queue any more. Please join again.',
+  hold_expired: 'The time for these tickets ran out, and they went back on sale. Nothing was charged.',
+  hold_not_found: 'These tickets are no longer held for you. Nothing was charged.',
+  order_expired: 'The time to pay for this order ran out, and its tickets went back on sale.',
+  payment_unknown: 'We could not learn whether your payment went through. Press Pay again to find out; you are not charged twice.',
+  payment_declined: 'Your bank declined the payment. Nothing was charged. Try again, or use another card.',
+  order_not_payable: 'This order needs no payment any more.',
+  order_not_cancellable: 'This order is being paid, or is paid already, and cannot be given back here.',
+  sale_not_open: 'The sale has not opened yet.',
+  sale_paused: 'The sale is paused for a moment. You keep everything you have; please try again shortly.',
+  sale_closed: 'This sale has ended.',
+  not_found: 'We could not find that.',
+  unauthorized: 'This page may no longer see that. Please open it again from your link or e-mail.',
+  token_invalid: 'This link is not valid. Please use the one in your e-mail.',
+  access_code_required: 'This part of the sale needs an access code.',
+  coupon_invalid: 'This code cannot be used here.',
+  validation_failed: 'Please check what you entered.',
+  idempotency_key_reused: 'This was already sent with other contents. Please reload the page.',
+  request_in_progress: 'Your earlier request is still being worked on. Please wait a moment.',
+  rate_limited: 'That was a little too fast. Please wait a moment.',
+  overloaded: 'Very many people are here right now. You keep everything you have; please wait a moment.',
+  store_unavailable: 'We are having trouble for a moment. You keep everything you have; please wait.',
+  network: 'There is no connection right now. You keep everything you have; we keep trying.',
+};
+
+const UNEXPECTED = 'Something went wrong on our side. Please try again in a moment.';
+
+/**
+ * The sentence for a failure, or for a code.
+ * @param {unknown} failure
+ */
+export function sentenceFor(failure) {
+  const code = failure instanceof Problem ? failure.code : failure;
+  return (typeof code === 'string' && SENTENCES[code]) || UNEXPECTED;
+}
