@@ -1,0 +1,26 @@
+//! What every job and sweep works with.
+
+use std::sync::Arc;
+
+use admission::{Holds, Loader, Queue};
+use domain::ticket::TicketSigner;
+use domain::token::Signer;
+use ledger::Ledger;
+use payments::Stripe;
+
+use crate::mail::Mailer;
+
+/// Shared by all pools; each part is cheap to use from many tasks.
+pub(crate) struct Context {
+    pub(crate) ledger: Ledger,
+    pub(crate) store: admission::Store,
+    pub(crate) queue: Queue,
+    pub(crate) holds: Holds,
+    pub(crate) loader: Loader,
+    pub(crate) stripe: Arc<Stripe>,
+    pub(crate) ticket_signer: Arc<TicketSigner>,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) mailer: Option<Mailer>,
+    /// How the outside sees the gateway, without a slash at the end.
+    pub(crate) public_url: String,
+}

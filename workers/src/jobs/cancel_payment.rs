@@ -1,0 +1,34 @@
+//! Lets a payment go that came too late or was given up: nothing is charged.
+//!
+//! It is done when the intent has come to its end: cancelled now or before, or captured, in which case the ledger starts
+//! the refund. Until then it stays to be done, because a payment has one such job: an intent that cannot be cancelled
+//! yet, while the bank works on it, may be authorised later.
+
+use domain::payment::IntentStatus;
+use ledger::outbox::IntentCall;
+use payments::{Intent, StripeError};
+
+use super::payment_news;
+use crate::context::Context;
+use crate::runner::Outcome;
+
+/// Cancels under `key`, and applies the answer.
+pub(crate) async fn run(context: &Context, call: &IntentCall, key: &str) -> Outcome {
+    let answer = match context.stripe.cancel(&call.intent, key).await {
+        Err(StripeError::UnexpectedState(_)) => context.stripe.fetch(&call.intent).await,
+        answer => answer,
+    };
+    match answer {
+        Ok(intent) => settle(context, &intent).await,
+        Err(error) => error.into(),
+    }
+}
+
+async fn settle(context: &Context, intent: &Intent) -> Outcome {
+    let outcome = payment_news::settle(context, intent).await;
+    match (intent.status, outcome) {
+        (IntentStatus::Canceled | IntentStatus::Succeeded, outcome) => outcome,
+        (status, Outcome::Done(_)) => Outcome::Retry(format!("it cannot be cancelled while it is {}", status.word())),
+        (_, outcome) => outcome,
+    }
+}

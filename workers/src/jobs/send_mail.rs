@@ -1,0 +1,121 @@
+//! Tells a buyer something by mail.
+//!
+//! What it says is read from the ledger when it is sent, not when the job was written: a ticket that was voided in
+//! between is not in it. Name and address live in a table of their own; when they were erased there is nobody to tell.
+
+use domain::sale::SaleConfig;
+use domain::ticket::TicketPayload;
+use domain::token::OrderToken;
+use domain::{OrderId, SaleId};
+use ledger::LedgerError;
+use ledger::orders::{Contact, OrderRow, order_contact, order_fetch};
+use ledger::outbox::MailKind;
+use ledger::sales::{SaleName, SaleRow, sale_fetch};
+use ledger::tickets::{TicketRow, TicketState};
+use lettre::Message;
+
+use crate::context::Context;
+use crate::mail::letter::{self, Facts, Line, Ticket};
+use crate::mail::message::{self, Envelope, Picture};
+use crate::mail::{Mailer, SendError};
+use crate::runner::Outcome;
+
+/// Writes and sends one letter.
+pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -> Outcome {
+    let Some(mailer) = &context.mailer else {
+        return Outcome::Away("no mail server is configured".to_owned());
+    };
+    let told = match read(context, sale, order).await {
+        Ok(Some(told)) => told,
+        Ok(None) => return Outcome::Done("the buyer's name and address were erased"),
+        Err(error) => return error.into(),
+    };
+    let message = match compose(context, mailer, kind, &told) {
+        Ok(message) => message,
+        Err(why) => return Outcome::Park(why),
+    };
+    match mailer.send(message).await {
+        Ok(()) => Outcome::Done("sent"),
+        Err(error @ SendError::Refused(_)) => Outcome::Park(error.to_string()),
+        Err(error @ SendError::Failed(_)) => Outcome::Retry(error.to_string()),
+        Err(error @ SendError::Away(_)) => Outcome::Away(error.to_string()),
+    }
+}
+
+/// Whom to tell about what.
+struct Told {
+    sale: SaleRow,
+    order: OrderRow,
+    contact: Contact,
+}
+
+async fn read(context: &Context, sale: SaleId, order: OrderId) -> Result<Option<Told>, LedgerError> {
+    let ledger = &context.ledger;
+    let Some(contact) = order_contact(ledger, sale, order).await? else {
+        return Ok(None);
+    };
+    let missing = |what: &str| LedgerError::Corrupt(format!("a mail about {order}, but no {what}"));
+    let sale_row = sale_fetch(ledger, SaleName::Id(sale)).await?.ok_or_else(|| missing("sale"))?;
+    let order_row = order_fetch(ledger, sale, order).await?.ok_or_else(|| missing("order"))?;
+    Ok(Some(Told { sale: sale_row, order: order_row, contact }))
+}
+
+fn compose(context: &Context, mailer: &Mailer, kind: MailKind, told: &Told) -> Result<Message, String> {
+    let valid: Vec<&TicketRow> =
+        told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect();
+    let pictures = valid.iter().map(|ticket| picture(context, told.sale.id, ticket)).collect::<Result<_, _>>()?;
+    let letter = letter::write(kind, &facts(context, told, &valid));
+    let envelope = Envelope {
+        from: mailer.from(),
+        email: &told.contact.email,
+        name: &told.contact.name,
+        message_id: message_id(context, kind, told.order.id),
+    };
+    message::seal(&letter, &envelope, pictures).map_err(|fault| fault.to_string())
+}
+
+fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
+    let Told { sale, order, contact } = told;
+    Facts {
+        name: contact.name.clone(),
+        sale: sale.config.name.clone(),
+        venue: sale.config.venue.clone(),
+        order: order.id.to_string(),
+        lines: order
+            .lines
+            .iter()
+            .map(|line| Line { label: format!("{} × {}", line.quantity, line.name), amount: line.amount.to_string() })
+            .collect(),
+        total: order.total.to_string(),
+        tickets: valid.iter().zip(1..).map(|(ticket, number)| entry(&sale.config, ticket, number)).collect(),
+        url: page(context, told),
+    }
+}
+
+fn entry(config: &SaleConfig, ticket: &TicketRow, number: usize) -> Ticket {
+    let tier = config.tier(&ticket.tier).map_or_else(|| ticket.tier.to_string(), |tier| tier.name.clone());
+    Ticket { id: ticket.id.to_string(), tier, number }
+}
+
+/// The page of the order. The token is in the fragment: it opens the order on any device, and is in no log and no
+/// Referer on the way.
+fn page(context: &Context, told: &Told) -> String {
+    let token = context.signer.sign_order(&OrderToken { sale: told.sale.id, order: told.order.id });
+    format!("{}/s/{}/orders/{}#token={token}", context.public_url, told.sale.slug, told.order.id)
+}
+
+fn picture(context: &Context, sale: SaleId, ticket: &TicketRow) -> Result<Picture, String> {
+    let payload = TicketPayload { ticket: ticket.id, sale, rotation: ticket.rotation };
+    let text = context
+        .ticket_signer
+        .qr_text(&payload, ticket.qr_kid)
+        .ok_or_else(|| format!("the ticket key {} is gone", ticket.qr_kid))?;
+    let png = tickets::qr::png(&text).map_err(|fault| fault.to_string())?;
+    Ok(Picture { content_id: ticket.id.to_string(), png })
+}
+
+fn message_id(context: &Context, kind: MailKind, order: OrderId) -> String {
+    let host = context.public_url.split("://").last().and_then(|rest| rest.split(['/', ':']).next());
+    let host = host.filter(|host| !host.is_empty()).unwrap_or("onsale.invalid");
+    format!("{}.{order}@{host}", letter::word(kind))
+}

@@ -1,0 +1,37 @@
+//! Worker pools: payment events, captures, tickets, mail, sweeps.
+//!
+//! ```text
+//!  Stripe's webhook ─► inbox ─► apply ─┬─► units sold, tickets, transfer posted   one call of the ledger
+//!                                      ├─► outbox: stripe ─► capture, cancel, refund ─► apply
+//!                                      ├─► outbox: stock  ─► units back on sale in Redis
+//!                                      └─► outbox: mail   ─► the buyer
+//! ```
+//!
+//! A process runs any number of these pools beside any number of others: work is leased from Postgres, marked under its
+//! lease, and harmless when it runs twice. Only workers sweep and rebuild Redis; gateways never do. No network call is
+//! made inside a transaction: a job reads, calls, and then tells the ledger in one call what came of it.
+//!
+//! Reading order: [`Workers`]; `runner`, which knows nothing of what it runs; `inbox` and `outbox`, where the work comes
+//! from; `jobs`, what it is; `sweeps`, the clocks.
+//!
+//! What it does not do: answer anybody. The admin address belongs to the process; [`Workers::ready`] tells it what to say.
+
+mod workers;
+
+mod context;
+mod ready;
+
+mod bells;
+mod inbox;
+mod jobs;
+mod outbox;
+mod runner;
+mod sweeps;
+
+mod mail;
+
+pub mod metrics;
+
+pub use mail::{BadMailConfig, MailConfig};
+pub use runner::PoolSize;
+pub use workers::{Drained, Workers, WorkersConfig, WorkersParts};

@@ -1,0 +1,118 @@
+//! What a buyer reads: the text and the HTML of each kind of letter.
+
+use askama::Template;
+use ledger::outbox::MailKind;
+
+/// A letter without its envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Letter {
+    /// What it is about.
+    pub(crate) subject: String,
+    /// For people who read text.
+    pub(crate) text: String,
+    /// For everybody else.
+    pub(crate) html: String,
+}
+
+/// What a letter is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The buyer's name.
+    pub(crate) name: String,
+    /// What people call the sale.
+    pub(crate) sale: String,
+    /// Where it takes place; may be empty.
+    pub(crate) venue: String,
+    /// The order, `ord_…`.
+    pub(crate) order: String,
+    /// What is charged, line by line.
+    pub(crate) lines: Vec<Line>,
+    /// The sum, `43.50 EUR`.
+    pub(crate) total: String,
+    /// The tickets that open the door.
+    pub(crate) tickets: Vec<Ticket>,
+    /// The page of the order.
+    pub(crate) url: String,
+}
+
+/// A line of the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// `2 × Standing`.
+    pub(crate) label: String,
+    /// `40.00 EUR`.
+    pub(crate) amount: String,
+}
+
+/// A ticket in a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    /// `tkt_…`; also the Content-ID of its picture.
+    pub(crate) id: String,
+    /// What the tier is called.
+    pub(crate) tier: String,
+    /// Its number among the letter's tickets, from 1.
+    pub(crate) number: usize,
+}
+
+macro_rules! templates {
+    ($($name:ident $path:tt;)+) => {$(
+        #[derive(Template)]
+        #[template(path = $path)]
+        struct $name<'a> {
+            facts: &'a Facts,
+        }
+    )+};
+}
+
+templates! {
+    OrderPaidText "order_paid.txt";
+    OrderPaidHtml "order_paid.html";
+    OrderExpiredText "order_expired.txt";
+    OrderExpiredHtml "order_expired.html";
+    PaymentReleasedText "payment_released.txt";
+    PaymentReleasedHtml "payment_released.html";
+    PaymentRefundedText "payment_refunded.txt";
+    PaymentRefundedHtml "payment_refunded.html";
+}
+
+/// Writes a letter.
+pub(crate) fn write(kind: MailKind, facts: &Facts) -> Letter {
+    let sale = &facts.sale;
+    match kind {
+        MailKind::OrderPaid => {
+            letter(format!("Your tickets for {sale}"), &OrderPaidText { facts }, &OrderPaidHtml { facts })
+        }
+        MailKind::OrderExpired => {
+            letter(format!("Your order for {sale} ran out"), &OrderExpiredText { facts }, &OrderExpiredHtml { facts })
+        }
+        MailKind::PaymentReleased => letter(
+            format!("Nothing was charged for {sale}"),
+            &PaymentReleasedText { facts },
+            &PaymentReleasedHtml { facts },
+        ),
+        MailKind::PaymentRefunded => letter(
+            format!("Your payment for {sale} goes back to you"),
+            &PaymentRefundedText { facts },
+            &PaymentRefundedHtml { facts },
+        ),
+    }
+}
+
+fn letter(subject: String, text: &impl Template, html: &impl Template) -> Letter {
+    let write = |template: Result<String, askama::Error>| template.expect("a String takes every byte of a template");
+    Letter { subject, text: write(text.render()), html: write(html.render()) }
+}
+
+/// The word of a kind of letter, part of its Message-ID.
+pub(crate) const fn word(kind: MailKind) -> &'static str {
+    match kind {
+        MailKind::OrderPaid => "order_paid",
+        MailKind::OrderExpired => "order_expired",
+        MailKind::PaymentReleased => "payment_released",
+        MailKind::PaymentRefunded => "payment_refunded",
+    }
+}
+
+#[cfg(test)]
+mod tests;

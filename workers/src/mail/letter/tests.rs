@@ -1,0 +1,75 @@
+use super::*;
+
+const KINDS: [MailKind; 4] =
+    [MailKind::OrderPaid, MailKind::OrderExpired, MailKind::PaymentReleased, MailKind::PaymentRefunded];
+
+fn facts() -> Facts {
+    let ticket = |number| Ticket { id: format!("tkt_{number}"), tier: "Standing".to_owned(), number };
+    Facts {
+        name: "Ada <Lovelace> & Co".to_owned(),
+        sale: "Night \"Live\"".to_owned(),
+        venue: "Hall 2".to_owned(),
+        order: "ord_1".to_owned(),
+        lines: vec![
+            Line { label: "2 × Standing".to_owned(), amount: "40.00 EUR".to_owned() },
+            Line { label: "2 × Booking fee".to_owned(), amount: "3.50 EUR".to_owned() },
+        ],
+        total: "43.50 EUR".to_owned(),
+        tickets: vec![ticket(1), ticket(2)],
+        url: "https://tickets.example/s/night/orders/ord_1#token=ort_1".to_owned(),
+    }
+}
+
+#[test]
+fn every_letter_names_the_buyer_the_sale_the_order_and_its_page() {
+    for kind in KINDS {
+        let letter = write(kind, &facts());
+        assert!(letter.subject.contains("Night \"Live\""), "{kind:?}");
+        for part in ["Ada <Lovelace> & Co", "Night \"Live\"", "ord_1", &facts().url] {
+            assert!(letter.text.contains(part), "{kind:?} lacks {part}:\n{}", letter.text);
+        }
+        assert!(letter.html.contains("href=\"https://tickets.example/s/night/orders/ord_1#token=ort_1\""), "{kind:?}");
+    }
+}
+
+#[test]
+fn names_are_escaped_in_html_and_left_alone_in_text() {
+    for kind in KINDS {
+        let letter = write(kind, &facts());
+        assert!(!letter.html.contains("<Lovelace>"), "{kind:?}");
+        assert!(letter.html.contains("Ada &#60;Lovelace&#62; &#38; Co"), "{kind:?}:\n{}", letter.html);
+    }
+}
+
+#[test]
+fn the_tickets_show_one_code_each_and_the_price_is_all_in() {
+    let letter = write(MailKind::OrderPaid, &facts());
+    for part in ["cid:tkt_1", "cid:tkt_2", "ticket 1 of 2", "2 × Standing", "3.50 EUR", "43.50 EUR"] {
+        assert!(letter.html.contains(part), "{part} in\n{}", letter.html);
+    }
+    for part in [
+        "your 2 tickets",
+        "1. Standing (tkt_1)",
+        "2. Standing (tkt_2)",
+        "2 × Booking fee: 3.50 EUR",
+        "Total: 43.50 EUR",
+    ] {
+        assert!(letter.text.contains(part), "{part} in\n{}", letter.text);
+    }
+}
+
+#[test]
+fn one_ticket_is_one_ticket() {
+    let mut facts = facts();
+    facts.tickets.truncate(1);
+    let letter = write(MailKind::OrderPaid, &facts);
+    assert!(letter.text.contains("here is your ticket for"), "{}", letter.text);
+}
+
+#[test]
+fn a_letter_about_no_charge_says_so() {
+    for kind in [MailKind::OrderExpired, MailKind::PaymentReleased] {
+        assert!(write(kind, &facts()).text.contains("Nothing was charged"), "{kind:?}");
+    }
+    assert!(write(MailKind::PaymentRefunded, &facts()).text.contains("goes back to you"));
+}

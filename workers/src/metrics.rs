@@ -1,0 +1,115 @@
+//! The metrics of the workers: what they are called, what they mean, and the few functions that move them.
+//!
+//! | metric | kind | labels |
+//! |---|---|---|
+//! | `onsale_inbox_pending` | gauge | – |
+//! | `onsale_inbox_oldest_age_seconds` | gauge | – |
+//! | `onsale_jobs_pending` | gauge | queue |
+//! | `onsale_jobs_oldest_age_seconds` | gauge | queue |
+//! | `onsale_dead_letters` | gauge | queue |
+//! | `onsale_jobs_total` | counter | queue, outcome |
+//! | `onsale_job_duration_seconds` | histogram | queue |
+//! | `onsale_sweep_failures_total` | counter | sweep |
+//! | `onsale_mail_configured` | gauge | – |
+//! | `onsale_tickets_issued_total` | counter | sale |
+//! | `onsale_orders_total` | counter | sale, state |
+//! | `onsale_payment_latency_seconds` | histogram | – |
+//! | `onsale_redis_epoch` | gauge | sale |
+//! | `onsale_units` | gauge | sale, tier, state |
+//! | `onsale_oversold_units` | gauge | – |
+//! | `onsale_ledger_imbalance` | gauge | – |
+//!
+//! `queue` is `inbox` or a queue of the outbox. `sale` is a label only for sales that are on sale.
+
+use std::time::Duration;
+
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use domain::SaleId;
+use domain::order::OrderState;
+
+use crate::runner::Verdict;
+
+/// Stripe events stored and not applied yet.
+pub const INBOX_PENDING: &str = "onsale_inbox_pending";
+/// How long the oldest of them waits.
+pub const INBOX_OLDEST_AGE: &str = "onsale_inbox_oldest_age_seconds";
+/// Outbox jobs to do, by queue.
+pub const JOBS_PENDING: &str = "onsale_jobs_pending";
+/// How long the oldest of them waits, by queue.
+pub const JOBS_OLDEST_AGE: &str = "onsale_jobs_oldest_age_seconds";
+/// Work that people must look at, by queue.
+pub const DEAD_LETTERS: &str = "onsale_dead_letters";
+/// Work that came to an end, by queue and outcome.
+pub const JOBS: &str = "onsale_jobs_total";
+/// How long work took, by queue.
+pub const JOB_DURATION: &str = "onsale_job_duration_seconds";
+/// Rounds of a sweep that failed.
+pub const SWEEP_FAILURES: &str = "onsale_sweep_failures_total";
+/// 1 when mail can be sent, 0 when it waits for an SMTP server to be configured.
+pub const MAIL_CONFIGURED: &str = "onsale_mail_configured";
+/// Tickets issued.
+pub const TICKETS_ISSUED: &str = "onsale_tickets_issued_total";
+/// Orders that reached a state.
+pub const ORDERS: &str = "onsale_orders_total";
+/// From *Pay pressed* to *authorised*, by Stripe's clock, which counts whole seconds.
+pub const PAYMENT_LATENCY: &str = "onsale_payment_latency_seconds";
+/// The epoch loaded in Redis; 0 while there is none.
+pub const REDIS_EPOCH: &str = "onsale_redis_epoch";
+/// Units in each state, as Postgres says.
+pub const UNITS: &str = "onsale_units";
+/// Breaches of *a unit belongs to one buyer* and *states add up to the capacity*; must be 0.
+pub const OVERSOLD_UNITS: &str = "onsale_oversold_units";
+/// Breaches of *every transfer sums to zero*; must be 0.
+pub const LEDGER_IMBALANCE: &str = "onsale_ledger_imbalance";
+
+/// Tells the recorder what the metrics mean. Call once, after the recorder is installed.
+pub fn describe() {
+    describe_gauge!(INBOX_PENDING, "Stripe events stored and not applied yet.");
+    describe_gauge!(INBOX_OLDEST_AGE, Unit::Seconds, "Age of the oldest event not applied yet.");
+    describe_gauge!(JOBS_PENDING, "Outbox jobs to do, by queue.");
+    describe_gauge!(JOBS_OLDEST_AGE, Unit::Seconds, "Age of the oldest job to do, by queue.");
+    describe_gauge!(DEAD_LETTERS, "Work that people must look at, by queue.");
+    describe_counter!(JOBS, "Work that came to an end, by queue and outcome.");
+    describe_histogram!(JOB_DURATION, Unit::Seconds, "How long work took, by queue.");
+    describe_counter!(SWEEP_FAILURES, "Rounds of a sweep that failed, by sweep.");
+    describe_gauge!(MAIL_CONFIGURED, "1 when an SMTP server is configured, 0 when mail waits for one.");
+    describe_counter!(TICKETS_ISSUED, "Tickets issued, by sale.");
+    describe_counter!(ORDERS, "Orders that reached a state, by sale and state.");
+    describe_histogram!(PAYMENT_LATENCY, Unit::Seconds, "From Pay pressed to authorised.");
+    describe_gauge!(REDIS_EPOCH, "Epoch loaded in Redis, by sale; 0 while there is none.");
+    describe_gauge!(UNITS, "Units by sale, tier and state, as Postgres says.");
+    describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
+    describe_gauge!(LEDGER_IMBALANCE, "Transfers that do not sum to zero; must be 0.");
+}
+
+pub(crate) fn job_ended(queue: &'static str, verdict: &Verdict, took: Duration) {
+    counter!(JOBS, "queue" => queue, "outcome" => verdict.word()).increment(1);
+    histogram!(JOB_DURATION, "queue" => queue).record(took.as_secs_f64());
+}
+
+pub(crate) fn sweep_failed(sweep: &'static str) {
+    counter!(SWEEP_FAILURES, "sweep" => sweep).increment(1);
+}
+
+pub(crate) fn order_reached(sale: SaleId, state: OrderState) {
+    counter!(ORDERS, "sale" => sale.to_string(), "state" => state.word()).increment(1);
+}
+
+pub(crate) fn tickets_issued(sale: SaleId, count: usize) {
+    let count = u64::try_from(count).expect("an order has few tickets");
+    counter!(TICKETS_ISSUED, "sale" => sale.to_string()).increment(count);
+}
+
+pub(crate) fn authorised_after(seconds: f64) {
+    histogram!(PAYMENT_LATENCY).record(seconds);
+}
+
+/// Sets a gauge to a count.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is an f64, and counts stay far below 2^53")]
+pub(crate) fn set(gauge: &::metrics::Gauge, count: u64) {
+    gauge.set(count as f64);
+}
+
+pub(crate) fn queue_gauge(name: &'static str, queue: &'static str) -> ::metrics::Gauge {
+    gauge!(name, "queue" => queue)
+}

@@ -1,0 +1,77 @@
+//! The pools of the outbox: one for each of its queues, so that slow mail never delays a capture.
+
+use std::sync::Arc;
+
+use ledger::LedgerError;
+use ledger::outbox::{self, IntentCall, Job, Leased, Queue, Work};
+
+use crate::context::Context;
+use crate::jobs::{cancel_payment, capture_payment, check_payment, refund_payment, return_units, send_mail};
+use crate::runner::{LEASE_S, Outcome, Source, Verdict};
+
+/// Jobs of one queue, oldest first.
+pub(crate) struct Outbox {
+    pub(crate) context: Arc<Context>,
+    pub(crate) queue: Queue,
+}
+
+/// A key for this try alone. Stripe keeps a 500 under its key and answers every repetition with it, so the same key would
+/// never come to an end; and it needs none here: an intent is captured or cancelled once whatever the key, and the next
+/// call is told that it was.
+fn key_of_this_try(call: &IntentCall, job: &Job) -> String {
+    format!("{}:{}", call.key, job.attempts)
+}
+
+/// The queue's name in metrics.
+pub(crate) const fn name(queue: Queue) -> &'static str {
+    match queue {
+        Queue::Stripe => "stripe",
+        Queue::Stock => "stock",
+        Queue::Mail => "mail",
+    }
+}
+
+impl Source for Outbox {
+    type Item = Job;
+
+    fn queue(&self) -> &'static str {
+        name(self.queue)
+    }
+
+    fn attempt(&self, job: &Job) -> (String, u32) {
+        (job.id.to_string(), job.attempts)
+    }
+
+    async fn claim(&self, limit: u32) -> Result<Vec<Job>, LedgerError> {
+        outbox::claim(&self.context.ledger, self.queue, limit, LEASE_S).await
+    }
+
+    async fn run(&self, job: &Job) -> Outcome {
+        let context = &*self.context;
+        match &job.work {
+            Work::PaymentCapture(call) => capture_payment::run(context, call, &key_of_this_try(call, job)).await,
+            Work::PaymentCancel(call) => cancel_payment::run(context, call, &key_of_this_try(call, job)).await,
+            Work::PaymentCheck(call) => check_payment::run(context, call).await,
+            Work::PaymentRefund { refund, call, amount } => {
+                refund_payment::run(context, job.sale, *refund, call, *amount).await
+            }
+            Work::UnitsReturn { request, epoch, units } => {
+                return_units::run(context, job.sale, *request, *epoch, units).await
+            }
+            Work::Mail { kind, order } => send_mail::run(context, job.sale, *order, *kind).await,
+            // Written by a newer version: it waits for a worker of that version, and is parked when none comes.
+            Work::Unknown { kind, .. } => Outcome::Retry(format!("this version does not know the kind {kind}")),
+        }
+    }
+
+    async fn settle(&self, job: &Job, verdict: &Verdict) -> Result<Leased, LedgerError> {
+        let ledger = &self.context.ledger;
+        match verdict {
+            Verdict::Done(_) => outbox::done(ledger, job).await,
+            Verdict::Settled => Ok(Leased::Yes),
+            Verdict::Retry { error, delay_s } => outbox::retry(ledger, job, error, *delay_s).await,
+            Verdict::Postpone { reason, delay_s } => outbox::postpone(ledger, job, reason, *delay_s).await,
+            Verdict::Park(error) | Verdict::Quarantine(error) => outbox::park(ledger, job, error).await,
+        }
+    }
+}

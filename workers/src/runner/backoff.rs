@@ -1,0 +1,52 @@
+//! How long to wait before an item is tried again.
+//!
+//! 1, 2, 4 … seconds up to [`DELAY_MAX_S`], each moved by up to a quarter either way. The jitter is computed from the
+//! item's name and attempt: items that failed together do not come back together, and a test knows when they do.
+
+/// The longest delay: short enough that a service that is back is used again soon.
+const DELAY_MAX_S: u32 = 120;
+
+/// The delay when what an item needs is away. It does not grow: the outage is not the item's fault.
+pub(super) const AWAY_S: u32 = 2;
+
+/// The delay after the `attempt`-th failure, counted from 1.
+pub(super) fn retry_s(item: &str, attempt: u32) -> u32 {
+    let doublings = attempt.saturating_sub(1).min(DELAY_MAX_S.ilog2() + 1);
+    let delay_s = (1 << doublings).min(DELAY_MAX_S);
+    let spread_s = delay_s / 4;
+    let width = u64::from(2 * spread_s + 1);
+    let jitter_s = u32::try_from(hash(item, attempt) % width).expect("less than the spread, which is a u32");
+    delay_s - spread_s + jitter_s
+}
+
+/// FNV-1a, 64 bit (Fowler, Noll, Vo): the standard library's hash may change between releases.
+fn hash(item: &str, attempt: u32) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let bytes = item.bytes().chain(attempt.to_le_bytes());
+    bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_bound() {
+        for (attempt, delay_s) in [(1, 1), (2, 2), (3, 4), (4, 8), (7, 64), (8, 120), (9, 120), (u32::MAX, 120)] {
+            for item in ["job_a", "job_b", "job_c", ""] {
+                let waits_s = retry_s(item, attempt);
+                assert!(waits_s.abs_diff(delay_s) <= delay_s / 4, "{item}, attempt {attempt}: {waits_s}");
+            }
+        }
+    }
+
+    #[test]
+    fn items_that_failed_together_come_back_apart_and_always_alike() {
+        let delays: Vec<u32> = (0..100).map(|n| retry_s(&format!("job_{n}"), 8)).collect();
+        let again: Vec<u32> = (0..100).map(|n| retry_s(&format!("job_{n}"), 8)).collect();
+        assert_eq!(delays, again);
+        let different: std::collections::BTreeSet<_> = delays.iter().collect();
+        assert!(different.len() > 30, "{different:?}");
+    }
+}

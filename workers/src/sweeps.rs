@@ -1,0 +1,91 @@
+//! What is done again and again: the clocks that nobody watches but the workers.
+//!
+//! | sweep | every | does |
+//! |---|---|---|
+//! | [`live_sales`] | 1 s | keeps the list of sales that the other sweeps go through |
+//! | [`expire_holds`] | 500 ms | frees holds whose time is over; frozen ones only with Postgres' word |
+//! | [`expire_orders`] | 500 ms | ends orders whose clock ran out |
+//! | [`load_redis`] | 1 s | rebuilds a sale that Redis does not have, in a new epoch |
+//! | [`publish_gauges`] | 2 s | stock and queues as gauges |
+//! | [`audit_books`] | 60 s | the invariants as gauges |
+//!
+//! Any number of workers may sweep at once: each step is one atomic call that answers what it did. A round that fails is
+//! told once and tried again at the next tick; a failure of one sale does not stop the others.
+
+use std::time::Duration;
+
+use admission::AdmissionError;
+use ledger::LedgerError;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
+
+pub(crate) mod audit_books;
+pub(crate) mod expire_holds;
+pub(crate) mod expire_orders;
+pub(crate) mod live_sales;
+pub(crate) mod load_redis;
+pub(crate) mod publish_gauges;
+
+/// One thing that is done again and again.
+pub(crate) trait Sweep: Send + 'static {
+    /// Its name in logs and metrics.
+    const NAME: &'static str;
+    /// How often.
+    const EVERY: Duration;
+
+    /// One round.
+    fn round(&mut self) -> impl Future<Output = Result<(), SweepError>> + Send;
+}
+
+/// Why a round failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SweepError {
+    /// Postgres.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Redis.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
+}
+
+/// Sweeps until `stop`. A round under way is dropped then: whatever it was about to do, the next worker does.
+pub(crate) async fn repeat<S: Sweep>(mut sweep: S, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(S::EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut health = Health::Well;
+    let rounds = async {
+        loop {
+            ticks.tick().await;
+            health = health.after(S::NAME, sweep.round().await);
+        }
+    };
+    stop.run_until_cancelled(rounds).await;
+}
+
+/// Whether the last round failed: an outage is one line in the log, not two a second.
+#[derive(Debug, Clone, Copy)]
+enum Health {
+    Well,
+    Failing,
+}
+
+impl Health {
+    fn after(self, sweep: &'static str, round: Result<(), SweepError>) -> Self {
+        match (self, round) {
+            (Self::Well, Ok(())) => Self::Well,
+            (Self::Failing, Ok(())) => {
+                tracing::info!(sweep, "works again");
+                Self::Well
+            }
+            (before, Err(error)) => {
+                metrics::sweep_failed(sweep);
+                if matches!(before, Self::Well) {
+                    tracing::warn!(sweep, %error, "failed; trying again at every tick");
+                }
+                Self::Failing
+            }
+        }
+    }
+}

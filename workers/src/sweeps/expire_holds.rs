@@ -1,0 +1,72 @@
+//! Frees holds whose time is over.
+//!
+//! A plain hold is Redis' alone and freed in one call. A frozen one has an order, or is getting one: Postgres decides, by
+//! its order or by a tombstone that keeps an order from ever coming, and only then Redis is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admission::{AdmissionError, EXPIRE_MAX};
+use domain::{HoldId, SaleId};
+use ledger::holds::{Settle, hold_settle};
+
+use super::live_sales::LiveSales;
+use super::{Sweep, SweepError};
+use crate::context::Context;
+
+/// Calls for one sale in one round: what is left after them is for the next tick, and for other workers.
+const CALLS_MAX: u32 = 20;
+
+/// Frees holds.
+pub(crate) struct ExpireHolds {
+    pub(crate) context: Arc<Context>,
+    pub(crate) sales: LiveSales,
+}
+
+impl Sweep for ExpireHolds {
+    const NAME: &'static str = "expire_holds";
+    const EVERY: Duration = Duration::from_millis(500);
+
+    async fn round(&mut self) -> Result<(), SweepError> {
+        let sales = self.sales.borrow_and_update().clone();
+        let mut worst = Ok(());
+        for sale in sales.iter() {
+            match self.sale(sale.id).await {
+                // Being rebuilt: what it held went with it.
+                Ok(()) | Err(SweepError::Admission(AdmissionError::NotLoaded)) => {}
+                Err(error) => worst = Err(error),
+            }
+        }
+        worst
+    }
+}
+
+impl ExpireHolds {
+    async fn sale(&self, sale: SaleId) -> Result<(), SweepError> {
+        for _ in 0..CALLS_MAX {
+            let expired = self.context.holds.expire_due(sale, EXPIRE_MAX).await?;
+            for hold in &expired.frozen_due {
+                self.settle(sale, *hold).await?;
+            }
+            let found = expired.released.len() + expired.frozen_due.len();
+            if found < EXPIRE_MAX as usize {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, sale: SaleId, hold: HoldId) -> Result<(), SweepError> {
+        match hold_settle(&self.context.ledger, sale, hold).await? {
+            Settle::Ordered => {
+                let committed = self.context.holds.commit(sale, hold).await?;
+                tracing::info!(%sale, %hold, ?committed, "a frozen hold has its order");
+            }
+            Settle::Tombstoned => {
+                let ended = self.context.holds.expire_frozen(sale, hold).await?;
+                tracing::info!(%sale, %hold, ?ended, "a frozen hold never got an order");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! The workers of one process: their pools, their sweeps, and how they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admission::{Holds, Loader, Store};
+use domain::ready::ReadyLine;
+use domain::ticket::TicketSigner;
+use domain::token::Signer;
+use ledger::Ledger;
+use ledger::outbox::Queue;
+use payments::Stripe;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bells::Bells;
+use crate::context::Context;
+use crate::inbox::Inbox;
+use crate::mail::{MailConfig, Mailer};
+use crate::outbox::Outbox;
+use crate::ready::{self, Phase};
+use crate::runner::{Pool, PoolSize, Source};
+use crate::sweeps::audit_books::AuditBooks;
+use crate::sweeps::expire_holds::ExpireHolds;
+use crate::sweeps::expire_orders::ExpireOrders;
+use crate::sweeps::live_sales::ReadLiveSales;
+use crate::sweeps::load_redis::LoadRedis;
+use crate::sweeps::publish_gauges::PublishGauges;
+use crate::sweeps::{self, Sweep};
+
+/// How much at once, and how patient.
+#[derive(Debug, Clone)]
+pub struct WorkersConfig {
+    /// Stripe events applied at once. Each is one call of the database.
+    pub inbox: PoolSize,
+    /// Calls to Stripe at once. Each mostly waits.
+    pub stripe: PoolSize,
+    /// Returns to Redis at once.
+    pub stock: PoolSize,
+    /// Mails at once, and connections to the mail server.
+    pub mail: PoolSize,
+    /// How often a pool looks by itself: for delays that have passed, and for bells that were missed.
+    pub poll_every: Duration,
+    /// How long ending may take.
+    pub drain_max: Duration,
+}
+
+impl Default for WorkersConfig {
+    fn default() -> Self {
+        Self {
+            inbox: PoolSize(16),
+            stripe: PoolSize(32),
+            stock: PoolSize(4),
+            mail: PoolSize(8),
+            poll_every: Duration::from_secs(1),
+            drain_max: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What the workers work with.
+pub struct WorkersParts {
+    /// Postgres, in the role of the workers.
+    pub ledger: Ledger,
+    /// Redis.
+    pub store: Store,
+    /// Stripe.
+    pub stripe: Arc<Stripe>,
+    /// Signs tickets.
+    pub ticket_signer: Arc<TicketSigner>,
+    /// Signs the links in letters.
+    pub signer: Arc<Signer>,
+    /// The mail server; without one, mail waits in the outbox.
+    pub mail: Option<MailConfig>,
+    /// How the outside sees the gateway, for the links in letters.
+    pub public_url: String,
+}
+
+/// Running workers.
+pub struct Workers {
+    context: Arc<Context>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    drain_max: Duration,
+}
+
+/// How the workers ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything that had begun came to its end.
+    Clean,
+    /// Some work took too long; its lease runs out and another worker does it.
+    Overdue,
+}
+
+impl Workers {
+    /// Starts all pools and sweeps. Nothing needs to be there yet: what is away is waited for.
+    #[must_use]
+    pub fn start(config: WorkersConfig, parts: WorkersParts, stop: CancellationToken) -> Workers {
+        let context = context(&config, parts);
+        let workers = Workers { context, tracker: TaskTracker::new(), stop, drain_max: config.drain_max };
+        let bells = Bells::default();
+        workers.start_pools(&config, &bells);
+        workers.start_sweeps();
+        workers.tracker.spawn(bells.listen(workers.context.ledger.clone(), workers.stop.clone()));
+        workers.tracker.close();
+        workers
+    }
+
+    /// A line for each thing the workers need.
+    pub async fn ready(&self) -> Vec<ReadyLine> {
+        let phase = if self.stop.is_cancelled() { Phase::Draining } else { Phase::Working };
+        ready::lines(&self.context, phase).await
+    }
+
+    /// Waits until the workers were told to stop and everything that had begun came to its end, for a bounded time.
+    pub async fn join(&self) -> Drained {
+        self.stop.cancelled().await;
+        match tokio::time::timeout(self.drain_max, self.tracker.wait()).await {
+            Ok(()) => Drained::Clean,
+            Err(_) => {
+                tracing::warn!(tasks = self.tracker.len(), "work was left behind; its leases run out");
+                Drained::Overdue
+            }
+        }
+    }
+
+    fn start_pools(&self, config: &WorkersConfig, bells: &Bells) {
+        let outbox = |queue| Outbox { context: Arc::clone(&self.context), queue };
+        self.pool(Inbox(Arc::clone(&self.context)), config.inbox, config, bells.inbox());
+        self.pool(outbox(Queue::Stripe), config.stripe, config, bells.outbox(Queue::Stripe));
+        self.pool(outbox(Queue::Stock), config.stock, config, bells.outbox(Queue::Stock));
+        // Without a mail server nothing is claimed, so that no attempt is spent: the gauges tell what waits.
+        if self.context.mailer.is_some() {
+            self.pool(outbox(Queue::Mail), config.mail, config, bells.outbox(Queue::Mail));
+        } else {
+            tracing::warn!("no mail server is configured: mail waits in the outbox");
+        }
+    }
+
+    fn pool<S: Source>(&self, source: S, size: PoolSize, config: &WorkersConfig, wake: Arc<tokio::sync::Notify>) {
+        let pool = Pool { source, size, poll_every: config.poll_every, wake };
+        self.tracker.spawn(pool.run(self.tracker.clone(), self.stop.clone()));
+    }
+
+    fn start_sweeps(&self) {
+        let context = || Arc::clone(&self.context);
+        let (read_live_sales, sales) = ReadLiveSales::new(context());
+        self.sweep(read_live_sales);
+        self.sweep(ExpireHolds { context: context(), sales: sales.clone() });
+        self.sweep(ExpireOrders(context()));
+        self.sweep(LoadRedis::new(context(), sales.clone()));
+        self.sweep(PublishGauges { context: context(), sales });
+        self.sweep(AuditBooks(context()));
+    }
+
+    fn sweep<S: Sweep>(&self, sweep: S) {
+        self.tracker.spawn(sweeps::repeat(sweep, self.stop.clone()));
+    }
+}
+
+fn context(config: &WorkersConfig, parts: WorkersParts) -> Arc<Context> {
+    let WorkersParts { ledger, store, stripe, ticket_signer, signer, mail, public_url } = parts;
+    Arc::new(Context {
+        queue: admission::Queue::new(store.clone()),
+        holds: Holds::new(store.clone()),
+        loader: Loader::new(store.clone()),
+        mailer: mail.map(|mail| Mailer::new(mail, config.mail.0)),
+        public_url: public_url.trim_end_matches('/').to_owned(),
+        ledger,
+        store,
+        stripe,
+        ticket_signer,
+        signer,
+    })
+}

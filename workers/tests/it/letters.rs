@@ -1,0 +1,129 @@
+//! Mail: what arrives, and what happens when it cannot.
+
+use std::time::Duration;
+
+use domain::order::OrderState;
+use domain::sale::CaptureMode::Manual;
+use domain::ticket::TicketPayload;
+use domain::token::OrderToken;
+use sandbox::{Mail, MailFault};
+
+use crate::eventually::eventually;
+use crate::world::{Post, VISA, World};
+
+const SOON: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tickets_arrive_with_their_codes_and_a_link_that_opens_the_order() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 2).await;
+    world.pays(&order, VISA, Manual).await;
+    let paid = world.until_order_is(&order, OrderState::Paid).await;
+    let mail = world.mail.wait_for(|mail| mail.subject().contains("Your tickets"), SOON).await.expect("a mail");
+
+    assert_eq!(mail.to, ["buyer1@example.org"]);
+    assert_eq!(mail.subject(), "Your tickets for Night <Live>");
+    let message_id = format!("<order_paid.{}@tickets.example>", order.id);
+    assert_eq!(mail.header("message-id"), Some(message_id));
+    let html = mail.html().expect("an HTML part");
+    assert!(html.contains("Night &#60;Live&#62;") && !html.contains("<Live>"), "{html}");
+    for ticket in &paid.tickets {
+        let payload = TicketPayload { ticket: ticket.id, sale: sale.id, rotation: ticket.rotation };
+        let text = world.ticket_signer.qr_text(&payload, ticket.qr_kid).expect("the key is there");
+        let picture = tickets::qr::png(&text).expect("it fits");
+        let attachments = mail.attachments();
+        let inline = attachments.iter().find(|part| part.content_id == Some(ticket.id.to_string()));
+        assert_eq!(inline.expect("a picture").content, picture, "the bytes of a QR are fixed");
+        assert!(html.contains(&format!("cid:{}", ticket.id)));
+    }
+    let text = mail.text().expect("a text part");
+    let link = text.lines().find(|line| line.starts_with("https://tickets.example/s/")).expect("a link");
+    let (page, token) = link.split_once("#token=").expect("a token in the fragment");
+    assert!(page.ends_with(&format!("/orders/{}", order.id)), "{page}");
+    let opens = world.signer.verify_order(token.trim()).expect("our token");
+    assert_eq!(opens, OrderToken { sale: sale.id, order: order.id });
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_waits_for_its_server_and_spends_no_attempts() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    world.mail.stop().await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    let mut tries = std::collections::BTreeSet::new();
+    eventually("the mail was tried in vain, again and again", async || {
+        let next_at = "SELECT coalesce(max(extract(epoch FROM next_at) * 1000)::bigint, 0) FROM outbox
+                        WHERE queue = 'mail' AND lease IS NULL AND last_error IS NOT NULL";
+        tries.insert(world.count(next_at).await);
+        tries.len() > 4
+    })
+    .await;
+    world.mail.restart().await.expect("its port is free");
+    world.until_idle().await;
+    assert_eq!(world.mail.messages().len(), 1);
+    let attempts = world.count("SELECT max(attempts)::bigint FROM outbox WHERE queue = 'mail'").await;
+    assert!(attempts <= 2, "an outage is not counted: {attempts}");
+    world.audit().await;
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_mail_server_mail_waits_untouched_and_goes_when_there_is_one() {
+    let world = World::new().await;
+    let workers = world.start(Post::None);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    assert_eq!(
+        world.count("SELECT sum(attempts)::bigint FROM outbox WHERE queue = 'mail' AND state = 'pending'").await,
+        0
+    );
+    workers.stop().await;
+    let workers = world.start(Post::Open);
+    world.mail.wait_for(|_| true, SOON).await.expect("a mail");
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_that_takes_a_mail_and_drops_the_line_gets_one_more_of_the_same_name() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    world.mail.fail_next(1, MailFault::CutAfterAccepting);
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    let names: Vec<_> = world.mail.messages().iter().map(|mail: &Mail| mail.header("message-id")).collect();
+    assert_eq!(names.len(), 2, "the one nobody knew of, and one more");
+    assert_eq!(names[0], names[1]);
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_refused_for_now_goes_later_and_one_refused_for_good_is_parked() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    world.mail.fail_next(1, MailFault::RefusedForNow);
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    assert_eq!(world.mail.messages().len(), 1);
+    world.mail.fail_next(1, MailFault::RefusedForGood);
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    assert_eq!(world.mail.messages().len(), 1);
+    assert_eq!(world.count("SELECT count(*) FROM outbox WHERE queue = 'mail' AND state = 'parked'").await, 1);
+    workers.stop().await;
+}

@@ -1,0 +1,10 @@
+//! The workers over real servers: Postgres, Redis, a fake Stripe, a mail sink.
+
+mod eventually;
+mod world;
+
+mod figures;
+mod letters;
+mod payments;
+mod pools;
+mod sweeps;

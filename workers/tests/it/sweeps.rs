@@ -1,0 +1,132 @@
+//! The clocks that only workers watch, and Redis rebuilt.
+
+use std::time::{Duration, Instant};
+
+use domain::hold::HoldState;
+use domain::order::OrderState;
+use domain::sale::CaptureMode::Manual;
+
+use crate::eventually::eventually;
+use crate::world::{Post, VISA, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_expires_and_its_units_return_to_sale() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let held = world.holds_units(&sale, 3, 1).await;
+    eventually("the units are on sale again", async || world.stock(&sale).await == (5, 0)).await;
+    let view = world.holds.look(sale.id, held.hold).await.expect("Redis answers").expect("it is remembered");
+    assert_eq!(view.state, HoldState::Expired);
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_hold_without_an_order_is_tombstoned_before_it_is_freed() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let held = world.holds_units(&sale, 3, 300).await;
+    world.freezes(&sale, &held).await;
+    let offset = admission::keys::SaleKeys::new(sale.id).clock_offset();
+    world.redis.set_clock_offset(&offset, 60_000).await.expect("Redis answers");
+    eventually("the units are on sale again", async || world.stock(&sale).await == (5, 0)).await;
+    assert_eq!(world.count("SELECT count(*) FROM hold_claims WHERE order_id IS NULL").await, 1);
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_hold_with_an_order_is_committed_though_nobody_said_so() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let held = world.holds_units(&sale, 3, 300).await;
+    world.freezes(&sale, &held).await;
+    world.writes_order(&sale, &held).await;
+    let offset = admission::keys::SaleKeys::new(sale.id).clock_offset();
+    world.redis.set_clock_offset(&offset, 60_000).await.expect("Redis answers");
+    eventually("the units left Redis", async || world.stock(&sale).await == (2, 0)).await;
+    let view = world.holds.look(sale.id, held.hold).await.expect("Redis answers").expect("it is remembered");
+    assert_eq!(view.state, HoldState::Committed);
+    world.audit().await;
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_runs_out_its_units_return_and_its_buyer_is_told() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 2).await;
+    assert_eq!(world.stock(&sale).await, (3, 0));
+    world.database.advance_clock(3_600_000).await.expect("Postgres answers");
+    world.until_order_is(&order, OrderState::Expired).await;
+    eventually("the units are on sale again", async || world.stock(&sale).await == (5, 0)).await;
+    world.until_idle().await;
+    assert_eq!(world.count("SELECT count(*) FROM units WHERE state = 'free'").await, 5);
+    world.audit().await;
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_redis_is_rebuilt_within_five_seconds() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(10, Manual).await;
+    let paid = world.orders(&sale, 2).await;
+    world.pays(&paid, VISA, Manual).await;
+    world.until_order_is(&paid, OrderState::Paid).await;
+    let open = world.orders(&sale, 3).await;
+    world.holds_units(&sale, 1, 300).await;
+    let before = world.epoch(&sale).await.expect("it is loaded");
+
+    world.redis.flush().await.expect("Redis answers");
+    let lost = Instant::now();
+    eventually("loaded again", async || world.epoch(&sale).await.is_some_and(|epoch| epoch > before)).await;
+    assert!(lost.elapsed() < Duration::from_secs(5), "{:?}", lost.elapsed());
+
+    assert_eq!(world.stock(&sale).await, (5, 0), "sold and ordered units stay gone, the browsing hold is over");
+    world.pays(&open, VISA, Manual).await;
+    world.until_order_is(&open, OrderState::Paid).await;
+    world.orders(&sale, 5).await;
+    world.until_idle().await;
+    world.audit().await;
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_rebuild_redis_once() {
+    let world = World::new().await;
+    let (one, other) = (world.start(Post::Open), world.start(Post::Open));
+    let sale = world.open_sale(5, Manual).await;
+    for _ in 0..3 {
+        let before = world.epoch(&sale).await.expect("it is loaded");
+        world.redis.flush().await.expect("Redis answers");
+        eventually("loaded again", async || world.epoch(&sale).await.is_some()).await;
+        let after = world.epoch(&sale).await.expect("it is loaded");
+        assert_eq!(after, before + 1, "one epoch for one loss");
+    }
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_from_before_the_loss_is_not_counted_twice() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 2).await;
+    workers.stop().await;
+    // The order runs out and Redis is lost before a worker could tell it.
+    world.database.advance_clock(3_600_000).await.expect("Postgres answers");
+    ledger::orders::orders_expire_due(&world.workers, 10).await.expect("Postgres answers");
+    assert_eq!(world.order(&order).await.state, OrderState::Expired);
+    world.redis.flush().await.expect("Redis answers");
+
+    let workers = world.start(Post::Open);
+    eventually("loaded again", async || world.epoch(&sale).await.is_some()).await;
+    world.until_idle().await;
+    assert_eq!(world.stock(&sale).await, (5, 0));
+    world.audit().await;
+    workers.stop().await;
+}

@@ -1,0 +1,386 @@
+//! What the tests stand on: servers, a sale, buyers who get as far as the test wants, and the workers.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use admission::{Holds, Loader, Queue, Store, StoreConfig};
+use bytes::Bytes;
+use domain::order::OrderState;
+use domain::price::{lines_of, total};
+use domain::sale::{CaptureMode, SaleConfig};
+use domain::ticket::TicketSigner;
+use domain::token::Signer;
+use domain::{HoldId, OrderId, PaymentId, PlaceNumber, SaleId, TierId, UnitNo};
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use ledger::inbox::{RawEvent, event_store};
+use ledger::orders::{CreateOrder, NewOrder, OrderRow, order_create, order_fetch};
+use ledger::organizers::{KeyRole, key_create};
+use ledger::payments::{BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin};
+use ledger::sales::{CreateSale, Publish, sale_create, sale_publish};
+use ledger::{Ledger, PoolConfig, Role};
+use payments::{CreateIntent, Stripe, StripeConfig, StripeError, webhook};
+use sandbox::{Database, FakeStripe, FakeStripeOptions, MailSink, Persistence, Redis, RedisOptions};
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use workers::{Drained, MailConfig, PoolSize, Workers, WorkersConfig, WorkersParts};
+
+use crate::eventually::eventually;
+
+mod shopping;
+
+pub(crate) const VISA: &str = "pm_card_visa";
+pub(crate) const DECLINED: &str = "pm_card_chargeDeclined";
+pub(crate) const NEEDS_3DS: &str = "pm_card_authenticationRequired";
+
+/// The price of one unit in the sales of these tests.
+pub(crate) const PRICE: i64 = 2_000;
+
+/// How long the buyers of these tests have to press Pay.
+const PAY_WITHIN_S: u32 = 120;
+
+/// 32 bytes in base64, behind a kid.
+const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// Servers and clients of one test.
+pub(crate) struct World {
+    pub(crate) database: Database,
+    pub(crate) redis: Redis,
+    pub(crate) stripe: FakeStripe,
+    pub(crate) mail: MailSink,
+    /// Postgres as the gateway sees it.
+    pub(crate) gateway: Ledger,
+    /// Postgres as the workers see it.
+    pub(crate) workers: Ledger,
+    /// Postgres as the auditor sees it.
+    auditor: Ledger,
+    owner: Ledger,
+    pub(crate) holds: Holds,
+    pub(crate) loader: Loader,
+    queue: Queue,
+    store: Store,
+    till: Arc<Stripe>,
+    pub(crate) ticket_signer: Arc<TicketSigner>,
+    pub(crate) signer: Arc<Signer>,
+    posted: Mutex<HashSet<String>>,
+}
+
+/// Whether the workers have a mail server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Post {
+    Open,
+    None,
+}
+
+/// A sale of one tier.
+#[derive(Debug, Clone)]
+pub(crate) struct Sale {
+    pub(crate) id: SaleId,
+    pub(crate) tier: TierId,
+    config: SaleConfig,
+}
+
+/// Units held, up to the point where an order is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) hold: HoldId,
+    number: PlaceNumber,
+    epoch: u32,
+    units: Vec<(TierId, UnitNo)>,
+}
+
+/// Running workers.
+pub(crate) struct Running {
+    pub(crate) workers: Workers,
+    stop: CancellationToken,
+}
+
+impl Running {
+    pub(crate) async fn stop(self) -> Drained {
+        self.stop.cancel();
+        self.workers.join().await
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> World {
+        let shared = sandbox::shared().await.expect("a private Postgres");
+        let migrate = async |url: String| ledger::migrate(&url).await.map(|_| ());
+        let template = shared.postgres.template("workers", migrate).await.expect("a migrated template");
+        let database = template.fresh_database().await.expect("a copy of the template");
+        let redis = Redis::start(RedisOptions { persistence: Persistence::None }).await.expect("a private Redis");
+        let store = Store::connect(&redis.url(), StoreConfig::default()).await.expect("an address");
+        let stripe = FakeStripe::start(FakeStripeOptions::default()).await.expect("a free port");
+        let pool = || PoolConfig { connections_max: 8, ..PoolConfig::default() };
+        let ledger = |role| Ledger::connect(&database.url, role, pool()).expect("a URL");
+        World {
+            gateway: ledger(Role::Gateway),
+            workers: ledger(Role::Workers),
+            auditor: ledger(Role::ReadOnly),
+            owner: ledger(Role::Owner),
+            holds: Holds::new(store.clone()),
+            loader: Loader::new(store.clone()),
+            queue: Queue::new(store.clone()),
+            store,
+            till: Arc::new(till(&stripe)),
+            mail: MailSink::start().await.expect("free ports"),
+            ticket_signer: Arc::new(TicketSigner::new(&SecretString::from(KEY)).expect("a key")),
+            signer: Arc::new(Signer::new(&SecretString::from(KEY)).expect("a key")),
+            posted: Mutex::default(),
+            database,
+            redis,
+            stripe,
+        }
+    }
+
+    /// Starts workers of a process of its own.
+    pub(crate) fn start(&self, post: Post) -> Running {
+        let config = WorkersConfig {
+            inbox: PoolSize(4),
+            stripe: PoolSize(4),
+            stock: PoolSize(2),
+            mail: PoolSize(2),
+            poll_every: Duration::from_millis(200),
+            drain_max: Duration::from_secs(10),
+        };
+        let mail = MailConfig::parse(&SecretString::from(self.mail.url()), "Tickets <tickets@example.com>");
+        let parts = WorkersParts {
+            ledger: self.workers.clone(),
+            store: self.store.clone(),
+            stripe: Arc::clone(&self.till),
+            ticket_signer: Arc::clone(&self.ticket_signer),
+            signer: Arc::clone(&self.signer),
+            mail: (post == Post::Open).then(|| mail.expect("a good configuration")),
+            public_url: "https://tickets.example/".to_owned(),
+        };
+        let stop = CancellationToken::new();
+        Running { workers: Workers::start(config, parts, stop.clone()), stop }
+    }
+
+    /// A published sale with so many units. Workers load it into Redis.
+    pub(crate) async fn sale(&self, capacity: u32, capture: CaptureMode) -> Sale {
+        let organizer =
+            key_create(&self.owner, KeyRole::Organizer, "Night Ltd", "test").await.expect("a key").organizer;
+        let id = SaleId::from_uuid(Uuid::now_v7());
+        let config = config(id, capacity, capture);
+        let created = sale_create(&self.gateway, organizer, id, &config).await.expect("Postgres answers");
+        assert!(matches!(created, CreateSale::Created(_)), "{created:?}");
+        let published = sale_publish(&self.gateway, organizer, id).await.expect("Postgres answers");
+        assert!(matches!(published, Publish::Published(_)), "{published:?}");
+        Sale { id, tier: config.tiers[0].id.clone(), config }
+    }
+
+    /// The same, once Redis has it.
+    pub(crate) async fn open_sale(&self, capacity: u32, capture: CaptureMode) -> Sale {
+        let sale = self.sale(capacity, capture).await;
+        eventually("the sale is loaded", async || self.epoch(&sale).await.is_some()).await;
+        sale
+    }
+
+    pub(crate) async fn epoch(&self, sale: &Sale) -> Option<u32> {
+        self.loader.loaded_epoch(sale.id).await.ok().flatten()
+    }
+
+    /// Free and held units, as Redis counts them.
+    pub(crate) async fn stock(&self, sale: &Sale) -> (u32, u32) {
+        let view = self.queue.view(sale.id).await.expect("Redis has the sale");
+        let stock = &view.stock[&sale.tier];
+        (stock.free, stock.held)
+    }
+
+    /// The order is written in Postgres.
+    pub(crate) async fn writes_order(&self, sale: &Sale, held: &Held) -> OrderRow {
+        let quantity = NonZeroU32::new(u32::try_from(held.units.len()).expect("few units")).expect("some units");
+        let lines = lines_of(&sale.config, &sale.config.tiers[0], quantity).expect("small amounts");
+        let order = NewOrder {
+            id: OrderId::from_uuid(Uuid::now_v7()),
+            sale: sale.id,
+            hold: held.hold,
+            epoch: held.epoch,
+            number: held.number,
+            email: format!("buyer{}@example.org", held.number),
+            name: "Ada Lovelace".to_owned(),
+            units: held.units.clone(),
+            total: total(&sale.config, &lines).expect("small amounts"),
+            lines,
+            pay_within_s: PAY_WITHIN_S,
+            qr_kid: self.ticket_signer.kid(),
+        };
+        match order_create(&self.gateway, &order).await.expect("Postgres answers") {
+            CreateOrder::Created(order) => order,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// An order for the same units again, from a hold that Redis never saw: for what only Postgres decides.
+    pub(crate) async fn orders_the_units_of(&self, sale: &Sale, order: &OrderRow) -> OrderRow {
+        let held = Held {
+            hold: HoldId::from_uuid(Uuid::now_v7()),
+            number: order.number,
+            epoch: self.epoch(sale).await.expect("it is loaded"),
+            units: order.units.clone(),
+        };
+        self.writes_order(sale, &held).await
+    }
+
+    /// The whole way to an order, as a gateway goes it.
+    pub(crate) async fn orders(&self, sale: &Sale, quantity: u32) -> OrderRow {
+        let held = self.holds_units(sale, quantity, 300).await;
+        self.freezes(sale, &held).await;
+        let order = self.writes_order(sale, &held).await;
+        self.holds.commit(sale.id, held.hold).await.expect("Redis answers");
+        order
+    }
+
+    /// Pressing Pay, as a gateway goes it.
+    pub(crate) async fn pays(&self, order: &OrderRow, card: &str, capture: CaptureMode) -> PaymentAttempt {
+        let payment = NewPayment {
+            id: PaymentId::from_uuid(Uuid::now_v7()),
+            sale: order.sale,
+            order: order.id,
+            confirmation_token: self.token(card).await,
+            return_url: "https://tickets.example/s/night".to_owned(),
+            description: "tickets".to_owned(),
+            capture,
+            livemode: false,
+            window_s: 60,
+        };
+        let BeginPayment::Begun(attempt) = payment_begin(&self.gateway, &payment).await.expect("Postgres answers")
+        else {
+            panic!("the order cannot be paid");
+        };
+        if let Some(answer) = self.asks_stripe(&attempt).await {
+            payment_answered(&self.gateway, &attempt, &answer).await.expect("Postgres answers");
+        }
+        attempt
+    }
+
+    /// Stripe's answer; none when it got lost.
+    async fn asks_stripe(&self, attempt: &PaymentAttempt) -> Option<StripeAnswer> {
+        let request = CreateIntent {
+            sale: attempt.sale,
+            order: attempt.order,
+            attempt: attempt.attempt,
+            amount: attempt.amount,
+            confirmation_token: attempt.confirmation_token.clone(),
+            return_url: attempt.return_url.clone(),
+            capture: attempt.capture,
+            description: attempt.description.clone(),
+        };
+        match self.till.create_and_confirm(&request, &attempt.key).await {
+            Ok(intent) => Some(StripeAnswer::Intent(intent.facts())),
+            Err(StripeError::Declined { code, intent, .. }) => {
+                Some(StripeAnswer::Declined { code, intent: intent.map(|intent| intent.id) })
+            }
+            Err(StripeError::Unknown(_)) => None,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    /// What a browser would make of a card.
+    async fn token(&self, card: &str) -> String {
+        let request = Request::post(format!("{}/v1/test_helpers/confirmation_tokens", self.stripe.base_url()))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("authorization", "Bearer sk_test_1")
+            .body(Full::new(Bytes::from(format!("payment_method={card}"))))
+            .expect("a request");
+        let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.expect("an answer");
+        let body = answer.into_body().collect().await.expect("a whole answer").to_bytes();
+        let token: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        token["id"].as_str().expect("a token has an id").to_owned()
+    }
+
+    /// The postman: every event that Stripe made since the last time is stored, as a gateway stores it.
+    pub(crate) async fn posts_events(&self) {
+        for event in self.stripe.events() {
+            if self.posted.lock().expect("no panic under this lock").insert(event.id.clone()) {
+                let body = self.stripe.event_body(&event.id).expect("the fake remembers");
+                self.stores_event(&body).await;
+            }
+        }
+    }
+
+    pub(crate) async fn stores_event(&self, body: &[u8]) {
+        let envelope = webhook::envelope(body).expect("an event");
+        let raw = RawEvent {
+            id: envelope.id,
+            kind: envelope.kind,
+            livemode: envelope.livemode,
+            account: envelope.account,
+            api_version: envelope.api_version,
+            created: envelope.created,
+            raw: body.to_vec(),
+        };
+        event_store(&self.gateway, &raw).await.expect("Postgres answers");
+    }
+
+    pub(crate) async fn order(&self, order: &OrderRow) -> OrderRow {
+        order_fetch(&self.gateway, order.sale, order.id).await.expect("Postgres answers").expect("it is there")
+    }
+
+    /// Waits until an order is in a state; the postman goes round meanwhile.
+    pub(crate) async fn until_order_is(&self, order: &OrderRow, state: OrderState) -> OrderRow {
+        eventually(&format!("an order that is {}", state.word()), async || {
+            self.posts_events().await;
+            self.order(order).await.state == state
+        })
+        .await;
+        self.order(order).await
+    }
+
+    /// Waits until no event and no job is left to do.
+    pub(crate) async fn until_idle(&self) {
+        eventually("nothing left to do", async || {
+            self.posts_events().await;
+            self.count("SELECT count(*) FROM inbox WHERE state = 'pending'").await == 0
+                && self.count("SELECT count(*) FROM outbox WHERE state = 'pending'").await == 0
+        })
+        .await;
+    }
+
+    /// Jobs of that kind wait a while, so that something else comes first.
+    pub(crate) async fn holds_back(&self, which: &str) {
+        let wait = format!("UPDATE outbox SET next_at = next_at + interval '3 s' WHERE state = 'pending' AND {which}");
+        self.database.execute(&wait).await.expect("Postgres answers");
+    }
+
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        self.database.number(query).await.expect("Postgres answers")
+    }
+
+    /// The invariants, at the end of every test.
+    pub(crate) async fn audit(&self) {
+        let report = ledger::audit::audit(&self.auditor, None).await.expect("Postgres answers");
+        assert!(report.holds(), "{report:#?}");
+    }
+}
+
+fn till(stripe: &FakeStripe) -> Stripe {
+    let config = StripeConfig {
+        secret_key: SecretString::from("sk_test_onsale"),
+        api_base: stripe.base_url().parse().expect("a URL"),
+        timeout: Duration::from_secs(5),
+    };
+    Stripe::new(config).expect("a good configuration")
+}
+
+fn config(id: SaleId, capacity: u32, capture: CaptureMode) -> SaleConfig {
+    let mut config: SaleConfig = serde_json::from_value(serde_json::json!({
+        "name": "Night <Live>",
+        "slug": format!("night-{}", id.uuid().simple()),
+        "currency": "eur",
+        "venue": "Hall 2",
+        "opens_at": "2026-01-01T00:00:00Z",
+        "per_buyer_limit": 20,
+        "tiers": [{ "id": "ga", "name": "Standing", "price": PRICE, "capacity": capacity }],
+    }))
+    .expect("a good configuration");
+    config.payment.capture = capture;
+    config
+}
