@@ -1,0 +1,34 @@
+# Each target sets up what it needs. `make help` lists them.
+.DEFAULT_GOAL := help
+SETUP := loadtest/sandbox/setup.sh
+CARGO := cargo
+# Warnings fail the check, not the build of somebody who is in the middle of a change.
+DENY_WARNINGS := -D warnings
+BROWSER_TEST := onsale/tests/browser
+# The tests mostly wait for servers, so more of them than cores run at once.
+TEST_THREADS := 6
+
+.PHONY: help demo test check browser
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## everything in one process on private servers, with scripted buyers (ARGS=--once to exit afterwards)
+	@$(SETUP) postgres redis
+	@$(CARGO) run --quiet --locked --package onsale -- demo $(ARGS)
+
+test: ## all tests against private servers, and the page in a browser
+	@$(SETUP) postgres redis promtool chromium
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace
+	@$(MAKE) --no-print-directory browser
+
+browser: ## the page in headless Chromium, as a new visitor would use it
+	@$(SETUP) postgres redis chromium
+	@$(CARGO) build --quiet --locked --package onsale
+	@cd $(BROWSER_TEST) && npm ci --silent --no-audit --no-fund && node --test && node run.mjs
+
+check: ## formatting, lints, documentation, dependency rules
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- $(DENY_WARNINGS)
+	RUSTDOCFLAGS="$(DENY_WARNINGS)" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: left to the workflow"; fi

@@ -1,0 +1,164 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use domain::SaleId;
+
+use crate::config::Variables;
+
+/// Exit code for bad usage or configuration, as BSD's sysexits call it.
+pub(crate) const EX_USAGE: u8 = 64;
+
+/// Queue-fronted flash-sale gateway with a Postgres ledger.
+#[derive(Debug, Parser)]
+#[command(name = "onsale", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve visitors, buyers, organizers and Stripe's webhook
+    Gateway(Variables),
+    /// Apply payments, issue tickets, send mail, sweep what expired
+    Workers(Variables),
+    /// Bring the database up to date; safe to run at once from many nodes
+    Migrate(Variables),
+    /// Check the invariants on a running system; exit 1 on a breach
+    Audit(Audit),
+    /// Make API keys and signing keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Everything in one process on private servers, with scripted buyers
+    Demo(Demo),
+    /// The fakes as servers of their own
+    #[command(subcommand)]
+    Sandbox(Sandbox),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
+}
+
+/// `onsale audit`
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// Only this sale
+    #[arg(long, value_name = "ID")]
+    pub(crate) sale: Option<SaleId>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `onsale keys`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make an API key and, when new, its organizer; the key is printed once
+    Create(Box<CreateKey>),
+    /// Print a fresh kid:base64
+    Generate {
+        /// What the key is for
+        purpose: Purpose,
+    },
+}
+
+/// `onsale keys create`
+#[derive(Debug, Args)]
+pub(crate) struct CreateKey {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// What the key may do
+    #[arg(long)]
+    pub(crate) role: KeyRole,
+    /// Whose key it is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organizer: String,
+    /// What to call the key
+    #[arg(long, value_name = "N", default_value = "")]
+    pub(crate) name: String,
+}
+
+/// What an API key may do.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeyRole {
+    /// Everything
+    Admin,
+    /// Sales of one organizer
+    Organizer,
+    /// Scanning
+    Door,
+    /// Looking things up
+    Support,
+}
+
+/// What a fresh key is for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Purpose {
+    /// `ONSALE_SIGNING_KEYS`
+    Signing,
+    /// `ONSALE_TICKET_KEYS`
+    Ticket,
+}
+
+/// `onsale demo`
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Exit when the scripted buyers are done: 0 when they hold valid tickets and the audit passed
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// No scripted buyers: only the servers and the page
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) page_only: bool,
+    /// Where the gateway listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// `onsale sandbox`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sandbox {
+    /// A Stripe to rehearse with
+    Stripe {
+        /// Where it listens
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12111")]
+        listen: SocketAddr,
+        /// Where its events go
+        #[arg(long, value_name = "URL")]
+        webhook_url: Option<String>,
+        /// What its events are signed with
+        #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, default_value = "whsec_sandbox")]
+        webhook_secret: String,
+    },
+    /// A mail server that keeps everything for you to read
+    Mail {
+        /// Where it takes mail
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1025")]
+        listen: SocketAddr,
+        /// Where it shows mail
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8025")]
+        page_listen: SocketAddr,
+    },
+}
+
+/// `onsale config`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print what would be used, without secrets; every fault named at once, exit 64
+    Check(Variables),
+}
+
+/// Prints what clap has to say, and turns its exit code into ours.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let asked_for = !error.use_stderr();
+    // Nothing is left to say when standard output or error is gone.
+    let _ = error.print();
+    if asked_for { ExitCode::SUCCESS } else { ExitCode::from(EX_USAGE) }
+}

@@ -1,0 +1,215 @@
+//! What each command needs, read from the variables.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use domain::ticket::TicketSigner;
+use domain::token::Signer;
+use gateway::{PublicUrl, RateLimits, TrustedProxies};
+use http::Uri;
+use secrecy::{ExposeSecret as _, SecretString};
+use workers::MailConfig;
+
+use super::faults::Faults;
+use super::reader::Reader;
+use super::variables::Variables;
+use crate::process::LogFormat;
+
+const STRIPE_API_BASE: &str = "https://api.stripe.com";
+const LISTEN: &str = "0.0.0.0:8080";
+const GATEWAY_ADMIN_LISTEN: &str = "127.0.0.1:9464";
+const WORKERS_ADMIN_LISTEN: &str = "127.0.0.1:9465";
+
+/// For commands that need Postgres only.
+pub(crate) struct DatabaseSettings {
+    pub(crate) database_url: SecretString,
+}
+
+/// For the audit: Redis is looked at when it is named.
+pub(crate) struct AuditSettings {
+    pub(crate) database_url: SecretString,
+    pub(crate) redis_url: Option<SecretString>,
+}
+
+/// What both long-running processes need.
+pub(crate) struct ProcessSettings {
+    pub(crate) database_url: SecretString,
+    pub(crate) redis_url: SecretString,
+    pub(crate) stripe_secret_key: SecretString,
+    pub(crate) stripe_api_base: Uri,
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) public_url: PublicUrl,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) ticket_signer: Arc<TicketSigner>,
+    pub(crate) log_format: LogFormat,
+}
+
+/// For `onsale gateway`.
+pub(crate) struct GatewaySettings {
+    pub(crate) process: ProcessSettings,
+    pub(crate) listen: SocketAddr,
+    pub(crate) stripe_publishable_key: String,
+    pub(crate) stripe_browser_base: Option<String>,
+    pub(crate) webhook_secrets: Vec<SecretString>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) rate_limits: RateLimits,
+}
+
+/// For `onsale workers`.
+pub(crate) struct WorkersSettings {
+    pub(crate) process: ProcessSettings,
+    pub(crate) mail: Option<MailConfig>,
+}
+
+impl DatabaseSettings {
+    pub(crate) fn read(variables: &Variables) -> Result<Self, Faults> {
+        let mut reader = Reader::default();
+        let settings = reader.database_url(variables).map(|database_url| Self { database_url });
+        reader.finish(settings)
+    }
+}
+
+impl AuditSettings {
+    pub(crate) fn read(variables: &Variables) -> Result<Self, Faults> {
+        let mut reader = Reader::default();
+        let database_url = reader.database_url(variables);
+        let redis_url =
+            reader.optional_secret("REDIS_URL", variables.redis_url.as_ref(), variables.redis_url_file.as_ref());
+        reader.finish(database_url.map(|database_url| Self { database_url, redis_url }))
+    }
+}
+
+impl GatewaySettings {
+    pub(crate) fn read(variables: &Variables) -> Result<Self, Faults> {
+        let mut reader = Reader::default();
+        let process = reader.process(variables, GATEWAY_ADMIN_LISTEN);
+        let listen = reader.or_default("ONSALE_LISTEN", variables.listen.as_ref(), LISTEN);
+        let key = reader.required("STRIPE_PUBLISHABLE_KEY", variables.stripe_publishable_key.as_ref());
+        let browser_base = reader.optional("STRIPE_BROWSER_BASE", variables.stripe_browser_base.as_ref());
+        let webhook_secret = reader.secret(
+            "STRIPE_WEBHOOK_SECRET",
+            variables.stripe_webhook_secret.as_ref(),
+            variables.stripe_webhook_secret_file.as_ref(),
+        );
+        let proxies = reader.optional("ONSALE_TRUSTED_PROXIES", variables.trusted_proxies.as_ref());
+        let limits = reader.optional("ONSALE_RATE_LIMITS", variables.rate_limits.as_ref());
+        let settings = || {
+            Some(Self {
+                process: process?,
+                listen: listen?,
+                stripe_publishable_key: key?,
+                stripe_browser_base: browser_base,
+                webhook_secrets: split(&webhook_secret?),
+                trusted_proxies: proxies.unwrap_or_default(),
+                rate_limits: limits.unwrap_or_default(),
+            })
+        };
+        let settings = settings();
+        reader.finish(settings)
+    }
+
+    /// What would be used, without what must stay secret.
+    pub(crate) fn without_secrets(&self) -> String {
+        let mut text = self.process.without_secrets();
+        let browser_base = self.stripe_browser_base.as_deref().unwrap_or("js.stripe.com");
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}",
+            self.listen,
+            self.webhook_secrets.len(),
+        );
+        text
+    }
+}
+
+impl WorkersSettings {
+    pub(crate) fn read(variables: &Variables) -> Result<Self, Faults> {
+        let mut reader = Reader::default();
+        let process = reader.process(variables, WORKERS_ADMIN_LISTEN);
+        let mail = reader.mail(variables);
+        reader.finish(process.map(|process| Self { process, mail }))
+    }
+
+    /// What would be used, without what must stay secret.
+    pub(crate) fn without_secrets(&self) -> String {
+        let mail = if self.mail.is_some() { "sent" } else { "waits in the outbox: no SMTP_URL" };
+        format!("{}\n  mail             {mail}", self.process.without_secrets())
+    }
+}
+
+impl ProcessSettings {
+    fn without_secrets(&self) -> String {
+        let kids: Vec<_> = self.ticket_signer.verifying_keys().map(|(kid, _)| kid.to_string()).collect();
+        format!(
+            "  public URL       {}\n  admin address    {}\n  Stripe API       {}\n  ticket keys      {}",
+            self.public_url.origin(),
+            self.admin_listen,
+            self.stripe_api_base,
+            kids.join(", "),
+        )
+    }
+}
+
+impl Reader {
+    fn database_url(&mut self, variables: &Variables) -> Option<SecretString> {
+        self.secret("DATABASE_URL", variables.database_url.as_ref(), variables.database_url_file.as_ref())
+    }
+
+    fn process(&mut self, variables: &Variables, admin_listen: &str) -> Option<ProcessSettings> {
+        let database_url = self.database_url(variables);
+        let redis_url = self.secret("REDIS_URL", variables.redis_url.as_ref(), variables.redis_url_file.as_ref());
+        let stripe_secret_key = self.secret(
+            "STRIPE_SECRET_KEY",
+            variables.stripe_secret_key.as_ref(),
+            variables.stripe_secret_key_file.as_ref(),
+        );
+        let api_base = self.or_default("STRIPE_API_BASE", variables.stripe_api_base.as_ref(), STRIPE_API_BASE);
+        let admin = self.or_default("ONSALE_ADMIN_LISTEN", variables.admin_listen.as_ref(), admin_listen);
+        let public_url = self.required("ONSALE_PUBLIC_URL", variables.public_url.as_ref());
+        let signer = self.keys(
+            "ONSALE_SIGNING_KEYS",
+            (variables.signing_keys.as_ref(), variables.signing_keys_file.as_ref()),
+            Signer::new,
+        );
+        let ticket_signer = self.keys(
+            "ONSALE_TICKET_KEYS",
+            (variables.ticket_keys.as_ref(), variables.ticket_keys_file.as_ref()),
+            TicketSigner::new,
+        );
+        let log_format = self.optional("ONSALE_LOG_FORMAT", variables.log_format.as_ref());
+        Some(ProcessSettings {
+            database_url: database_url?,
+            redis_url: redis_url?,
+            stripe_secret_key: stripe_secret_key?,
+            stripe_api_base: api_base?,
+            admin_listen: admin?,
+            public_url: public_url?,
+            signer: Arc::new(signer?),
+            ticket_signer: Arc::new(ticket_signer?),
+            log_format: log_format.unwrap_or_default(),
+        })
+    }
+
+    fn keys<T, E: std::fmt::Display>(
+        &mut self,
+        name: &str,
+        (text, file): (Option<&String>, Option<&String>),
+        parse: impl FnOnce(&SecretString) -> Result<T, E>,
+    ) -> Option<T> {
+        let keys = self.secret(name, text, file)?;
+        self.parsed(name, parse(&keys))
+    }
+
+    fn mail(&mut self, variables: &Variables) -> Option<MailConfig> {
+        let url = self.optional_secret("SMTP_URL", variables.smtp_url.as_ref(), variables.smtp_url_file.as_ref())?;
+        let from: String = self.required("MAIL_FROM", variables.mail_from.as_ref())?;
+        self.parsed("SMTP_URL", MailConfig::parse(&url, &from))
+    }
+}
+
+fn split(secrets: &SecretString) -> Vec<SecretString> {
+    let parts = secrets.expose_secret().split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(SecretString::from).collect()
+}

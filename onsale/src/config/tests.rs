@@ -1,0 +1,90 @@
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn complete() -> Variables {
+    Variables {
+        database_url: some("postgres://localhost/onsale"),
+        redis_url: some("redis://localhost"),
+        stripe_secret_key: some("sk_test_1"),
+        stripe_publishable_key: some("pk_test_1"),
+        stripe_webhook_secret: some("whsec_new, whsec_old"),
+        public_url: some("https://tickets.example.com"),
+        signing_keys: some("a:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
+        ticket_keys: some("b:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="),
+        ..Variables::default()
+    }
+}
+
+fn faults(variables: &Variables) -> Vec<String> {
+    GatewaySettings::read(variables).err().map(|faults| faults.lines().to_vec()).unwrap_or_default()
+}
+
+#[test]
+fn the_required_ones_are_enough() {
+    let gateway = GatewaySettings::read(&complete()).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(gateway.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(gateway.process.admin_listen.to_string(), "127.0.0.1:9464");
+    let secrets: Vec<_> = gateway.webhook_secrets.iter().map(|secret| secret.expose_secret()).collect();
+    assert_eq!(secrets, ["whsec_new", "whsec_old"]);
+    let workers = WorkersSettings::read(&complete()).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(workers.process.admin_listen.to_string(), "127.0.0.1:9465");
+    assert!(workers.mail.is_none());
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let variables = Variables {
+        redis_url: None,
+        listen: some("everywhere"),
+        trusted_proxies: some("10.0.0.0/99"),
+        signing_keys: some("a"),
+        rate_limits: some("join"),
+        ..complete()
+    };
+    let faults = faults(&variables);
+    for name in ["REDIS_URL", "ONSALE_LISTEN", "ONSALE_TRUSTED_PROXIES", "ONSALE_SIGNING_KEYS", "ONSALE_RATE_LIMITS"] {
+        assert!(faults.iter().any(|fault| fault.starts_with(&format!("{name}: "))), "{name} in {faults:?}");
+    }
+    assert_eq!(faults.len(), 5, "{faults:?}");
+}
+
+#[test]
+fn a_secret_comes_from_a_file_or_from_the_environment_but_not_from_both() {
+    let folder = std::env::temp_dir().join(format!("onsale-config-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("redis");
+    std::fs::write(&file, "redis://elsewhere\n").unwrap();
+    let path = some(&file.to_string_lossy());
+
+    let from_file = Variables { redis_url: None, redis_url_file: path.clone(), ..complete() };
+    let gateway = GatewaySettings::read(&from_file).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(gateway.process.redis_url.expose_secret(), "redis://elsewhere");
+
+    let from_both = Variables { redis_url_file: path, ..complete() };
+    assert_eq!(faults(&from_both), ["REDIS_URL: is given twice, also as REDIS_URL_FILE"]);
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    let faults = faults(&from_file);
+    assert!(faults.len() == 1 && faults[0].starts_with("REDIS_URL: cannot read "), "{faults:?}");
+}
+
+#[test]
+fn mail_needs_a_sender() {
+    let variables = Variables { smtp_url: some("smtp://localhost"), ..complete() };
+    let faults = WorkersSettings::read(&variables).err().map(|faults| faults.lines().to_vec());
+    assert_eq!(faults, Some(vec!["MAIL_FROM: is required".to_owned()]));
+}
+
+#[test]
+fn what_is_shown_has_no_secrets() {
+    let gateway = GatewaySettings::read(&complete()).unwrap_or_else(|faults| panic!("{faults}"));
+    let shown = gateway.without_secrets();
+    for secret in ["sk_test_1", "whsec_new", "AQEB"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}

@@ -1,0 +1,188 @@
+//! `onsale demo`: everything in one process on private servers.
+//!
+//! What runs is what runs in production: the migration, the gateway and the workers, configured through the same
+//! variables; only the servers around them are the sandbox's. Ten scripted buyers then go through the public API, the audit
+//! looks at what they left, and the page stays up for a person to try until Ctrl-C, or ends at once with `--once`.
+
+mod buyers;
+mod report;
+mod servers;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use admission::{Store, StoreConfig};
+use domain::ready::ReadyLine;
+use gateway::Gateway;
+use ledger::audit::AuditReport;
+use ledger::{Ledger, PoolConfig, Role};
+use sandbox::actors::{Edge, Organizer};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use workers::Workers;
+
+use self::buyers::{CAST, Ending, Stage};
+use self::servers::Servers;
+use crate::admin::Ready;
+use crate::audit::audit;
+use crate::cli::Demo;
+use crate::command::{Failure, block_on, report_as_text};
+use crate::config::{GatewaySettings, WorkersSettings};
+use crate::process::{self, Process};
+use crate::start;
+
+/// How long a hold lasts: as long as a person needs to type a name and an address, or, when nobody is there, just longer
+/// than the scripted buyers need on a slow machine.
+const HOLD_S: u32 = 180;
+const HOLD_ONCE_S: u32 = 30;
+/// The sweep comes twice a second; the buyer who waits for it waits this much longer.
+const SWEPT_AFTER: Duration = Duration::from_secs(2);
+/// How long the work in inbox and outbox may take to be done before the audit looks.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// Half of what is sold is left for whoever tries the page.
+const CAPACITY: u32 = 30;
+/// The sale's and the tier's names in URLs.
+const SLUG: &str = "night-at-the-opera";
+const TIER: &str = "standing";
+
+/// Why the demo did not show what it is for.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error("a scripted buyer's story did not end as told")]
+    NotAsTold,
+    #[error("{0} pieces of work were still waiting after {SETTLED_WITHIN:?}")]
+    NotSettled(i64),
+}
+
+/// Runs the demo to its end.
+pub(crate) fn run(demo: &Demo) -> Result<(), Failure> {
+    process::log_quietly();
+    block_on(async {
+        let process = Process::new()?;
+        println!("starting private Postgres, Redis, Stripe and mail …");
+        let servers = Servers::start(demo.listen).await?;
+        let gateway = start::gateway(GatewaySettings::read(&servers.variables)?, process.draining()).await?;
+        let workers = start::workers(WorkersSettings::read(&servers.variables)?, process.draining()).await?;
+        let both = Arc::new(Both { gateway, workers });
+        let any_port = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let admin = process.serve_admin(any_port, Arc::clone(&both)).await?;
+        println!("metrics   http://{admin}/metrics");
+        let shown = tokio::select! {
+            shown = show(&servers, demo) => shown,
+            asked = process::asked_to_end() => asked.map_err(Failure::from),
+        };
+        process.drain();
+        both.gateway.join().await;
+        both.workers.join().await;
+        process.end().await;
+        shown
+    })
+}
+
+/// Gateway and workers in one process.
+struct Both {
+    gateway: Gateway,
+    workers: Workers,
+}
+
+impl Ready for Arc<Both> {
+    async fn ready(&self) -> Vec<ReadyLine> {
+        let mut lines = self.gateway.ready().await;
+        lines.extend(self.workers.ready().await);
+        lines
+    }
+}
+
+/// The sale, where to look at it, and the stories. Ends by itself only when something failed, or when asked to end once.
+async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
+    let edge = Edge::new(&servers.public_url);
+    let hold_s = if demo.once { HOLD_ONCE_S } else { HOLD_S };
+    let sale = Organizer::new(&edge, &servers.organizer_key).puts_on_sale(&sale(hold_s)).await?;
+    println!("page      {}/s/{SLUG}\nmail      {}\n", servers.public_url, servers.mail.page_url());
+    if demo.page_only {
+        return std::future::pending().await;
+    }
+    println!("ten scripted buyers; one of them waits {hold_s} s for a hold to run out\n");
+    let stage = Stage {
+        edge,
+        sale,
+        tier: TIER.to_owned(),
+        stripe_api_base: servers.stripe.base_url(),
+        hold_expires_within: Duration::from_secs(hold_s.into()) + SWEPT_AFTER,
+    };
+    tells_the_stories(servers, &stage).await?;
+    if demo.once {
+        return Ok(());
+    }
+    println!("Now try the page yourself. Ctrl-C ends everything.");
+    std::future::pending().await
+}
+
+async fn tells_the_stories(servers: &Servers, stage: &Stage) -> Result<(), Failure> {
+    let endings = plays(stage).await;
+    settles(servers).await?;
+    let report = audited(servers).await?;
+    println!("\n{}\n", report_as_text(&report));
+    if !report.holds() {
+        return Err(Failure::Breach);
+    }
+    if report::all_as_told(&endings) { Ok(()) } else { Err(DemoError::NotAsTold.into()) }
+}
+
+/// What is on sale: it opens at once and lets everybody in quickly.
+fn sale(hold_s: u32) -> Value {
+    json!({
+        "name": "Night at the Opera",
+        "slug": SLUG,
+        "venue": "The Old Warehouse",
+        "currency": "eur",
+        "time_zone": "Europe/Berlin",
+        "opens_at": "2026-01-01T00:00:00Z",
+        "per_buyer_limit": 4,
+        "tiers": [{ "id": TIER, "name": "Standing", "price": 4500, "capacity": CAPACITY }],
+        "admission": { "rate_per_s": 5, "burst": 3, "max_shoppers": 50 },
+        "hold": { "checkout_window_s": hold_s, "min_ttl_s": hold_s, "max_ttl_s": hold_s },
+        "fees": [{ "name": "Service fee", "per_unit": 150 }],
+        "taxes": [{ "name": "VAT 7 %", "basis_points": 700 }],
+    })
+}
+
+/// All stories at once; each is told as it ends.
+async fn plays(stage: &Stage) -> Vec<Ending> {
+    let mut playing = JoinSet::new();
+    for (name, story) in CAST {
+        playing.spawn(buyers::play(stage.clone(), name, story));
+    }
+    let mut endings = Vec::with_capacity(CAST.len());
+    while let Some(ending) = playing.join_next().await {
+        let ending = ending.expect("a story returns its errors and is never cancelled");
+        println!("{}", report::line(&ending));
+        endings.push(ending);
+    }
+    endings
+}
+
+/// Waits until nothing is left to apply, call, return or mail.
+async fn settles(servers: &Servers) -> Result<(), Failure> {
+    const WAITING: &str = "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending')
+                                + (SELECT count(*) FROM outbox WHERE state = 'pending')";
+    let started = Instant::now();
+    loop {
+        let waiting = servers.database.number(WAITING).await?;
+        if waiting == 0 {
+            return Ok(());
+        }
+        if started.elapsed() > SETTLED_WITHIN {
+            return Err(DemoError::NotSettled(waiting).into());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn audited(servers: &Servers) -> Result<AuditReport, Failure> {
+    let ledger = Ledger::connect(&servers.database.url, Role::ReadOnly, PoolConfig::default())?;
+    let store = Store::connect(&servers.redis_url(), StoreConfig::default()).await?;
+    Ok(audit(&ledger, Some(store), None).await?)
+}

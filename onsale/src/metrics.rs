@@ -1,0 +1,53 @@
+//! The process's metrics: one recorder, rendered on the admin address.
+//!
+//! Each crate declares its metrics once; here they meet the exporter. Histograms are classic ones, with
+//! buckets by what the name ends in; the exporter would make summaries of them otherwise.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often the exporter drains its histograms; without it they grow until somebody scrapes.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// For what a machine does: OpenTelemetry's buckets for HTTP servers, and three finer ones for scripts and statements.
+const DURATION_BUCKETS_S: [f64; 17] =
+    [0.000_25, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// For what takes a person or a bank: from a second to a quarter of an hour.
+const LATENCY_BUCKETS_S: [f64; 12] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0];
+
+/// Installs the recorder of this process and describes every metric.
+///
+/// # Errors
+/// The process already has one.
+pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .with_recommended_naming(true)
+        .set_buckets_for_metric(
+            Matcher::Full(gateway::metrics::REQUEST_DURATION.to_owned()),
+            &gateway::metrics::REQUEST_DURATION_BUCKETS_S,
+        )?
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS_S)?
+        .set_buckets_for_metric(Matcher::Suffix("_latency_seconds".to_owned()), &LATENCY_BUCKETS_S)?
+        .install_recorder()?;
+    admission::metrics::describe();
+    payments::metrics::describe();
+    gateway::metrics::describe();
+    workers::metrics::describe();
+    Ok(handle)
+}
+
+/// Keeps the exporter's memory bounded until shutdown.
+pub(crate) fn keep_up(handle: PrometheusHandle, tasks: &TaskTracker, shutdown: CancellationToken) {
+    tasks.spawn(async move {
+        let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = ticks.tick() => handle.run_upkeep(),
+            }
+        }
+    });
+}

@@ -1,0 +1,74 @@
+//! From settings to running gateways and workers: the same way in every process, and in the demo's single one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admission::{Store, StoreConfig};
+use domain::clock::Clock;
+use gateway::{Gateway, GatewayConfig, GatewayParts};
+use ledger::{Ledger, PoolConfig, Role};
+use payments::{Stripe, StripeConfig};
+use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
+use workers::{Workers, WorkersConfig, WorkersParts};
+
+use crate::command::Failure;
+use crate::config::{GatewaySettings, ProcessSettings, WorkersSettings};
+
+/// The longest call to Stripe; its own libraries wait 80 s, which is longer than a buyer does.
+const STRIPE_CALL_MAX: Duration = Duration::from_secs(20);
+
+/// Starts a gateway; it drains when `draining` is cancelled.
+pub(crate) async fn gateway(settings: GatewaySettings, draining: CancellationToken) -> Result<Gateway, Failure> {
+    let process = settings.process;
+    let parts = GatewayParts {
+        ledger: ledger(&process, Role::Gateway)?,
+        store: store(&process).await?,
+        stripe: stripe(&process)?,
+        signer: process.signer,
+        ticket_signer: process.ticket_signer,
+        clock: Clock::system(),
+    };
+    let config = GatewayConfig {
+        public_url: Some(process.public_url),
+        stripe_publishable_key: settings.stripe_publishable_key,
+        stripe_browser_base: settings.stripe_browser_base,
+        stripe_webhook_secrets: settings.webhook_secrets,
+        trusted_proxies: settings.trusted_proxies,
+        rate_limits: settings.rate_limits,
+        ..GatewayConfig::new(settings.listen)
+    };
+    Ok(Gateway::start(config, parts, draining).await?)
+}
+
+/// Starts workers; they drain when `draining` is cancelled.
+pub(crate) async fn workers(settings: WorkersSettings, draining: CancellationToken) -> Result<Workers, Failure> {
+    let process = settings.process;
+    let parts = WorkersParts {
+        ledger: ledger(&process, Role::Workers)?,
+        store: store(&process).await?,
+        stripe: stripe(&process)?,
+        ticket_signer: process.ticket_signer,
+        signer: process.signer,
+        mail: settings.mail,
+        public_url: process.public_url.origin().to_owned(),
+    };
+    Ok(Workers::start(WorkersConfig::default(), parts, draining))
+}
+
+fn ledger(process: &ProcessSettings, role: Role) -> Result<Ledger, Failure> {
+    Ok(Ledger::connect(process.database_url.expose_secret(), role, PoolConfig::default())?)
+}
+
+async fn store(process: &ProcessSettings) -> Result<Store, Failure> {
+    Ok(Store::connect(process.redis_url.expose_secret(), StoreConfig::default()).await?)
+}
+
+fn stripe(process: &ProcessSettings) -> Result<Arc<Stripe>, Failure> {
+    let config = StripeConfig {
+        secret_key: process.stripe_secret_key.clone(),
+        api_base: process.stripe_api_base.clone(),
+        timeout: STRIPE_CALL_MAX,
+    };
+    Ok(Arc::new(Stripe::new(config)?))
+}

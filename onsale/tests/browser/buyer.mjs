@@ -1,0 +1,207 @@
+/**
+ * A person who buys tickets: what they see and press, in the words of the pages.
+ *
+ * Every wait is for something on screen and bounded. Nothing here calls the API.
+ */
+
+import { mustBeAccessible } from './accessibility.mjs';
+
+/** A crowd may be ahead. */
+const TURN_MAX_MS = 180_000;
+/** Authorisation, webhook, capture and ticket, on a busy machine. */
+const TICKETS_MAX_MS = 60_000;
+const VIEW_MAX_MS = 20_000;
+
+/** What to type into the card form. */
+export const CARDS = {
+  good: '4242 4242 4242 4242',
+  declined: '4000 0000 0000 0002',
+  asksBank: '4000 0025 0000 3155',
+};
+
+/** One person at one browser. */
+export class Buyer {
+  #page;
+  #url;
+  #shot;
+  #name;
+  /** Kinds of writes whose first answer is still to be lost. @type {Set<string>} */
+  #toLose = new Set();
+
+  /**
+   * @param {import('playwright-core').Page} page
+   * @param {{url: string, name: string, shot: (name: string) => string}} who `shot` gives the file for a screenshot
+   */
+  constructor(page, { url, name, shot }) {
+    this.#page = page;
+    this.#url = url;
+    this.#name = name;
+    this.#shot = shot;
+    page.setDefaultTimeout(VIEW_MAX_MS);
+  }
+
+  /** A connection that loses the first answer to each kind of write, after the server did it. @param {string[]} kinds */
+  async losesTheFirstAnswersTo(kinds) {
+    this.#toLose = new Set(kinds);
+    await this.#page.route('**/v1/**', async (route) => {
+      const kind = new URL(route.request().url()).pathname.split('/').at(-1) ?? '';
+      if (route.request().method() !== 'POST' || !this.#toLose.delete(kind)) return route.fallback();
+      await route.fetch();
+      return route.abort();
+    });
+  }
+
+  async lostThemAll() {
+    if (this.#toLose.size > 0) throw new Error(`never lost: ${[...this.#toLose].join(', ')}`);
+  }
+
+  /** A network that lets no WebSocket through. */
+  async hasNoSockets() {
+    await this.#page.routeWebSocket(/\/live$/, (socket) => socket.close());
+  }
+
+  async opensThePage() {
+    await this.#page.goto(this.#url);
+    await this.#sees('lobby');
+  }
+
+  async joins() {
+    await this.#page.locator('#join').click();
+    await this.#page.locator('#queue:not([hidden]), #choose:not([hidden])').waitFor();
+    await this.#looks('queue');
+  }
+
+  async waitsForTheTurn() {
+    await this.#page.locator('#choose').waitFor({ timeout: TURN_MAX_MS });
+    await this.#title('Your turn!');
+    await this.#looks('turn');
+  }
+
+  /** @param {number} quantity */
+  async holds(quantity) {
+    await this.#page.locator('#choices select').first().selectOption(String(quantity));
+    await this.#page.locator('#take').dblclick();
+    await this.#sees('details');
+  }
+
+  async findsThemHeldAfterAReload() {
+    const before = await this.#page.locator('#held').textContent();
+    await this.#page.reload();
+    await this.#sees('details', 'details-again');
+    const after = await this.#page.locator('#held').textContent();
+    if (before !== after) throw new Error(`held ${before} before the reload, ${after} after it`);
+  }
+
+  async givesThemBack() {
+    await this.#page.locator('#give-back').click();
+    await this.#page.locator('#details').waitFor({ state: 'hidden' });
+  }
+
+  async leaves() {
+    await this.#page.locator('#leave:visible, #resign:visible').click();
+    await this.#page.locator('#leaving button[value="leave"]').click();
+    await this.#sees('lobby', 'left');
+  }
+
+  async fillsIn() {
+    await this.#page.getByLabel('Name').fill(`Buyer ${this.#name}`);
+    await this.#page.getByLabel('E-mail').fill(`buyer-${this.#name}@example.org`);
+    await this.#page.locator('#order').click();
+    await this.#page.waitForURL('**/checkout');
+    await this.#page.locator('#pay:enabled').waitFor();
+    await this.#looks('checkout');
+  }
+
+  async findsTheCheckoutAfterAReload() {
+    await this.#page.reload();
+    await this.#page.locator('#pay:enabled').waitFor();
+  }
+
+  async comesBackFromTheSalePage() {
+    await this.#page.goto(this.#url);
+    await this.#sees('ordered');
+    await this.#page.locator('#ordered-link').click();
+    await this.#page.locator('#pay:enabled').waitFor();
+  }
+
+  /** Presses Pay twice, as impatient people do. @param {string} card @param {number} [payments] how many may go out */
+  async pays(card, payments = 1) {
+    await this.#page.locator('#stripe-card-number').fill(card);
+    await this.#page.locator('#stripe-card-expiry').fill('12 / 34');
+    await this.#page.locator('#stripe-card-cvc').fill('123');
+    const keys = this.#keysSent();
+    await this.#page.locator('#pay').dblclick();
+    const sent = await keys;
+    if (sent.length !== payments) throw new Error(`pressing twice sent ${sent.length} payments, not ${payments}`);
+    if (new Set(sent).size !== 1) throw new Error('the same payment went out under two keys');
+  }
+
+  async isDeclined() {
+    await this.#page.locator('#problem').filter({ hasText: 'declined' }).waitFor();
+    await this.#looks('declined');
+  }
+
+  async convincesTheBank() {
+    await this.#page.locator('#stripe-3ds-complete').waitFor();
+    await this.#looks('bank');
+    await this.#page.locator('#stripe-3ds-complete').click();
+  }
+
+  async doesNotConvinceTheBank() {
+    await this.#page.locator('#stripe-3ds-fail').click();
+    await this.#page.locator('#problem:not(:empty)').waitFor();
+  }
+
+  /** @param {number} count */
+  async seesTickets(count) {
+    await this.#page.waitForURL('**/orders/**', { timeout: TICKETS_MAX_MS });
+    const codes = this.#page.locator('#tickets .ticket[data-state="valid"] img');
+    await codes.nth(count - 1).waitFor({ timeout: TICKETS_MAX_MS });
+    if (await codes.count() !== count) throw new Error(`${await codes.count()} tickets, not ${count}`);
+    await this.#page.waitForFunction(() => [...document.images].every((image) => image.complete && image.naturalWidth > 0));
+    await this.#looks('tickets');
+  }
+
+  /** The link in the mail, opened in a browser that knows nothing. */
+  async opensTheLinkFromTheMail() {
+    const { order, token } = await this.#page.evaluate(() => {
+      const id = location.pathname.split('/').at(-1) ?? '';
+      return { order: location.href, token: localStorage.getItem(`onsale:${id}`) };
+    });
+    await this.#page.evaluate(() => localStorage.clear());
+    await this.#page.goto('about:blank');
+    await this.#page.goto(`${order}#token=${token}`);
+    await this.#page.locator('#tickets img').first().waitFor();
+    if (this.#page.url().includes('#')) throw new Error('the token stayed in the address bar');
+  }
+
+  /** @param {string} view @param {string} [shot] */
+  async #sees(view, shot = view) {
+    await this.#page.locator(`#${view}`).waitFor();
+    await this.#looks(shot);
+  }
+
+  /** @param {string} shot */
+  async #looks(shot) {
+    await this.#page.screenshot({ path: this.#shot(shot), fullPage: true });
+    await mustBeAccessible(this.#page);
+  }
+
+  /** @param {string} start */
+  async #title(start) {
+    await this.#page.waitForFunction((text) => document.title.startsWith(text), start);
+  }
+
+  /** The keys of the payments that go out until one is answered. */
+  async #keysSent() {
+    /** @type {(string | undefined)[]} */
+    const keys = [];
+    const hear = (/** @type {import('playwright-core').Request} */ request) => {
+      if (request.url().endsWith('/pay')) keys.push(request.headers()['idempotency-key']);
+    };
+    this.#page.on('request', hear);
+    await this.#page.waitForResponse((response) => response.url().endsWith('/pay'));
+    this.#page.off('request', hear);
+    return keys;
+  }
+}

@@ -1,0 +1,328 @@
+//! A whole installation: private servers, the fake Stripe, a mail sink, and the real binary as gateway and workers.
+
+use std::fs::File;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use http::StatusCode;
+use sandbox::actors::{Buyer, Card, Edge, Order, Organizer, Visitor};
+use sandbox::{
+    Database, Durability, FakeStripe, FakeStripeOptions, FaultProxy, Mail, MailSink, Postgres, PostgresOptions, Redis,
+    RedisOptions, Webhook,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// The webhook secret that the fake signs with and the gateway verifies with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_end_to_end";
+/// Key material for one test run; the kid says that it is no production key.
+const SIGNING_KEYS: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const TICKET_KEYS: &str = "test:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+/// A debug build on a busy machine is up within a few seconds; ten times that is a failure.
+const UP_WITHIN: Duration = Duration::from_secs(60);
+/// How long a process may take to end after SIGTERM: its own bound and a margin.
+const END_WITHIN: Duration = Duration::from_secs(40);
+
+/// The path of the command under test.
+pub(crate) const ONSALE: &str = env!("CARGO_BIN_EXE_onsale");
+
+/// A running process of the command; dropping it ends it.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) admin: Edge,
+}
+
+/// A whole installation.
+pub(crate) struct World {
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) database: Database,
+    pub(crate) stripe: FakeStripe,
+    pub(crate) mail: MailSink,
+    pub(crate) edge: Edge,
+    pub(crate) organizer: Organizer,
+    pub(crate) gateway: Process,
+    pub(crate) workers: Process,
+    /// Between the processes and the stores, for a world that [`World::start_behind_proxies`].
+    pub(crate) proxies: Option<Proxies>,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// What stands between the processes and the stores.
+pub(crate) struct Proxies {
+    pub(crate) redis: FaultProxy,
+    pub(crate) postgres: FaultProxy,
+}
+
+/// Whether the processes reach the stores directly.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Direct,
+    Proxied,
+}
+
+impl World {
+    /// A world whose processes write what they log, whatever they have to say, into this file.
+    pub(crate) async fn start_and_log(log: File) -> Self {
+        Self::start_with(Reach::Direct, &[("RUST_LOG", "trace")], Some(log)).await
+    }
+
+    /// Starts everything and waits until both processes say that they are ready.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Reach::Direct, &[], None).await
+    }
+
+    /// A world whose processes have these variables too; they win over the usual ones.
+    pub(crate) async fn start_and_set(more: &[(&'static str, &str)]) -> Self {
+        Self::start_with(Reach::Direct, more, None).await
+    }
+
+    /// A world whose processes reach Redis and Postgres through proxies that can do wrong.
+    pub(crate) async fn start_behind_proxies(more: &[(&'static str, &str)]) -> Self {
+        Self::start_with(Reach::Proxied, more, None).await
+    }
+
+    async fn start_with(reach: Reach, more: &[(&'static str, &str)], log: Option<File>) -> Self {
+        let (public, gateway_admin, workers_admin) = (port(), port(), port());
+        let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
+        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        let template = postgres.template("onsale", async |url| ledger::migrate(&url).await.map(|_| ())).await.unwrap();
+        let database = template.fresh_database().await.unwrap();
+        let public_url = format!("http://127.0.0.1:{public}");
+        let stripe = FakeStripe::start(FakeStripeOptions {
+            webhook: Some(Webhook {
+                url: format!("{public_url}/v1/stripe/webhook"),
+                secret: WEBHOOK_SECRET.to_owned(),
+            }),
+            ..FakeStripeOptions::default()
+        })
+        .await
+        .unwrap();
+        let mail = MailSink::start().await.unwrap();
+        let proxies = match reach {
+            Reach::Direct => None,
+            Reach::Proxied => Some(Proxies {
+                redis: FaultProxy::start(redis.address()).await.unwrap(),
+                postgres: FaultProxy::start(postgres.address()).await.unwrap(),
+            }),
+        };
+        let through = |proxy: Option<&FaultProxy>, url: &str| proxy.map_or(url.to_owned(), |proxy| proxy.through(url));
+        let mut variables = vec![
+            ("DATABASE_URL", through(proxies.as_ref().map(|proxies| &proxies.postgres), &database.url)),
+            ("REDIS_URL", through(proxies.as_ref().map(|proxies| &proxies.redis), &redis.url())),
+            ("STRIPE_SECRET_KEY", "sk_test_end_to_end".to_owned()),
+            ("STRIPE_PUBLISHABLE_KEY", "pk_test_end_to_end".to_owned()),
+            ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            ("STRIPE_API_BASE", stripe.base_url()),
+            ("STRIPE_BROWSER_BASE", stripe.base_url()),
+            ("SMTP_URL", mail.url()),
+            ("MAIL_FROM", "Onsale <tickets@example.com>".to_owned()),
+            ("ONSALE_LISTEN", format!("127.0.0.1:{public}")),
+            ("ONSALE_PUBLIC_URL", public_url.clone()),
+            ("ONSALE_SIGNING_KEYS", SIGNING_KEYS.to_owned()),
+            ("ONSALE_TICKET_KEYS", TICKET_KEYS.to_owned()),
+            ("RUST_LOG", "error".to_owned()),
+            ("ONSALE_TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
+        ];
+        // The last value of a name counts.
+        variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let key = output(&["keys", "create", "--role", "organizer", "--organizer", "Opera"], &variables);
+        let gateway = Process::start_logging("gateway", gateway_admin, &variables, log.as_ref());
+        let workers = Process::start_logging("workers", workers_admin, &variables, log.as_ref());
+        gateway.is_ready().await;
+        workers.is_ready().await;
+        let edge = Edge::new(&public_url);
+        let organizer = Organizer::new(&edge, key.trim());
+        Self { postgres, redis, database, stripe, mail, edge, organizer, gateway, workers, proxies, variables }
+    }
+
+    /// Publishes a sale of one general-admission tier that opens at once.
+    pub(crate) async fn sells(&self, units: u32) -> String {
+        self.organizer.puts_on_sale(&sale(units)).await.unwrap()
+    }
+
+    /// Somebody whose turn it is.
+    pub(crate) async fn has_turn(&self, sale: &str) -> Buyer {
+        let mut visitor = Visitor::new(&self.edge, sale);
+        visitor.joins().await.unwrap().expect(StatusCode::CREATED).unwrap();
+        visitor.waits_for_turn(UP_WITHIN).await.unwrap()
+    }
+
+    /// Somebody who has ordered one unit and not paid for it.
+    pub(crate) async fn has_order(&self, sale: &str) -> (Buyer, Order) {
+        let buyer = self.has_turn(sale).await;
+        let hold = buyer.holds("ga", 1).await.unwrap();
+        let order = buyer.orders(&hold, "ada@example.com", "Ada").await.unwrap();
+        (buyer, order)
+    }
+
+    /// Somebody who has bought one unit: the order is paid and has its ticket.
+    pub(crate) async fn has_bought(&self, sale: &str) -> (Buyer, Order) {
+        let (buyer, order) = self.has_order(sale).await;
+        let paid = buyer.pays(&order, Card::Visa, &self.stripe.base_url()).await.unwrap();
+        paid.expect(StatusCode::OK).unwrap();
+        buyer.waits_until_order_is(&order, "paid", UP_WITHIN).await.unwrap();
+        (buyer, order)
+    }
+
+    /// Runs the audit as an operator would; gives its exit status and what it printed.
+    pub(crate) fn audit(&self) -> (ExitStatus, String) {
+        let audited = command(&["audit"], &self.variables).output().unwrap();
+        (audited.status, String::from_utf8(audited.stdout).unwrap())
+    }
+
+    /// The audit must pass, and must have looked at every invariant it is for.
+    pub(crate) fn holds_every_invariant(&self) {
+        let (status, printed) = self.audit();
+        assert!(status.success(), "{printed}");
+        for invariant in ["I1", "I2", "I3", "I4", "I5", "I6", "I12"] {
+            assert!(printed.lines().any(|line| line.starts_with(&format!("{invariant} "))), "{invariant}: {printed}");
+        }
+    }
+
+    /// Waits until a number from the database is as wanted.
+    pub(crate) async fn waits_until_counted(&self, query: &str, wanted: impl Fn(i64) -> bool) {
+        let started = Instant::now();
+        loop {
+            let count = self.counts(query).await;
+            if wanted(count) {
+                return;
+            }
+            assert!(started.elapsed() < UP_WITHIN, "{count} from {query}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until that many mails have arrived; all of them.
+    pub(crate) async fn waits_for_mails(&self, count: usize) -> Vec<Mail> {
+        let started = Instant::now();
+        loop {
+            let mails = self.mail.messages();
+            if mails.len() >= count {
+                return mails;
+            }
+            assert!(started.elapsed() < UP_WITHIN, "{} of {count} mails", mails.len());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Starts another workers process in place of one that ended.
+    pub(crate) async fn restarts_workers(&mut self) {
+        self.workers = Process::start("workers", port(), &self.variables);
+        self.workers.is_ready().await;
+    }
+
+    /// Starts a gateway in place of one that ended, at the same address.
+    pub(crate) async fn restarts_gateway(&mut self) {
+        self.gateway = Process::start("gateway", port(), &self.variables);
+        self.gateway.is_ready().await;
+    }
+
+    /// Starts one more gateway beside the first, and how it is reached.
+    pub(crate) async fn adds_gateway(&self) -> (Process, Edge) {
+        let address = format!("127.0.0.1:{}", port());
+        let mut variables = self.variables.clone();
+        variables.push(("ONSALE_LISTEN", address.clone()));
+        let gateway = Process::start("gateway", port(), &variables);
+        gateway.is_ready().await;
+        (gateway, Edge::new(&format!("http://{address}")))
+    }
+
+    /// A number from the database.
+    pub(crate) async fn counts(&self, query: &str) -> i64 {
+        self.database.number(query).await.unwrap()
+    }
+}
+
+/// The sale that most tests sell: short waits, one tier, a fee and a tax.
+pub(crate) fn sale(units: u32) -> Value {
+    json!({
+        "name": format!("Night of {units}"),
+        "slug": format!("night-{}", uuid::Uuid::new_v4().simple()),
+        "currency": "eur",
+        "opens_at": "2026-01-01T00:00:00Z",
+        "tiers": [{ "id": "ga", "name": "Standing", "price": 4500, "capacity": units }],
+        "admission": { "rate_per_s": 500, "burst": 500, "max_shoppers": 5000 },
+        "fees": [{ "name": "Service", "per_unit": 150 }],
+        "taxes": [{ "name": "VAT", "basis_points": 700 }],
+    })
+}
+
+impl Process {
+    fn start(which: &str, admin: u16, variables: &[(&'static str, String)]) -> Self {
+        Self::start_logging(which, admin, variables, None)
+    }
+
+    fn start_logging(which: &str, admin: u16, variables: &[(&'static str, String)], log: Option<&File>) -> Self {
+        let stderr = log.map_or_else(Stdio::inherit, |log| log.try_clone().unwrap().into());
+        let child = command(&[which], variables)
+            .env("ONSALE_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        Self { child, admin: Edge::new(&format!("http://127.0.0.1:{admin}")) }
+    }
+
+    /// Waits until `/readyz` says ok.
+    pub(crate) async fn is_ready(&self) {
+        let started = Instant::now();
+        loop {
+            let answer = self.admin.ask(http::Method::GET, "/readyz?verbose", &[], &Value::Null).await;
+            match &answer {
+                Ok(answer) if answer.status.is_success() => return,
+                _ => assert!(started.elapsed() < UP_WITHIN, "not ready: {answer:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Asks the process to end, as an orchestrator does.
+    pub(crate) fn is_asked_to_end(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Ends the process without asking.
+    pub(crate) fn is_killed(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ends(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < END_WITHIN, "still running");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The command with nothing in its environment but what it needs.
+pub(crate) fn command(arguments: &[&str], variables: &[(&'static str, String)]) -> Command {
+    let mut command = Command::new(ONSALE);
+    command.args(arguments).env_clear().envs(variables.iter().map(|(name, value)| (*name, value)));
+    command
+}
+
+fn output(arguments: &[&str], variables: &[(&'static str, String)]) -> String {
+    let output = command(arguments, variables).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn port() -> u16 {
+    sandbox::free_port().unwrap()
+}
