@@ -116,7 +116,9 @@ end
 local function admit(rate, burst, cap)
     local earned = math.max(0, now_ms - refilled_ms) * rate
     local left = math.min(burst * TURN, turns_left + earned)
-    local room = math.min(ADMIT_MAX, math.floor(left / TURN), cap - inside())
+    -- Turns that cannot be confirmed, because Postgres is away, do not pile up to be shown all at once.
+    local shown = burst - redis.call('ZCARD', KEYS[12])
+    local room = math.min(ADMIT_MAX, math.floor(left / TURN), cap - inside(), shown)
     if room > 0 and units_left() > 0 then
         left = left - TURN * grant(room)
     end
