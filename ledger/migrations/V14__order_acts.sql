@@ -317,8 +317,14 @@ BEGIN
             AND o.state = 'awaiting_payment' AND o.expires_at <= (SELECT onsale_now())
             FOR NO KEY UPDATE SKIP LOCKED;
         IF FOUND THEN
-            PERFORM order_end(v_due.sale_id, v_due.id, 'expired');
-            PERFORM mail_add(v_due.sale_id, v_due.id, 'mail_order_expired');
+            BEGIN
+                PERFORM order_end(v_due.sale_id, v_due.id, 'expired');
+                PERFORM mail_add(v_due.sale_id, v_due.id, 'mail_order_expired');
+            EXCEPTION WHEN integrity_constraint_violation THEN
+                -- One order that breaks a rule must not keep the others from expiring; the audit names it.
+                RAISE WARNING 'order % cannot expire: %', v_due.id, SQLERRM;
+                CONTINUE;
+            END;
             RETURN QUERY SELECT v_due.sale_id, v_due.id;
             RETURN;
         END IF;

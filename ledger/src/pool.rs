@@ -58,6 +58,7 @@ pub struct PoolStatus {
 #[derive(Clone)]
 pub struct Ledger {
     pool: Pool,
+    answer_max: Duration,
     config: Config,
 }
 
@@ -66,6 +67,11 @@ pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// How often a statement that lost a race is sent. Locks are taken in one order, so the second time is the last.
 const ATTEMPTS_MAX: u32 = 3;
+
+/// How long an idle connection is trusted before it is asked for a sign of life.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(5);
+/// What an answer may take longer than its statement on the way.
+const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
 impl Ledger {
     /// A pool for `url`. Connects when first used, so a database that is away now is no error here.
@@ -84,7 +90,7 @@ impl Ledger {
             .recycle_timeout(Some(config.connect_max))
             .build()
             .map_err(|error| LedgerError::Unavailable(Box::new(error)))?;
-        Ok(Self { pool, config: connection })
+        Ok(Self { pool, answer_max: config.statement_max + ANSWER_MARGIN, config: connection })
     }
 
     /// Whether the database answers.
@@ -117,7 +123,12 @@ impl Ledger {
         let mut attempt = 1;
         loop {
             let prepared = client.prepare_cached(statement).await?;
-            match client.query(&prepared, params).await {
+            // The server's own timeouts do not help when the line to it is dead: such a connection is not used again.
+            let Ok(answer) = tokio::time::timeout(self.answer_max, client.query(&prepared, params)).await else {
+                drop(Object::take(client));
+                return Err(LedgerError::Unavailable("no answer in time".into()));
+            };
+            match answer {
                 Err(error) if attempt < ATTEMPTS_MAX && lost_a_race(&error) => attempt += 1,
                 result => return Ok(result?),
             }
@@ -149,6 +160,8 @@ fn connection_config(url: &str, role: Role, config: &PoolConfig) -> Result<Confi
     ));
     connection.application_name(&config.application);
     connection.connect_timeout(config.connect_max);
+    connection.keepalives_idle(KEEPALIVE_AFTER);
+    connection.tcp_user_timeout(config.statement_max);
     Ok(connection)
 }
 
