@@ -31,6 +31,13 @@ pub const TIERS_MAX: usize = 32;
 /// The most units one buyer may be allowed in one hold.
 pub const PER_BUYER_LIMIT_MAX: u32 = 20;
 
+/// Whether a time lies after the year 0: the database keeps no time before 4713 BC.
+#[must_use]
+pub fn is_of_our_era(time: &Timestamp) -> bool {
+    const YEAR_0: i64 = -62_167_219_200;
+    time.as_second() > YEAR_0
+}
+
 /// What an organizer configures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

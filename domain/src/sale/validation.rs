@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{PER_BUYER_LIMIT_MAX, SLUG_BYTES_MAX, SaleConfig, TIERS_MAX, UNITS_MAX};
+use super::{PER_BUYER_LIMIT_MAX, SLUG_BYTES_MAX, SaleConfig, TIERS_MAX, UNITS_MAX, is_of_our_era};
 
 /// One thing wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,6 +58,7 @@ impl SaleConfig {
     }
 
     fn check_dates(&self, faults: &mut Faults) {
+        faults.require(is_of_our_era(&self.opens_at), "/opens_at", "after the year 0");
         let in_order = self.closes_at.is_none_or(|closes_at| self.opens_at < closes_at);
         faults.require(in_order, "/closes_at", "later than opens_at");
     }
