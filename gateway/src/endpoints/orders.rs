@@ -204,13 +204,29 @@ async fn write(
     let hold = match app.holds.freeze(sale.id(), body.hold, pass.number).await? {
         Freeze::Frozen(hold) | Freeze::Committed(hold) => hold,
         Freeze::Expired => return Err(Code::HoldExpired.into()),
-        Freeze::NotFound => return Err(Code::HoldNotFound.into()),
+        Freeze::NotFound => return ordered_before(&app, &sale, &pass, body.hold).await,
     };
     let order = new_order(&app, &sale, &hold, epoch, body)?;
     let outcome = ledger::orders::order_create(&app.ledger, &order).await?;
     let (status, row) = settle(&app, &sale, &hold, outcome).await?;
-    let body = serde_json::to_vec(&self::body(&app, row, Token::Told)).expect("our answers have string keys");
-    Ok((status, body))
+    Ok((status, told(&app, row)))
+}
+
+/// A hold that Redis does not know may have become an order before Redis was lost.
+async fn ordered_before(
+    app: &App,
+    sale: &Sale,
+    pass: &PassToken,
+    hold: HoldId,
+) -> Result<(StatusCode, Vec<u8>), Problem> {
+    let order = ledger::orders::order_fetch(&app.ledger, sale.id(), order_of(hold)).await?;
+    let row = order.filter(|row| row.number == pass.number).ok_or(Code::HoldNotFound)?;
+    Ok((StatusCode::OK, told(app, row)))
+}
+
+/// The answer to who made an order.
+fn told(app: &App, row: OrderRow) -> Vec<u8> {
+    serde_json::to_vec(&body(app, row, Token::Told)).expect("our answers have string keys")
 }
 
 fn new_order(app: &App, sale: &Sale, hold: &HoldView, epoch: u32, body: CreateBody) -> Result<NewOrder, Problem> {

@@ -108,16 +108,19 @@ fn bad_token() -> Problem {
     Problem::invalid_at("/confirmation_token", "must be a confirmation token of Stripe, used for nothing else")
 }
 
-/// The secret is never stored: what is remembered lacks it, and it is fetched again when the answer is.
+/// The secret is never stored: what is remembered lacks it, and the next action, whose URL may hold it. Both are fetched
+/// again when the answer is.
 fn without_secret(paid: &PaidBody) -> Vec<u8> {
     let mut kept = paid.clone();
     kept.payment.client_secret = None;
+    kept.payment.next_action = None;
     serde_json::to_vec(&kept).expect("our answers have string keys")
 }
 
 async fn with_secret(app: &App, kept: &[u8]) -> Result<PaidBody, Problem> {
     let mut paid: PaidBody = serde_json::from_slice(kept).map_err(|_| Code::InternalError)?;
-    paid.payment.client_secret = app.stripe.fetch(&paid.payment.payment_intent).await?.client_secret;
+    let intent = app.stripe.fetch(&paid.payment.payment_intent).await?;
+    (paid.payment.client_secret, paid.payment.next_action) = (intent.client_secret, intent.next_action);
     Ok(paid)
 }
 
@@ -163,7 +166,7 @@ async fn drive(app: &App, attempt: &PaymentAttempt) -> Result<PaidBody, Problem>
         Err(StripeError::Refused { status, code, message }) => {
             tracing::warn!(order = %attempt.order, status, code, message, "Stripe refused an attempt to pay");
             payment_answered(&app.ledger, attempt, &StripeAnswer::Refused { code }).await?;
-            return Err(bad_token());
+            return Err(if is_our_fault(status) { Code::StoreUnavailable.into() } else { bad_token() });
         }
         Err(unknown) => return Err(unknown.into()),
     };
@@ -201,6 +204,11 @@ async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Intent, StripeError
         tokio::time::sleep(wait).await;
         pause *= 2;
     }
+}
+
+/// A key that Stripe does not take is no fault of the buyer's card.
+const fn is_our_fault(status: u16) -> bool {
+    matches!(status, 401 | 403)
 }
 
 /// An attempt is under way at Stripe: this is how it stands.
@@ -241,7 +249,7 @@ mod tests {
             payment_intent: "pi_1".to_owned(),
             client_secret: Some("pi_1_secret_2".to_owned()),
             status: IntentStatus::RequiresAction,
-            next_action: None,
+            next_action: Some(serde_json::json!({ "redirect_to_url": { "url": "https://x?s=pi_1_secret_2" } })),
         };
         let kept = without_secret(&PaidBody { state: OrderState::AwaitingPayment, payment });
         assert!(!String::from_utf8(kept).unwrap().contains("secret_2"));

@@ -166,8 +166,10 @@ fn filter(request: &Request) -> Result<SaleFilter, Problem> {
     for (name, value) in request.query() {
         let wrong = |detail: String| Problem::invalid_at(format!("?{name}"), detail);
         match name.as_str() {
-            "q" | "category" if value.len() > SEARCH_MAX_BYTES => {
-                return Err(wrong(format!("must be at most {SEARCH_MAX_BYTES} bytes")));
+            "q" | "category" if value.len() > SEARCH_MAX_BYTES || value.chars().any(char::is_control) => {
+                return Err(wrong(format!(
+                    "must be at most {SEARCH_MAX_BYTES} bytes, none of them a control character"
+                )));
             }
             "q" => filter.text = Some(value),
             "category" => filter.category = Some(value),
@@ -184,7 +186,7 @@ fn filter(request: &Request) -> Result<SaleFilter, Problem> {
 const MUST_BE_TIME: &str = "must be a time like 2030-05-01T18:00:00Z";
 
 fn time(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
+    text.parse().ok().filter(domain::sale::is_of_our_era)
 }
 
 fn limit(text: &str) -> Option<u32> {

@@ -1,7 +1,8 @@
 //! What goes over a socket: frames of ours, messages of clients.
 //!
-//! A frame is `{"v":1,"type":…,"seq":n,"server_time":…,"data":{…}}`, at most 1 KiB. `seq` counts the frames of one
-//! connection, so a client sees that it missed none.
+//! A frame is `{"v":1,"type":…,"seq":n,"server_time":…,"data":{…}}`: below 1 KiB for a sale of a few tiers, and below
+//! 4 KiB for one of [`TIERS_MAX`](domain::sale::TIERS_MAX), because a position names what is left of each. `seq` counts
+//! the frames of one connection, so a client sees that it missed none.
 
 use domain::sale::SaleState;
 use jiff::Timestamp;
