@@ -3,8 +3,10 @@
 //! Postgres has them free already. When Redis was rebuilt since, it started from that, and the return is stale: nothing
 //! to do.
 
-use admission::{HeldUnit, RequestId, UnitsReturn};
+use admission::{AdmissionError, HeldUnit, RequestId, UnitsReturn};
+use domain::sale::StoredState;
 use domain::{SaleId, TierId, UnitNo};
+use ledger::sales::{SaleName, sale_fetch};
 
 use crate::context::Context;
 use crate::runner::Outcome;
@@ -22,6 +24,18 @@ pub(crate) async fn run(
         Ok(UnitsReturn::Returned) => Outcome::Done("returned"),
         Ok(UnitsReturn::AlreadyReturned) => Outcome::Done("returned before"),
         Ok(UnitsReturn::StaleEpoch) => Outcome::Done("Redis was rebuilt since"),
+        Err(AdmissionError::NotLoaded) => wait_or_drop(context, sale).await,
+        Err(error) => error.into(),
+    }
+}
+
+/// A sale that is over is never loaded again, and nothing of it is sold: there is nothing to wait for.
+async fn wait_or_drop(context: &Context, sale: SaleId) -> Outcome {
+    match sale_fetch(&context.ledger, SaleName::Id(sale)).await {
+        Ok(Some(row)) if matches!(row.state, StoredState::Published | StoredState::Paused) => {
+            AdmissionError::NotLoaded.into()
+        }
+        Ok(_) => Outcome::Done("the sale is over"),
         Err(error) => error.into(),
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{Sweep, SweepError};
 use crate::context::Context;
 
-/// The list, as it was at most a second ago.
+/// The list, as it was at most half a second ago.
 pub(crate) type LiveSales = watch::Receiver<Arc<[SaleRow]>>;
 
 /// Reads the list.
@@ -28,7 +28,7 @@ impl ReadLiveSales {
 
 impl Sweep for ReadLiveSales {
     const NAME: &'static str = "live_sales";
-    const EVERY: Duration = Duration::from_secs(1);
+    const EVERY: Duration = Duration::from_millis(500);
 
     async fn round(&mut self) -> Result<(), SweepError> {
         let sales = sales_live(&self.context.ledger).await?;

@@ -40,7 +40,7 @@ impl LoadRedis {
 
 impl Sweep for LoadRedis {
     const NAME: &'static str = "load_redis";
-    const EVERY: Duration = Duration::from_secs(1);
+    const EVERY: Duration = Duration::from_millis(250);
 
     async fn round(&mut self) -> Result<(), SweepError> {
         let sales = self.sales.borrow_and_update().clone();
