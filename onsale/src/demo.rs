@@ -100,7 +100,7 @@ async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
     let edge = Edge::new(&servers.public_url);
     let hold_s = if demo.once { HOLD_ONCE_S } else { HOLD_S };
     let sale = Organizer::new(&edge, &servers.organizer_key).puts_on_sale(&sale(hold_s)).await?;
-    println!("page      {}/s/{SLUG}\nmail      {}\n", servers.public_url, servers.mail.page_url());
+    println!("page      {}/s/{SLUG}   try it at any time\nmail      {}\n", servers.public_url, servers.mail.page_url());
     if demo.page_only {
         return std::future::pending().await;
     }

@@ -8,6 +8,7 @@ use domain::ticket::TicketSigner;
 use domain::token::Signer;
 use gateway::{PublicUrl, RateLimits, TrustedProxies};
 use http::Uri;
+use ledger::{Ledger, PoolConfig, Role};
 use secrecy::{ExposeSecret as _, SecretString};
 use workers::MailConfig;
 
@@ -154,7 +155,10 @@ impl ProcessSettings {
 
 impl Reader {
     fn database_url(&mut self, variables: &Variables) -> Option<SecretString> {
-        self.secret("DATABASE_URL", variables.database_url.as_ref(), variables.database_url_file.as_ref())
+        let url = self.secret("DATABASE_URL", variables.database_url.as_ref(), variables.database_url_file.as_ref())?;
+        // Connects to nothing yet: it only reads the URL.
+        let read = Ledger::connect(url.expose_secret(), Role::ReadOnly, PoolConfig::default());
+        self.parsed("DATABASE_URL", read.map(|_| url).map_err(|_| "is not a Postgres URL"))
     }
 
     fn process(&mut self, variables: &Variables, admin_listen: &str) -> Option<ProcessSettings> {

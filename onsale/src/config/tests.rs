@@ -39,6 +39,7 @@ fn the_required_ones_are_enough() {
 #[test]
 fn every_fault_is_named_at_once() {
     let variables = Variables {
+        database_url: some("elsewhere"),
         redis_url: None,
         listen: some("everywhere"),
         trusted_proxies: some("10.0.0.0/99"),
@@ -47,10 +48,17 @@ fn every_fault_is_named_at_once() {
         ..complete()
     };
     let faults = faults(&variables);
-    for name in ["REDIS_URL", "ONSALE_LISTEN", "ONSALE_TRUSTED_PROXIES", "ONSALE_SIGNING_KEYS", "ONSALE_RATE_LIMITS"] {
+    for name in [
+        "DATABASE_URL",
+        "REDIS_URL",
+        "ONSALE_LISTEN",
+        "ONSALE_TRUSTED_PROXIES",
+        "ONSALE_SIGNING_KEYS",
+        "ONSALE_RATE_LIMITS",
+    ] {
         assert!(faults.iter().any(|fault| fault.starts_with(&format!("{name}: "))), "{name} in {faults:?}");
     }
-    assert_eq!(faults.len(), 5, "{faults:?}");
+    assert_eq!(faults.len(), 6, "{faults:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ const UP_WITHIN_MS = 120_000;
 async function pageOf(demo) {
   const late = setTimeout(() => demo.kill(), UP_WITHIN_MS);
   for await (const line of createInterface({ input: demo.stdout })) {
-    const page = /^page +(\S+)$/.exec(line);
+    const page = /^page +(\S+)/.exec(line);
     if (page) {
       clearTimeout(late);
       return page[1];
