@@ -101,6 +101,10 @@ impl Problem {
         for (name, value) in self.headers {
             answer.headers_mut().append(name, value);
         }
+        if self.code.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read, so the connection ends here; a client must not send its next request on it.
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if self.code.status() == StatusCode::UNAUTHORIZED {
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
