@@ -1,7 +1,7 @@
 -- Keeps a hold from expiring while its order is written to Postgres. From here on Postgres decides.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 paused  10 shopping
+--   1 epoch  2 clock_offset  3 holds  4 due  5 paused  6 shopping  7 pace
 -- ARGV
 --   1 hold  2 number  3 how long before the sweep asks Postgres (ms)
 -- Returns
@@ -13,7 +13,7 @@
 -- Invariant: a frozen hold is freed only after Postgres has its tombstone.
 -- Repeat: safe; a frozen hold stays frozen and its time is not moved again.
 -- Cost: O(log n).
-assert(#KEYS == 10 and #ARGV == 3, 'hold_freeze takes 10 keys and 3 arguments')
+assert(#KEYS == 7 and #ARGV == 3, 'hold_freeze takes 7 keys and 3 arguments')
 
 local hold = hold_read(ARGV[1])
 if not hold or hold.number ~= ARGV[2] then
@@ -22,13 +22,12 @@ end
 if hold.state == 'frozen' or hold.state == 'committed' then
     return {hold.state, hold.id, hold_text(hold)}
 end
-local clock_ms = tonumber(redis.call('GET', KEYS[9]) or now_ms) -- a pause stops the clock of holds
-if hold.state ~= 'held' or hold.expires_ms <= clock_ms then
+if hold.state ~= 'held' or hold.expires_ms <= clock_ms() then
     return {'expired'}
 end
 hold.state, hold.expires_ms = 'frozen', now_ms + ARGV[3]
 hold_write(hold, hold.expires_ms)
-if tonumber(redis.call('ZSCORE', KEYS[10], hold.number) or 0) < hold.expires_ms then
-    redis.call('ZADD', KEYS[10], 'XX', hold.expires_ms, hold.number)
+if tonumber(redis.call('ZSCORE', K.shopping, hold.number) or 0) < hold.expires_ms then
+    redis.call('ZADD', K.shopping, 'XX', hold.expires_ms, hold.number)
 end
 return {'frozen', hold.id, hold_text(hold)}

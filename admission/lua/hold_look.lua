@@ -13,7 +13,7 @@
 -- Cost: O(1).
 assert(#KEYS == 3 and #ARGV == 1, 'hold_look takes 3 keys and 1 argument')
 
-local record = redis.call('HGET', KEYS[3], ARGV[1])
+local record = redis.call('HGET', K.holds, ARGV[1])
 if not record then
     return {'not_found'}
 end

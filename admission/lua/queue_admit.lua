@@ -1,140 +1,242 @@
--- One tick of a sale: rolls the liveness slots, ends sessions and turns that are over, and grants turns to the first
--- live numbers as rate, burst, cap and stock allow. Any gateway may call it at any time; there is no leader.
+-- One tick of a sale: takes a gateway's pulse, decides whether the sale stands still and how fast it goes, ends sessions and
+-- turns that are over, and grants turns to the first live numbers as rate, burst, cap and stock allow. Any gateway may call
+-- it at any time; there is no leader.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 pace  4 line  5 live  6 heard:0  7 heard:1  8 heard:2  9 heard:3  10 kept  11 scratch
---   12 granted  13 turns  14 shopping  15 stock  16 paused
+--   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 paused  7 standstill  8 next  9 line  10 age:0  11 age:1
+--   12 age:2  13 kept  14 left  15 patient  16 granted  17 turns  18 shopping  19 charges  20 pace  21 totals
+--   22 pulses  23 events  24 stock  25 scratch:0
 -- ARGV
---   1 rate (turns/s)  2 burst (turns)  3 the most shoppers inside  4 admitting or paused
+--   1 rate (turns/s)  2 burst (turns)  3 the most shoppers inside  4 overbook (turns)  5 how many draws have opened
+--   6 admitting or paused  7 gateway  8 its pulse (payments, bad, sum in ms, postgres and stripe: unknown, answers or away)
+--   9 its mark (`epoch last admitted`)
 -- Returns
---   not_loaded                                 Redis was lost
---   ticked epoch ended lapsed [number, ms …]   counts, and the turns granted but not confirmed yet, oldest first
--- Invariant: I7, nobody is granted a turn before a live number that is smaller; I8, in every window grants ≤ rate ×
--- window + burst, and granted + turns + shopping ≤ the cap at every grant.
--- Repeat: harmless; a second tick finds the bucket emptied and delivers the same unconfirmed turns again.
--- Cost: O(END_MAX + LAPSE_MAX + SILENT_MAX + ADMIT_MAX) commands and a few passes over bitmaps of highest number / 8 bytes.
-assert(#KEYS == 16 and #ARGV == 4, 'queue_admit takes 16 keys and 4 arguments')
+--   not_loaded   Redis was lost, or its last writes were
+--   ticked epoch ended lapsed [number, ms, is patient …] [event …] [at ms, count, lowest] factor reason
+--     counts; turns granted but not confirmed yet, oldest first; events (`kind number ms`) likewise; who came back, or
+--     nothing; the factor (millionths); organizer, postgres, stripe or none
+-- Invariant: I7, nobody is granted a turn before a live number that is smaller; I8, in every window that ends with a grant,
+-- what turns cost ≤ rate × window + burst, and at every grant granted + turns + shopping ≤ the cap, and turns out ≤ units
+-- free + overbook; while the sale stands still nothing of a turn, a session or a hold elapses.
+-- Repeat: harmless; a second tick finds the bucket emptied and delivers the same unconfirmed turns and events again.
+-- Cost: O(END_MAX + LAPSE_MAX + SILENT_MAX + ADMIT_MAX + EVENTS_MAX) commands and a few passes over bitmaps of highest
+-- number / 8 bytes; O(inside) when a standstill or a gap ends.
+assert(#KEYS == 25 and #ARGV == 9, 'queue_admit takes 25 keys and 9 arguments')
+
+if is_of_the_past(ARGV[9]) then
+    redis.call('DEL', K.epoch)
+    return {'not_loaded'}
+end
 
 local KEPT_MS = 30 * 60 * 1000 -- a silent number keeps its place for at least this long, and at most twice
-local TURN = 1000 -- a turn costs this many milli-turns, so that rate × elapsed ms needs no fraction
 local END_MAX = 500 -- sessions ended a tick
 local LAPSE_MAX = 500 -- turns lapsed a tick because their window is over
-local SILENT_MAX = 1000 -- turns looked at a tick for silence; the next tick goes on behind them
+local SILENT_MAX = 500 -- turns looked at a tick for silence; the next tick goes on behind them
 local ADMIT_MAX = 500 -- turns granted, and delivered, a tick: one insert in Postgres
+local EVENTS_MAX = 1000 -- events delivered a tick, in the same insert
+local TELL_AGAIN_MS = 1000 -- who came back is told to another tick when the first one's gateway may have died
 
-local fields = redis.call('HMGET', KEYS[3], 'slot', 'kept_ms', 'turns_left', 'refilled_ms', 'swept')
-local rolled, kept_ms, turns_left, refilled_ms, swept = unpack(fields)
-
-local function roll()
-    redis.call('BITOP', 'OR', KEYS[10], KEYS[10], KEYS[5])
-    for begun = math.max(rolled + 1, slot_now - 3), slot_now do
-        redis.call('DEL', KEYS[6 + begun % 4])
+local function pass_over(gap)
+    if redis.call('EXISTS', K.paused) == 0 then
+        shift_clocks(gap)
     end
-    redis.call('BITOP', 'OR', KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9])
-    redis.call('HSET', KEYS[3], 'slot', slot_now)
-    if now_ms - kept_ms >= KEPT_MS then
-        redis.call('BITOP', 'AND', KEYS[4], KEYS[4], KEYS[10])
-        redis.call('BITOP', 'OR', KEYS[10], KEYS[5])
-        redis.call('HSET', KEYS[3], 'kept_ms', now_ms)
+    for _, moment in ipairs({'kept_ms', 'refilled_ms', 'quiet_ms'}) do
+        redis.call('HINCRBY', K.pace, moment, gap)
+    end
+    redis.call('HSET', K.pace, 'slot', slot_now)
+end
+
+-- SETBIT leaves room to grow in the bitmaps it grows; a copy is exact. The ages are new in each slot anyhow.
+local function trim()
+    for _, key in ipairs({K.line, K.left, K.patient, K.kept}) do
+        redis.call('BITOP', 'OR', key, key)
     end
 end
 
+local function weed()
+    local before = redis.call('BITCOUNT', K.line)
+    redis.call('BITOP', 'OR', K.kept, K.kept, K.age_0, K.age_1, K.age_2)
+    redis.call('BITOP', 'AND', K.line, K.line, K.kept)
+    live_into(K.kept)
+    redis.call('HINCRBY', K.totals, 'expired', before - redis.call('BITCOUNT', K.line))
+    redis.call('HSET', K.pace, 'kept_ms', now_ms)
+end
+
 local function end_sessions()
-    local over = redis.call('ZRANGEBYSCORE', KEYS[14], '-inf', now_ms, 'LIMIT', 0, END_MAX)
-    if #over > 0 then
-        redis.call('ZREM', KEYS[14], unpack(over))
+    local over = redis.call('ZRANGEBYSCORE', K.shopping, '-inf', now_ms, 'LIMIT', 0, END_MAX)
+    for _, number in ipairs(over) do
+        redis.call('ZREM', K.shopping, number)
+        record('ended', number)
     end
+    redis.call('HINCRBY', K.totals, 'expired', #over)
     return #over
 end
 
 local function lapse(number)
-    redis.call('ZREM', KEYS[13], number)
-    redis.call('SETBIT', KEYS[4], number, 1)
+    redis.call('ZREM', K.turns, number)
+    redis.call('SETBIT', K.line, number, 1)
+    redis.call('SETBIT', K.kept, number, 1)
+    turn_resolved(number, true)
+    record('lapsed', number)
 end
 
 -- A turn that its visitor watched run out must not come straight back: the slot goes on, and the next sign of life
 -- puts the visitor first again.
 local function lapse_due()
-    local over = redis.call('ZRANGEBYSCORE', KEYS[13], '-inf', now_ms, 'LIMIT', 0, LAPSE_MAX)
+    local over = redis.call('ZRANGEBYSCORE', K.turns, '-inf', now_ms, 'LIMIT', 0, LAPSE_MAX)
     for _, number in ipairs(over) do
         lapse(number)
-        for key = 5, 9 do
-            redis.call('SETBIT', KEYS[key], number, 0)
+        for _, key in ipairs({K.age_0, K.age_1, K.age_2}) do
+            redis.call('SETBIT', key, number, 0)
         end
     end
     return #over
 end
 
+-- Whoever falls silent does so when a slot begins, so turns are looked through once a slot, over as many ticks as it takes.
 local function lapse_silent()
-    local from = tonumber(swept or 0)
-    if from >= redis.call('ZCARD', KEYS[13]) then
+    local swept_slot, from = unpack(redis.call('HMGET', K.pace, 'swept_slot', 'swept'))
+    if tonumber(swept_slot) ~= slot_now then
         from = 0
+    elseif not from then
+        return 0
     end
-    local looked, silent = redis.call('ZRANGE', KEYS[13], from, from + SILENT_MAX - 1), 0
+    local looked, silent = redis.call('ZRANGE', K.turns, from, from + SILENT_MAX - 1), 0
     for _, number in ipairs(looked) do
-        if redis.call('GETBIT', KEYS[5], number) == 0 then
+        if not is_live(number) then
             lapse(number)
             silent = silent + 1
         end
     end
-    local next_from = #looked == SILENT_MAX and from + #looked - silent or 0
-    redis.call('HSET', KEYS[3], 'swept', next_from)
-    return silent
-end
-
-local function units_left()
-    local units = 0
-    for _, count in ipairs(redis.call('HVALS', KEYS[15])) do
-        units = units + count
+    redis.call('HSET', K.pace, 'swept_slot', slot_now, 'swept', from + #looked - silent)
+    if #looked < SILENT_MAX then
+        redis.call('HDEL', K.pace, 'swept')
     end
-    return units
-end
-
-local function inside()
-    return redis.call('ZCARD', KEYS[12]) + redis.call('ZCARD', KEYS[13]) + redis.call('ZCARD', KEYS[14])
+    return silent
 end
 
 -- The lowest bits of line AND live are the next turns: the front is found anew each tick, so who was passed over while
 -- silent is first on return, and no cursor can go stale.
-local function grant(room)
+local function grant(room, cost)
     local granted, from = 0, 0
-    redis.call('BITOP', 'AND', KEYS[11], KEYS[4], KEYS[5])
+    live_into(K.scratch_0)
+    redis.call('BITOP', 'AND', K.scratch_0, K.scratch_0, K.line)
     while granted < room do
-        local number = redis.call('BITPOS', KEYS[11], 1, from, -1, 'BIT')
+        local number = redis.call('BITPOS', K.scratch_0, 1, from, -1, 'BIT')
         if number < 0 then
             break
         end
-        redis.call('SETBIT', KEYS[4], number, 0)
-        redis.call('ZADD', KEYS[12], now_ms, number)
+        let_in(number, cost)
         granted, from = granted + 1, number + 1
     end
-    redis.call('DEL', KEYS[11])
-    redis.call('HINCRBY', KEYS[3], 'admitted', granted)
+    redis.call('DEL', K.scratch_0)
+    redis.call('HINCRBY', K.totals, 'admitted', granted)
     return granted
 end
 
-local function admit(rate, burst, cap)
-    local earned = math.max(0, now_ms - refilled_ms) * rate
-    local left = math.min(burst * TURN, turns_left + earned)
-    -- Turns that cannot be confirmed, because Postgres is away, do not pile up to be shown all at once.
-    local shown = burst - redis.call('ZCARD', KEYS[12])
-    local room = math.min(ADMIT_MAX, math.floor(left / TURN), cap - inside(), shown)
-    if room > 0 and units_left() > 0 then
-        left = left - TURN * grant(room)
+-- Every gateway must have had the time to say who of a new draw, or of a rebuilt line, is here.
+local function is_quiet()
+    local opened, cohorts = opened_draws(ARGV[5])
+    local greeted, quiet_ms = unpack(redis.call('HMGET', K.pace, 'greeted', 'quiet_ms'))
+    if cohorts < opened then
+        return true
     end
-    redis.call('HSET', KEYS[3], 'turns_left', left, 'refilled_ms', now_ms)
+    if tonumber(greeted) < cohorts then
+        quiet_ms = math.max(tonumber(quiet_ms), now_ms + DRAW_GRACE_MS)
+        redis.call('HSET', K.pace, 'greeted', cohorts, 'quiet_ms', quiet_ms)
+    end
+    return now_ms < tonumber(quiet_ms)
 end
 
-if slot_now ~= tonumber(rolled) then
-    roll()
+local function room_for_turns(left, cost, burst, cap)
+    local must_wait, free = is_quiet(), units_free()
+    if must_wait or free == 0 then
+        return 0
+    end
+    -- Turns that cannot be confirmed, because Postgres is away, do not pile up to be shown all at once.
+    local shown = math.floor(burst * TURN / cost) - redis.call('ZCARD', K.granted)
+    return math.min(ADMIT_MAX, math.floor(left / cost), cap - inside(), free + ARGV[4] - turns_out(), shown)
 end
+
+local function admit(factor)
+    local rate, burst, cap = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+    local turns_left, refilled_ms = unpack(redis.call('HMGET', K.pace, 'turns_left', 'refilled_ms'))
+    local earned = math.floor(math.max(0, now_ms - refilled_ms) * rate * TURN / 1000 * factor / ONE)
+    local full = math.min(burst * TURN, math.max(TURN, burst * TURN * factor / ONE))
+    local left = math.floor(math.min(full, turns_left + earned))
+    local cost = turn_cost()
+    local room = room_for_turns(left, cost, burst, cap)
+    if room > 0 then
+        left = left - cost * grant(room, cost)
+    end
+    redis.call('HSET', K.pace, 'turns_left', left, 'refilled_ms', now_ms, 'cap', cap, 'overbook', ARGV[4])
+end
+
+local function unconfirmed()
+    local granted, turns = redis.call('ZRANGE', K.granted, 0, ADMIT_MAX - 1, 'WITHSCORES'), {}
+    for index = 1, #granted, 2 do
+        local number = tonumber(granted[index])
+        local is_patient = redis.call('GETBIT', K.patient, number)
+        turns[#turns + 1], turns[#turns + 2], turns[#turns + 3] = number, tonumber(granted[index + 1]), is_patient
+    end
+    return turns
+end
+
+-- Who came back is told to one tick, and not again before that tick's gateway had the time to write it down.
+local function returned()
+    local at_ms, told_ms, count, lowest =
+        unpack(redis.call('HMGET', K.pace, 'told_at_ms', 'told_ms', 'told_count', 'told_lowest'))
+    if not at_ms then
+        count, lowest = unpack(redis.call('HMGET', K.pace, 'returned_count', 'returned_lowest'))
+        if not count then
+            return {}
+        end
+        at_ms = now_ms
+        redis.call('HDEL', K.pace, 'returned_count', 'returned_lowest')
+        redis.call('HSET', K.pace, 'told_at_ms', at_ms, 'told_count', count, 'told_lowest', lowest)
+    elseif now_ms - told_ms < TELL_AGAIN_MS then
+        return {}
+    end
+    redis.call('HSET', K.pace, 'told_ms', now_ms)
+    return {tonumber(at_ms), tonumber(count), tonumber(lowest)}
+end
+
+local gap = gap_ms()
+if gap ~= 0 then
+    pass_over(gap)
+end
+local last_ms = tonumber(redis.call('HGET', K.pace, 'steered_ms') or now_ms)
+local elapsed_ms = math.min(math.max(0, now_ms - last_ms), STEP_MAX_MS)
+redis.call('HSET', K.pace, 'ticked_ms', raw_ms, 'steered_ms', now_ms)
+if grow_old() then
+    trim()
+end
+if now_ms - redis.call('HGET', K.pace, 'kept_ms') >= KEPT_MS then
+    weed()
+end
+
+local seen = take_pulse(ARGV[7], ARGV[8])
+watch_postgres(seen)
+watch_stripe(seen, elapsed_ms)
+local why = stand_or_go()
 local ended, lapsed = 0, 0
-if redis.call('EXISTS', KEYS[16]) == 0 then
+if why then
+    if gap == 0 then
+        redis.call('HINCRBY', K.pace, 'refilled_ms', now_ms - last_ms)
+    end
+else
     ended = end_sessions()
     lapsed = lapse_due() + lapse_silent()
-    if ARGV[4] == 'admitting' then
-        admit(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]))
+    local factor = steer(seen, elapsed_ms)
+    if ARGV[6] == 'admitting' then
+        admit(factor)
     end
 end
-local unconfirmed = redis.call('ZRANGE', KEYS[12], 0, ADMIT_MAX - 1, 'WITHSCORES')
-return {'ticked', tonumber(epoch), ended, lapsed, unconfirmed}
+return {
+    'ticked', tonumber(epoch), ended, lapsed,
+    unconfirmed(),
+    redis.call('ZRANGE', K.events, 0, EVENTS_MAX - 1),
+    returned(),
+    tonumber(redis.call('HGET', K.pace, 'factor')),
+    why or 'none',
+}

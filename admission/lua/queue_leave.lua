@@ -1,7 +1,8 @@
 -- Takes a visitor out of the sale, wherever the visitor is: in line, with a turn or shopping.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 visitors  4 line  5 left  6 granted  7 turns  8 shopping
+--   1 epoch  2 clock_offset  3 line  4 left  5 granted  6 turns  7 shopping  8 charges  9 pace  10 totals  11 events
+--   12 visitors
 -- ARGV
 --   1 number  2 the holder's field in `visitors` (bytes)
 -- Returns
@@ -10,22 +11,26 @@
 --   not_here     the number has no place to leave
 -- Invariant: a number that left is never admitted.
 -- Repeat: safe; who left stays left.
--- Cost: O(log n), at most 8 commands.
-assert(#KEYS == 8 and #ARGV == 2, 'queue_leave takes 8 keys and 2 arguments')
+-- Cost: O(log n), at most 20 commands.
+assert(#KEYS == 12 and #ARGV == 2, 'queue_leave takes 12 keys and 2 arguments')
 
 local number = ARGV[1]
-if redis.call('GETBIT', KEYS[5], number) == 1 then
+if redis.call('GETBIT', K.left, number) == 1 then
     return {'left'}
 end
-local places = redis.call('SETBIT', KEYS[4], number, 0)
-for key = 6, 8 do
-    places = places + redis.call('ZREM', KEYS[key], number)
-end
-if places == 0 then
+local waited = redis.call('SETBIT', K.line, number, 0)
+local had_turn = redis.call('ZREM', K.granted, number) + redis.call('ZREM', K.turns, number)
+local shopped = redis.call('ZREM', K.shopping, number)
+if waited + had_turn + shopped == 0 then
     return {'not_here'}
 end
-redis.call('SETBIT', KEYS[5], number, 1)
-if redis.call('HGET', KEYS[3], ARGV[2]) == number then
-    redis.call('HDEL', KEYS[3], ARGV[2])
+if had_turn > 0 then
+    turn_resolved(number, true)
+end
+redis.call('SETBIT', K.left, number, 1)
+redis.call('HINCRBY', K.totals, 'left', 1)
+record('left', number)
+if redis.call('HGET', K.visitors, ARGV[2]) == number then
+    redis.call('HDEL', K.visitors, ARGV[2])
 end
 return {'left'}

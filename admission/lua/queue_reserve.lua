@@ -12,7 +12,7 @@
 -- Cost: O(1).
 assert(#KEYS == 3 and #ARGV == 1, 'queue_reserve takes 3 keys and 1 argument')
 
-if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[3])) then
-    redis.call('SET', KEYS[3], ARGV[1])
+if tonumber(ARGV[1]) > tonumber(redis.call('GET', K.reserved)) then
+    redis.call('SET', K.reserved, ARGV[1])
 end
 return {'raised'}

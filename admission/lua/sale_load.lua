@@ -1,46 +1,64 @@
 -- Loads a sale from what Postgres knows, in one step: everything of an earlier epoch is gone afterwards.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 next  4 reserved  5 line  6 live  7 heard:0  8 heard:1  9 heard:2  10 heard:3  11 kept
---   12 left  13 granted  14 turns  15 shopping  16 pace  17 holds  18 due  19 claims  20 free  21 tiers  22 stock
+--   1 epoch  2 clock_offset  3 paused  4 standstill  5 next  6 reserved  7 line  8 age:0  9 age:1  10 age:2  11 kept
+--   12 left  13 granted  14 turns  15 shopping  16 charges  17 pace  18 totals  19 pulses  20 events  21 free  22 tiers
+--   23 stock  24 holds  25 due  26 claims
 -- ARGV
---   1 epoch  2 the highest reserved number  3 line: a bit for each number that may still be waiting  4 how many tiers
---   5… tier, its free units as a bitmap …  then number, end of session (ms) … of who is inside
+--   1 epoch  2 the highest reserved number  3 line: a bit for each number that may still be waiting  4 left: a bit for each
+--   number that left by itself  5 how many draws the numbers include  6 how many tiers  7… tier, its free units as a bitmap …
+--   then number, end of session (ms) … of who is inside
 -- Returns
 --   loaded           the sale runs in this epoch
 --   already_loaded   it runs in this epoch or a later one; nothing changed
 -- Invariant: no number at or below the reserved one is handed out again; the bucket starts empty, so I8 holds across the
--- loss of Redis too. `visitors` stays: numbers are never reused, so what it says is still true.
+-- loss of Redis too. `visitors` and `patient` stay: numbers are never reused, so what they say is still true. A pause of the
+-- organizer's stands.
 -- Repeat: safe; the epoch is there.
 -- Cost: O(numbers / 8 + units / 8) bytes + O(inside · log n + tiers), once an epoch.
-assert(#KEYS == 22 and #ARGV >= 4, 'sale_load takes 22 keys and 4 or more arguments')
+assert(#KEYS == 26 and #ARGV >= 6, 'sale_load takes 26 keys and 6 or more arguments')
 
 if epoch and tonumber(epoch) >= tonumber(ARGV[1]) then
     return {'already_loaded'}
 end
-for key = 3, 22 do
-    redis.call('DEL', KEYS[key])
-end
-
-redis.call('SET', KEYS[3], ARGV[2])
-redis.call('SET', KEYS[4], ARGV[2])
-redis.call('SET', KEYS[5], ARGV[3])
-redis.call('SET', KEYS[11], ARGV[3]) -- everyone has the full time to come back
-redis.call('HSET', KEYS[16], 'slot', slot_now, 'kept_ms', now_ms, 'turns_left', 0)
-redis.call('HSET', KEYS[16], 'refilled_ms', now_ms, 'admitted', 0)
-
-for tier = 1, tonumber(ARGV[4]) do
-    local name, bitmap, base = ARGV[3 + 2 * tier], ARGV[4 + 2 * tier], (tier - 1) * TIER_BITS
-    redis.call('SETRANGE', KEYS[20], base / 8, bitmap)
-    local free = redis.call('BITCOUNT', KEYS[20], base, base + TIER_BITS - 1, 'BIT')
-    redis.call('HSET', KEYS[21], name, base)
-    redis.call('HSET', KEYS[22], 'free:' .. name, free, 'held:' .. name, 0)
-end
-local inside_from = 5 + 2 * ARGV[4]
-for index = inside_from, #ARGV, 2 do
-    if tonumber(ARGV[index + 1]) > now_ms then
-        redis.call('ZADD', KEYS[15], ARGV[index + 1], ARGV[index])
+local organizer, version = unpack(redis.call('HMGET', K.standstill, 'organizer', 'version'))
+redis.call('DEL', unpack(KEYS, 3))
+if organizer then
+    redis.call('HSET', K.standstill, 'organizer', organizer, 'version', version)
+    if organizer == 'paused' then
+        redis.call('SET', K.paused, now_ms)
     end
 end
-redis.call('SET', KEYS[1], ARGV[1])
+
+redis.call('SET', K.next, ARGV[2])
+redis.call('SET', K.reserved, ARGV[2])
+redis.call('SET', K.line, ARGV[3])
+redis.call('SET', K.kept, ARGV[3]) -- everyone has the full time to come back
+redis.call('SET', K.left, ARGV[4])
+
+local TIERS_FROM = 7
+for tier = 1, tonumber(ARGV[6]) do
+    local name, bitmap = ARGV[TIERS_FROM + 2 * (tier - 1)], ARGV[TIERS_FROM + 2 * (tier - 1) + 1]
+    local base = (tier - 1) * TIER_BITS
+    redis.call('SETRANGE', K.free, base / 8, bitmap)
+    local free = redis.call('BITCOUNT', K.free, base, base + TIER_BITS - 1, 'BIT')
+    redis.call('HSET', K.tiers, name, base)
+    redis.call('HSET', K.stock, 'free:' .. name, free, 'held:' .. name, 0)
+end
+for index = TIERS_FROM + 2 * ARGV[6], #ARGV, 2 do
+    if tonumber(ARGV[index + 1]) > now_ms then
+        redis.call('ZADD', K.shopping, ARGV[index + 1], ARGV[index])
+    end
+end
+
+-- Who may be waiting has not been heard of: who has a socket, or polls every 5 s, says so before anybody is admitted.
+local LOAD_GRACE_MS = 6000
+local quiet_ms = tonumber(ARGV[2]) > 0 and now_ms + LOAD_GRACE_MS or 0
+redis.call('HSET', K.pace, 'slot', slot_now, 'kept_ms', now_ms, 'turns_left', 0, 'refilled_ms', now_ms, 'factor', 1000000)
+redis.call('HSET', K.pace, 'ticked_ms', raw_ms, 'opened', ARGV[5], 'cohorts', ARGV[5])
+redis.call('HSET', K.pace, 'greeted', 0, 'quiet_ms', quiet_ms)
+local left, inside = redis.call('BITCOUNT', K.left), redis.call('ZCARD', K.shopping)
+local expired = ARGV[2] - redis.call('BITCOUNT', K.line) - left - inside
+redis.call('HSET', K.totals, 'joined', ARGV[2], 'admitted', 0, 'left', left, 'expired', expired)
+redis.call('SET', K.epoch, ARGV[1])
 return {'loaded'}

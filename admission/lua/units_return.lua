@@ -20,13 +20,13 @@ end
 if tonumber(ARGV[1]) < tonumber(epoch) then
     return {'stale_epoch'}
 end
-if redis.call('EXISTS', KEYS[6]) == 1 then
+if redis.call('EXISTS', K.request) == 1 then
     return {'already_returned'}
 end
 each_unit(ARGV[3], function(tier, unit)
-    if redis.call('SETBIT', KEYS[3], redis.call('HGET', KEYS[4], tier) + unit, 1) == 0 then
-        redis.call('HINCRBY', KEYS[5], 'free:' .. tier, 1)
+    if redis.call('SETBIT', K.free, redis.call('HGET', K.tiers, tier) + unit, 1) == 0 then
+        redis.call('HINCRBY', K.stock, 'free:' .. tier, 1)
     end
 end)
-redis.call('SET', KEYS[6], 'returned', 'EX', ARGV[2])
+redis.call('SET', K.request, 'returned', 'EX', ARGV[2])
 return {'returned'}

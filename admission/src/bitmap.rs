@@ -120,6 +120,16 @@ pub(crate) fn of_units(units: &[UnitNo]) -> Vec<u8> {
     bytes
 }
 
+/// A bitmap of numbers.
+pub(crate) fn of_numbers(numbers: &[PlaceNumber]) -> Vec<u8> {
+    let highest = numbers.iter().map(|number| number.0).max().unwrap_or(0);
+    let mut bytes = zeros(highest / 8 + 1);
+    for number in numbers {
+        set(&mut bytes, number.0);
+    }
+    bytes
+}
+
 /// Every bit from 1 to `highest`, but those of `without`.
 pub(crate) fn of_numbers_but(highest: u64, without: impl Iterator<Item = PlaceNumber>) -> Vec<u8> {
     let mut bytes = zeros(highest / 8 + 1);

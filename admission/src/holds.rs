@@ -24,7 +24,7 @@ use std::num::NonZeroU32;
 use domain::{HoldId, PlaceNumber, SaleId, TierId};
 use fred::types::Value;
 
-use crate::keys::SaleKeys;
+use crate::keys::{Key, SaleKeys};
 use crate::queue::{expect_word, text};
 use crate::scripts::{self, Reply, Script};
 use crate::units::{self, HeldUnit};
@@ -219,6 +219,16 @@ impl Holds {
             "not_found" => Ok(None),
             _ => reply.unexpected(),
         }
+    }
+
+    /// The live hold of a number, if it has one.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn of_number(&self, sale: SaleId, number: PlaceNumber) -> Result<Option<HoldId>, AdmissionError> {
+        let hold = self.store.field(SaleKeys::new(sale).name(Key::Claims), number.to_string()).await?;
+        let unreadable = |_| AdmissionError::Script("a claim is no hold".to_owned());
+        hold.map(|hold| hold.parse().map_err(unreadable)).transpose()
     }
 
     /// Gives a hold back.

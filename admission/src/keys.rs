@@ -1,37 +1,45 @@
 //! Every Redis key, and the only place that formats one.
 //!
 //! All keys of a sale are `onsale:{<sale>}:<key>`: the hash tag puts a sale in one slot, so a script may touch all of its
-//! keys, and spreads sales over a cluster. Unless a TTL is given a key lives as long as the sale is loaded.
+//! keys, and spreads sales over a cluster.
 //!
-//! | key              | type   | holds                                             | TTL  | written by                | read by |
-//! |------------------|--------|---------------------------------------------------|------|---------------------------|---------|
-//! | `epoch`          | string | the epoch Redis was loaded with; absent = lost    | –    | load                      | every script |
-//! | `clock_offset`   | string | ms added to Redis TIME; only a sandbox sets it    | –    | nobody here               | every script |
-//! | `paused`         | string | since when the sale is paused (ms)                | –    | pause                     | admit, view, take, freeze, expire |
-//! | `next`           | string | the last number handed out                        | –    | load, join                | join, view, take |
-//! | `reserved`       | string | up to which number Postgres reserved              | –    | load, reserve             | join |
-//! | `visitors:<nnn>` | hash   | holder → number, in [`VISITOR_BUCKETS`] buckets   | 24 h | join, leave               | join, leave |
-//! | `line`           | bitmap | number waits                                      | –    | load, join, admit, leave  | join, admit, view |
-//! | `live`           | bitmap | number was heard in one of the four slots         | –    | load, join, heard, admit  | admit, view |
-//! | `heard:0…3`      | bitmap | number was heard in that slot of 5 s, a ring      | –    | load, join, heard, admit  | admit |
-//! | `kept`           | bitmap | number was live since the last weeding            | –    | load, admit               | admit |
-//! | `left`           | bitmap | number left by itself                             | –    | load, leave               | leave, view |
-//! | `granted`        | zset   | number → when its turn was granted (ms), unconfirmed | – | load, admit, confirm, leave | join, admit, view |
-//! | `turns`          | zset   | number → until when to use the turn (ms)          | –    | load, confirm, admit, take, leave, end, pause | join, admit, take, view |
-//! | `shopping`       | zset   | number → end of its session (ms)                  | –    | load, take, freeze, admit, leave, end, pause | join, admit, take, view |
-//! | `pace`           | hash   | slot, bucket, counters of the tick                | –    | load, admit               | join, heard, admit, view |
-//! | `scratch`        | bitmap | nothing between calls                             | –    | heard, admit              | heard, admit |
-//! | `free`           | bitmap | unit is free, each tier in its own range          | –    | load, hold scripts, return | take |
-//! | `tiers`          | hash   | tier → its first bit in `free`                    | –    | load                      | hold scripts, return |
-//! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count              | –    | load, hold scripts, return | admit, view, take |
-//! | `holds`          | hash   | hold → record (see [`crate::HoldView`])           | 24 h after its end, by the sweep | hold scripts, pause | hold scripts, pause |
-//! | `due`            | zset   | hold → when the sweep must look at it (ms)        | with its hold | hold scripts, pause | expire |
-//! | `claims`         | hash   | number → its one live hold                        | –    | hold scripts              | take, pause |
-//! | `request:<hex>`  | string | what a request was answered with                  | 24 h; 7 d for returns | take, return | take, return |
+//! | key              | type   | holds                                             | written by                | read by |
+//! |------------------|--------|---------------------------------------------------|---------------------------|---------|
+//! | `epoch`          | string | the epoch Redis was loaded with; absent = lost    | load                      | every script |
+//! | `clock_offset`   | string | ms added to Redis TIME, or `@` and a time instead of it; only a sandbox sets it | nobody here               | every script |
+//! | `paused`         | string | since when the sale stands still (ms)             | load, pause, admit        | admit, confirm, bypass, view, take, freeze, expire |
+//! | `standstill`     | hash   | why: the organizer's word and its version, incidents | load, pause, admit     | pause, admit, view |
+//! | `next`           | string | the last number handed out                        | load, join, cohort        | join, cohort, allow, view, take |
+//! | `reserved`       | string | up to which number Postgres reserved              | load, reserve, cohort     | join |
+//! | `visitors:<nnn>` | hash   | holder → number, in [`VISITOR_BUCKETS`] buckets; 24 h | join, leave           | join, leave |
+//! | `line`           | bitmap | number waits                                      | load, join, cohort, admit, bypass, leave | join, heard, admit, view |
+//! | `age:0…2`        | bitmap | three bits a number: slots of 2.5 s until it is silent | load, join, heard, admit | join, heard, admit, view |
+//! | `kept`           | bitmap | number was live since the last weeding            | load, join, cohort, heard, admit | admit |
+//! | `left`           | bitmap | number left by itself                             | load, leave               | leave, view |
+//! | `patient`        | bitmap | number was given more time                        | join, allow               | admit, confirm |
+//! | `granted`        | zset   | number → when its turn was granted (ms), unconfirmed | load, admit, bypass, confirm, leave | join, admit, confirm, bypass, view |
+//! | `turns`          | zset   | number → until when to use the turn (ms)          | load, confirm, admit, take, leave, end, pause | join, admit, bypass, take, view |
+//! | `shopping`       | zset   | number → end of its session (ms)                  | load, take, freeze, admit, leave, end, pause | join, admit, bypass, take, view |
+//! | `charges`        | hash   | number → what its unused turn cost the bucket, if less than one turn | admit, bypass, take, leave, end | the same |
+//! | `pace`           | hash   | the tick's own: slot, bucket, factor, no-show share, draws, who came back | load, join, cohort, heard, admit, confirm, bypass, take, leave, end | the same, view |
+//! | `totals`         | hash   | joined, admitted, left, expired, unrecorded       | load, join, cohort, admit, bypass, leave, end | view |
+//! | `pulses`         | hash   | gateway → its last pulse                          | load, admit               | admit |
+//! | `events`         | zset   | what happened and Postgres does not know yet      | load, admit, bypass, leave, end, confirm | admit |
+//! | `scratch:0…1`    | bitmap | nothing between calls                             | join, heard, admit, view  | the same |
+//! | `free`           | bitmap | unit is free, each tier in its own range          | load, hold scripts, return | take |
+//! | `tiers`          | hash   | tier → its first bit in `free`                    | load                      | hold scripts, return |
+//! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count              | load, hold scripts, return | admit, bypass, view, take |
+//! | `holds`          | hash   | hold → record (see [`crate::HoldView`]), for 24 h after its end | hold scripts, pause, admit | the same |
+//! | `due`            | zset   | hold → when the sweep must look at it (ms), with its hold | hold scripts, pause, admit | expire |
+//! | `claims`         | hash   | number → its one live hold                        | hold scripts              | take, pause, admit |
+//! | `request:<hex>`  | string | what a request was answered with; 24 h, 7 d for returns | take, return        | take, return |
+//!
+//! Without a TTL in the table a key lives until the sale is unloaded ([`crate::Loader::unload`]).
 //!
 //! One bitmap serves all tiers, and one hash all holds, so that every script's keys are known before it runs: a sweep
 //! cannot know beforehand which holds, of which tiers, are due. `visitors` is cut into buckets that Redis stores as packed
-//! lists: about 24 bytes a visitor at a million visitors instead of about 100 in one hash.
+//! lists: about 24 bytes a visitor at a million visitors instead of about 100 in one hash. Beside it a number costs seven bits
+//! at most (`line`, `age`, `kept`, `left`, `patient`), trimmed to their exact length in each slot.
 
 use std::fmt;
 
@@ -49,19 +57,24 @@ pub(crate) enum Key {
     Epoch,
     ClockOffset,
     Paused,
+    Standstill,
     Next,
     Reserved,
     Visitors,
     Line,
-    Live,
-    Heard(u8),
+    Age(u8),
     Kept,
     Left,
+    Patient,
     Granted,
     Turns,
     Shopping,
+    Charges,
     Pace,
-    Scratch,
+    Totals,
+    Pulses,
+    Events,
+    Scratch(u8),
     Free,
     Tiers,
     Stock,
@@ -93,7 +106,8 @@ impl SaleKeys {
         Self { sale, own: Own::Nothing }
     }
 
-    /// The key that a sandbox sets to move the clock of this sale's scripts, in milliseconds.
+    /// The key that a sandbox sets to move the clock of this sale's scripts, in milliseconds, or to replace it: `@` and the
+    /// milliseconds since 1970.
     #[must_use]
     pub fn clock_offset(&self) -> String {
         self.name(Key::ClockOffset)
@@ -103,6 +117,21 @@ impl SaleKeys {
     #[must_use]
     pub fn epoch(&self) -> String {
         self.name(Key::Epoch)
+    }
+
+    /// The hash of what the tick remembers. Moving its `ticked_ms` back is how a test lets a time without ticks pass.
+    #[must_use]
+    pub fn pace(&self) -> String {
+        self.name(Key::Pace)
+    }
+
+    /// The names of buckets of `visitors`.
+    pub(crate) fn buckets(&self, buckets: &[u16]) -> Vec<String> {
+        buckets.iter().map(|bucket| self.bucket(*bucket)).collect()
+    }
+
+    fn bucket(&self, bucket: u16) -> String {
+        format!("onsale:{{{}}}:{}:{bucket}", self.sale, Key::Visitors)
     }
 
     pub(crate) const fn of_holder(self, holder: Holder) -> Self {
@@ -120,7 +149,7 @@ impl SaleKeys {
     pub(crate) fn name(&self, key: Key) -> String {
         let Self { sale, own } = self;
         match (key, own) {
-            (Key::Visitors, Own::Holder(holder)) => format!("onsale:{{{sale}}}:{key}:{}", visitor_bucket(*holder)),
+            (Key::Visitors, Own::Holder(holder)) => self.bucket(visitor_bucket(*holder)),
             (Key::Request, Own::Request(request)) => format!("onsale:{{{sale}}}:{key}:{}", hex::encode(request.0)),
             _ => format!("onsale:{{{sale}}}:{key}"),
         }
@@ -128,7 +157,7 @@ impl SaleKeys {
 }
 
 /// The holder's bucket of `visitors`.
-fn visitor_bucket(holder: Holder) -> u16 {
+pub(crate) fn visitor_bucket(holder: Holder) -> u16 {
     u16::from_be_bytes([holder.0[0], holder.0[1]]) % VISITOR_BUCKETS
 }
 
@@ -142,22 +171,27 @@ pub(crate) fn visitor_field(holder: &Holder) -> Vec<u8> {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self {
-            Self::Heard(slot) => return write!(f, "heard:{slot}"),
+            Self::Age(bit) => return write!(f, "age:{bit}"),
+            Self::Scratch(which) => return write!(f, "scratch:{which}"),
             Self::Epoch => "epoch",
             Self::ClockOffset => "clock_offset",
             Self::Paused => "paused",
+            Self::Standstill => "standstill",
             Self::Next => "next",
             Self::Reserved => "reserved",
             Self::Visitors => "visitors",
             Self::Line => "line",
-            Self::Live => "live",
             Self::Kept => "kept",
             Self::Left => "left",
+            Self::Patient => "patient",
             Self::Granted => "granted",
             Self::Turns => "turns",
             Self::Shopping => "shopping",
+            Self::Charges => "charges",
             Self::Pace => "pace",
-            Self::Scratch => "scratch",
+            Self::Totals => "totals",
+            Self::Pulses => "pulses",
+            Self::Events => "events",
             Self::Free => "free",
             Self::Tiers => "tiers",
             Self::Stock => "stock",

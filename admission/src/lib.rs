@@ -28,6 +28,7 @@ mod store;
 mod bitmap;
 mod holds;
 mod loader;
+mod pacer;
 mod queue;
 mod units;
 
@@ -36,10 +37,15 @@ pub use holds::{
     Commit, EXPIRE_MAX, Expired, FREEZE_S, Freeze, HoldView, Holds, Lose, RETURN_MAX, Release, RequestId, Take,
     TakeHold, UnitsReturn,
 };
-pub use loader::{GrantRow, Load, Loader, Pause, Snapshot, TierSnapshot};
+pub use loader::{ENDED_KEPT_S, GrantRow, Load, Loader, Pause, Snapshot, TierSnapshot};
+pub use pacer::{Health, Incident, PULSE_WINDOW_S, Pulse, Standstill};
 pub use queue::{
-    Admission, Grant, Join, Leave, Pace, PaceState, Queue,
-    view::{PlaceView, TierStock, View},
+    Bypass, Leave, Queue,
+    event::{EventKind, QueueEvent, Returned},
+    join::{JOIN_BATCH_MAX, Join, JoinAsk},
+    mark::Mark,
+    tick::{Admission, Grant, Pace, PaceState},
+    view::{Pacing, PlaceView, TierStock, View},
 };
 pub use store::{Store, StoreConfig};
 pub use units::HeldUnit;

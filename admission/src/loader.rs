@@ -4,8 +4,9 @@
 //! is told so by the epoch. Until then every call on the sale answers [`AdmissionError::NotLoaded`].
 //!
 //! What comes back: free units; the numbers, which go on above everything reserved; every number that was never granted a
-//! turn waits again, in its old order, and is admitted once it is heard; who was inside is inside until the end named in
-//! the snapshot. What is lost: holds without an order (their units are free), signs of life, places that had been left.
+//! turn, or whose turn lapsed, waits again, in its old order, and is admitted once it is heard; who was inside is inside until
+//! the end named in the snapshot; who left stays away. What is lost: holds without an order (their units are free), signs of
+//! life, who was given more time ([`crate::Queue::allow_more_time`]), the measured no-shows and the pacer's factor.
 
 use domain::sale::UNITS_MAX;
 use domain::{PlaceNumber, SaleId, TierId, UnitNo};
@@ -33,8 +34,13 @@ pub struct Snapshot {
     pub epoch: u32,
     /// The highest number that was ever reserved; numbers go on above it.
     pub reserved_number: u64,
-    /// Every turn that was ever granted. One whose time is over keeps its number out of the line; the others are inside.
+    /// Every turn that was granted and neither lapsed nor was left. One whose time is over keeps its number out of the line;
+    /// the others are inside.
     pub grants: Vec<GrantRow>,
+    /// Numbers that gave up their place; they stay out of the line.
+    pub left: Vec<PlaceNumber>,
+    /// How many draws are frozen; their numbers are among the reserved ones.
+    pub cohorts: u32,
     /// The tiers, in the order of the sale.
     pub tiers: Vec<TierSnapshot>,
 }
@@ -77,6 +83,9 @@ pub enum Pause {
     Running,
 }
 
+/// How long Redis keeps a sale that ended: as long as a repeated request may come, so that it finds its answer.
+pub const ENDED_KEPT_S: u32 = 24 * 60 * 60;
+
 impl Loader {
     /// Loads into that store.
     #[must_use]
@@ -109,16 +118,27 @@ impl Loader {
         }
     }
 
-    /// Stops the sale's clocks or lets them go on.
+    /// Lets go of a sale that ended: what Redis has of it is gone in [`ENDED_KEPT_S`].
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn unload(&self, sale: SaleId) -> Result<(), AdmissionError> {
+        let reply = self.store.run(&scripts::SALE_UNLOAD, &SaleKeys::new(sale), vec![text(ENDED_KEPT_S)]).await?;
+        expect_word(&reply, "unloaded")
+    }
+
+    /// Stops the sale's clocks or lets them go on, as the organizer decided with that version of the sale. A decision older
+    /// than one that was told before changes nothing, so gateways that hear of it at different times do not undo it.
     ///
     /// # Errors
     /// Redis is away, or does not have the sale.
-    pub async fn set_paused(&self, sale: SaleId, pause: Pause) -> Result<(), AdmissionError> {
+    pub async fn set_paused(&self, sale: SaleId, pause: Pause, version: u64) -> Result<(), AdmissionError> {
         let word = match pause {
             Pause::Paused => "paused",
             Pause::Running => "running",
         };
-        let reply = self.store.run(&scripts::SALE_PAUSE, &SaleKeys::new(sale), vec![Value::from(word)]).await?;
+        let reply =
+            self.store.run(&scripts::SALE_PAUSE, &SaleKeys::new(sale), vec![Value::from(word), text(version)]).await?;
         expect_word(&reply, "done")
     }
 }
@@ -135,10 +155,11 @@ fn has_its_units(tier: &TierSnapshot) -> Result<(), AdmissionError> {
 const INSIDE_MAX: usize = 100_000;
 
 fn load_arguments(snapshot: &Snapshot) -> Vec<Value> {
-    let granted = snapshot.grants.iter().map(|grant| grant.number);
-    let line = bitmap::of_numbers_but(snapshot.reserved_number, granted);
-    let mut arguments =
-        vec![text(snapshot.epoch), text(snapshot.reserved_number), bytes(line), text(snapshot.tiers.len())];
+    let gone = snapshot.grants.iter().map(|grant| grant.number).chain(snapshot.left.iter().copied());
+    let line = bitmap::of_numbers_but(snapshot.reserved_number, gone);
+    let mut arguments = vec![text(snapshot.epoch), text(snapshot.reserved_number), bytes(line)];
+    arguments.push(bytes(bitmap::of_numbers(&snapshot.left)));
+    arguments.extend([text(snapshot.cohorts), text(snapshot.tiers.len())]);
     for tier in &snapshot.tiers {
         arguments.extend([text(&tier.tier), bytes(bitmap::of_units(&tier.free))]);
     }

@@ -2,21 +2,35 @@
 //!
 //! | a number is | in Redis                     | comes there by                                   | leaves by |
 //! |-------------|------------------------------|--------------------------------------------------|-----------|
-//! | waiting     | bit in `line`                | [`Queue::join`], a lapsed turn                    | a grant, leaving, 30 min of silence |
-//! | granted     | in `granted`                 | [`Queue::admit`]                                  | [`Queue::confirm`], leaving |
+//! | waiting     | bit in `line`                | [`Queue::join_many`], [`Queue::cohort`], a lapsed turn | a grant, leaving, 30 min of silence |
+//! | granted     | in `granted`                 | [`Queue::admit`], [`Queue::bypass`]               | [`Queue::confirm`], leaving |
 //! | its turn    | in `turns`, until claimed by | [`Queue::confirm`]                                | its first hold, a lapse, leaving, [`Queue::end_session`] |
 //! | shopping    | in `shopping`, until its end | its first hold                                    | the end, leaving, [`Queue::end_session`] |
 //! | gone        | bit in `left`, or nowhere    |                                                  | – |
 //!
-//! Guarantees. Numbers are unique, never reused, and only handed out below a mark that Postgres has. Admission is strictly
-//! by number among the live (I7), at most `rate × window + burst` in every window and never more inside than the cap (I8),
-//! for any number of callers: each tick is one script on one clock. A turn is shown only after Postgres has its grant; a
-//! gateway that dies between the two loses nothing, because every tick delivers what is not confirmed yet.
+//! Guarantees. Numbers are unique, never reused, grow in the order of the asks, and are only handed out below a mark that
+//! Postgres has. Admission is strictly by number among the live (I7), at most `rate × window + burst` in every window and
+//! never more inside than the cap (I8), for any number of callers: each tick is one script on one clock. A turn is shown only
+//! after Postgres has that very grant; a gateway that dies between the two loses nothing, because every tick delivers what is
+//! not confirmed yet, grants and events alike. At every moment joined = in line + inside + left + expired.
 //!
-//! Bounds: a tick grants, lapses and ends at most 500 each; a view costs bytes in proportion to the numbers behind the
-//! first waiting one. Redis works per gateway and tick, never per visitor waiting, save for the join itself.
+//! Turns that nobody uses. A turn that lapses gives its cost back to the bucket, and the measured share of such turns is
+//! charged less in advance, so that those who *arrive* meet the rate ([`tick`] has the rule). An admission in I8 is what the
+//! bucket was charged for it; without no-shows that is one a grant.
 //!
-//! What it does not do: no prequeue and no shuffle yet; it does not know prices, buyers or sockets.
+//! More time. Who asks for it when joining has a claim window [`domain::token::Allowance::factor`] times as long. Redis notes that as one
+//! bit a number; the place and pass tokens are what lasts. A lost Redis has no such bits: they come back when the visitor
+//! joins again, or at once for those whom a gateway names with [`Queue::allow_more_time`] in the new epoch. Until then a
+//! turn has the usual window. Session and hold are the caller's to stretch: the pass says by how much.
+//!
+//! Bounds: a tick grants, lapses and ends at most 500 each and delivers at most 1,000 events; a join batch has at most
+//! [`join::JOIN_BATCH_MAX`] asks; a view costs bytes in proportion to the numbers behind the first waiting one. Redis works
+//! per gateway and tick, never per visitor waiting, save for the join itself.
+//!
+//! Order: [`Queue::heard`], [`Queue::admit`], then Postgres, then [`Queue::confirm`], then [`Queue::view`].
+//!
+//! What it does not do: it does not draw lots (a draw's order is computed from what is published), and it does not know
+//! prices, buyers or sockets.
 
 use domain::token::Holder;
 use domain::{PlaceNumber, SaleId};
@@ -28,73 +42,21 @@ use crate::keys::{self, SaleKeys};
 use crate::scripts::{self, Reply};
 use crate::{AdmissionError, Store};
 
+pub(crate) mod event;
+pub(crate) mod join;
+pub(crate) mod mark;
+pub(crate) mod tick;
 pub(crate) mod view;
 
+use join::{Join, JoinAsk};
+use mark::Mark;
 use view::View;
 
 /// The queues of all sales.
 #[derive(Debug, Clone)]
 pub struct Queue {
     store: Store,
-}
-
-/// What a join came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Join {
-    /// A new place at the end of the line.
-    New(PlaceNumber),
-    /// The holder has a live place already: waiting, with a turn, or shopping.
-    Existing(PlaceNumber),
-    /// Every reserved number is handed out: reserve a block in Postgres, call [`Queue::raise_reserved`], join again.
-    ReserveNumbers,
-}
-
-/// Whether a tick admits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PaceState {
-    /// As fast as the pace allows.
-    Admitting,
-    /// Nobody; turns and sessions still end.
-    Paused,
-}
-
-/// How visitors are let in: the sale's [`domain::sale::AdmissionConfig`], and whether they are now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Turns per second.
-    pub rate_per_s: u32,
-    /// Turns at once after a lull.
-    pub burst: u32,
-    /// The most shoppers inside, unused turns included.
-    pub max_shoppers: u32,
-    /// How long a session lasts from its first hold.
-    pub session_s: u32,
-    /// How long a turn waits to be used.
-    pub claim_window_s: u32,
-    /// Whether anyone is admitted.
-    pub state: PaceState,
-}
-
-/// A turn that was granted but not confirmed yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grant {
-    /// Whose turn.
-    pub number: PlaceNumber,
-    /// In which epoch.
-    pub epoch: u32,
-    /// When, by the clock of Redis.
-    pub granted_at: Timestamp,
-}
-
-/// What a tick did and left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admission {
-    /// Turns to write to Postgres and then confirm, oldest first; some may be of an earlier tick or another gateway's.
-    pub unconfirmed: Vec<Grant>,
-    /// Turns that lapsed in this tick.
-    pub lapsed: u32,
-    /// Sessions whose time was over in this tick.
-    pub ended: u32,
+    mark: Mark,
 }
 
 /// What leaving came to.
@@ -106,43 +68,60 @@ pub enum Leave {
     NotHere,
 }
 
-/// How long a holder's number is remembered after the join; places live far shorter.
-const VISITORS_KEPT_S: u32 = 24 * 60 * 60;
-/// Numbers confirmed in one script: as many as a tick delivers.
-const CONFIRM_MAX: usize = 500;
+/// What letting somebody in out of turn came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bypass {
+    /// The number is granted its turn; the next tick delivers it.
+    Granted,
+    /// The number is not in line.
+    NotWaiting,
+    /// Nobody can be let in now: the cap is reached, nothing is free, or the sale stands still.
+    Full,
+}
+
+/// Numbers given more time in one script.
+const ALLOW_MAX: usize = 1_000;
 
 impl Queue {
     /// The queues in that store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store) -> Self {
+        Self { store, mark: Mark::default() }
     }
 
-    /// Gives a visitor a place, or finds the one the visitor has. Counts as a sign of life.
+    /// The same queues, for a caller that saw so much of the sale: a Redis that knows less has lost writes, and joins and
+    /// ticks answer that it does not have the sale.
+    #[must_use]
+    pub fn after(&self, mark: Mark) -> Self {
+        Self { store: self.store.clone(), mark }
+    }
+
+    /// Gives each asker a place, or finds the one there is, in the order of the asks; at most [`join::JOIN_BATCH_MAX`] of
+    /// them. Counts as a sign of life. `cohorts` is how many draws have opened: while Redis has fewer, nobody new gets a
+    /// number.
     ///
     /// # Errors
     /// Redis is away, or does not have the sale.
-    pub async fn join(&self, sale: SaleId, holder: Holder) -> Result<Join, AdmissionError> {
-        self.find_or_give(sale, holder, String::new()).await
+    pub async fn join_many(&self, sale: SaleId, asks: &[JoinAsk], cohorts: u32) -> Result<Vec<Join>, AdmissionError> {
+        let keys = SaleKeys::new(sale);
+        let batch = join::Batch::of(asks, cohorts, self.mark);
+        let buckets = keys.buckets(&batch.buckets);
+        let reply = self.store.run_with(&scripts::QUEUE_JOIN, &keys, buckets, batch.arguments).await?;
+        join::answers(reply, asks.len())
     }
 
-    /// The same for a holder whose place token proves a number: that place is found also when Redis was lost and does not
-    /// know any more whose it is.
+    /// Puts the numbers `first` to `last` of a draw in line, in one step; none when `last` is below `first`. `ordinal` counts
+    /// the draws of the sale from 1, in the order they open; a draw that is there already changes nothing.
     ///
     /// # Errors
-    /// Redis is away, or does not have the sale.
-    pub async fn join_again(&self, sale: SaleId, holder: Holder, proven: PlaceNumber) -> Result<Join, AdmissionError> {
-        self.find_or_give(sale, holder, proven.0.to_string()).await
-    }
-
-    async fn find_or_give(&self, sale: SaleId, holder: Holder, proven: String) -> Result<Join, AdmissionError> {
-        let keys = SaleKeys::new(sale).of_holder(holder);
-        let arguments = vec![field(&holder), text(VISITORS_KEPT_S), text(proven)];
-        let mut reply = self.store.run(&scripts::QUEUE_JOIN, &keys, arguments).await?;
+    /// Redis is away, does not have the sale, or does not have the draw before this one; or numbers of the draw were handed
+    /// out before, and nothing was changed.
+    pub async fn cohort(&self, sale: SaleId, ordinal: u32, first: u64, last: u64) -> Result<(), AdmissionError> {
+        let arguments = vec![text(ordinal), text(first), text(last)];
+        let reply = self.store.run(&scripts::QUEUE_COHORT, &SaleKeys::new(sale), arguments).await?;
         match reply.word() {
-            "joined" => Ok(Join::New(PlaceNumber(reply.parsed()?))),
-            "existing" => Ok(Join::Existing(PlaceNumber(reply.parsed()?))),
-            "reserve" => Ok(Join::ReserveNumbers),
+            "placed" | "known" => Ok(()),
+            "early" => Err(reply.odd("an earlier draw is not in Redis")),
             _ => reply.unexpected(),
         }
     }
@@ -170,35 +149,32 @@ impl Queue {
         Ok(())
     }
 
-    /// One tick: ends what is over and grants turns. To be called about five times a second for each open sale, by
-    /// whoever likes; the answer says which grants to write to Postgres and confirm.
+    /// Says again who was given more time: a lost Redis has forgotten it, the place tokens have not.
     ///
     /// # Errors
     /// Redis is away, or does not have the sale.
-    pub async fn admit(&self, sale: SaleId, pace: &Pace) -> Result<Admission, AdmissionError> {
-        let state = match pace.state {
-            PaceState::Admitting => "admitting",
-            PaceState::Paused => "paused",
-        };
-        let arguments = vec![text(pace.rate_per_s), text(pace.burst), text(pace.max_shoppers), Value::from(state)];
-        let mut reply = self.store.run(&scripts::QUEUE_ADMIT, &SaleKeys::new(sale), arguments).await?;
-        expect_word(&reply, "ticked")?;
-        let epoch = reply.parsed()?;
-        Ok(Admission { ended: reply.parsed()?, lapsed: reply.parsed()?, unconfirmed: grants(&mut reply, epoch)? })
-    }
-
-    /// Starts the claim windows of grants that Postgres has. Numbers that are confirmed already are passed over.
-    ///
-    /// # Errors
-    /// Redis is away, or does not have the sale; then the next tick delivers the grants again.
-    pub async fn confirm(&self, sale: SaleId, numbers: &[PlaceNumber], pace: &Pace) -> Result<(), AdmissionError> {
-        let window_ms = u64::from(pace.claim_window_s) * 1_000;
-        for chunk in numbers.chunks(CONFIRM_MAX) {
-            let arguments = std::iter::once(text(window_ms)).chain(chunk.iter().map(text)).collect();
-            let reply = self.store.run(&scripts::QUEUE_CONFIRM, &SaleKeys::new(sale), arguments).await?;
-            expect_word(&reply, "confirmed")?;
+    pub async fn allow_more_time(&self, sale: SaleId, numbers: &[PlaceNumber]) -> Result<(), AdmissionError> {
+        for chunk in numbers.chunks(ALLOW_MAX) {
+            let arguments = chunk.iter().map(text).collect();
+            let reply = self.store.run(&scripts::QUEUE_ALLOW, &SaleKeys::new(sale), arguments).await?;
+            expect_word(&reply, "allowed")?;
         }
         Ok(())
+    }
+
+    /// Lets somebody in before the turn, within cap and stock. The caller writes down who decided so; the tick delivers the
+    /// grant, and the event.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn bypass(&self, sale: SaleId, number: PlaceNumber) -> Result<Bypass, AdmissionError> {
+        let reply = self.store.run(&scripts::QUEUE_BYPASS, &SaleKeys::new(sale), vec![text(number)]).await?;
+        match reply.word() {
+            "granted" => Ok(Bypass::Granted),
+            "not_waiting" => Ok(Bypass::NotWaiting),
+            "full" => Ok(Bypass::Full),
+            _ => reply.unexpected(),
+        }
     }
 
     /// Gives up a place, a turn or a session; the slot is free at once. Release the session's live hold first: until it
@@ -208,7 +184,8 @@ impl Queue {
     /// Redis is away, or does not have the sale.
     pub async fn leave(&self, sale: SaleId, number: PlaceNumber, holder: Holder) -> Result<Leave, AdmissionError> {
         let keys = SaleKeys::new(sale).of_holder(holder);
-        let reply = self.store.run(&scripts::QUEUE_LEAVE, &keys, vec![text(number), field(&holder)]).await?;
+        let field = bytes(keys::visitor_field(&holder));
+        let reply = self.store.run(&scripts::QUEUE_LEAVE, &keys, vec![text(number), field]).await?;
         match reply.word() {
             "left" => Ok(Leave::Left),
             "not_here" => Ok(Leave::NotHere),
@@ -239,16 +216,6 @@ impl Queue {
     }
 }
 
-fn grants(reply: &mut Reply, epoch: u32) -> Result<Vec<Grant>, AdmissionError> {
-    let granted = reply.integers()?;
-    let pairs = granted.chunks_exact(2);
-    let grant =
-        |pair: &[u64]| Ok(Grant { number: PlaceNumber(pair[0]), epoch, granted_at: timestamp(reply, pair[1])? });
-    let mut grants = pairs.map(grant).collect::<Result<Vec<_>, AdmissionError>>()?;
-    grants.sort_unstable_by_key(|grant| (grant.granted_at, grant.number));
-    Ok(grants)
-}
-
 /// A moment of the clock of Redis.
 pub(crate) fn timestamp(reply: &Reply, ms: u64) -> Result<Timestamp, AdmissionError> {
     let ms = i64::try_from(ms).map_err(|_| reply.odd("no moment"))?;
@@ -265,8 +232,4 @@ pub(crate) fn text(value: impl ToString) -> Value {
 
 pub(crate) fn bytes(bytes: Vec<u8>) -> Value {
     Value::from(bytes.into_boxed_slice())
-}
-
-fn field(holder: &Holder) -> Value {
-    bytes(keys::visitor_field(holder))
 }

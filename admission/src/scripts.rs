@@ -16,6 +16,9 @@ use crate::keys::Key::{self, *};
 pub(crate) struct Script {
     pub(crate) name: &'static str,
     pub(crate) keys: &'static [Key],
+    /// The key of which it takes any number behind the others, if it does.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the header says it, and a test compares"))]
+    pub(crate) rest: &'static [Key],
     pub(crate) parts: &'static [&'static str],
     text: OnceLock<Text>,
 }
@@ -37,9 +40,25 @@ impl Script {
         &self.text().sha1
     }
 
+    /// The same script with one piece of its text replaced: what a test runs to see its own checks go red.
+    #[cfg(test)]
+    pub(crate) fn mutant(&self, guard: &str, without: &str) -> Self {
+        assert_eq!(self.source().matches(guard).count(), 1, "the guard is there once: {guard}");
+        let source = self.source().replace(guard, without);
+        let text = OnceLock::from(Text { sha1: fred::util::sha1_hash(&source), source });
+        Self { name: self.name, keys: self.keys, rest: self.rest, parts: self.parts, text }
+    }
+
+    /// One line of Lua by which the script calls its keys by name: `local K = {epoch = KEYS[1], …}`.
+    fn names(&self) -> String {
+        let names = self.keys.iter().enumerate();
+        let names = names.map(|(index, key)| format!("{} = KEYS[{}]", key.to_string().replace(':', "_"), index + 1));
+        format!("local K = {{{}}}\n", names.collect::<Vec<_>>().join(", "))
+    }
+
     fn text(&self) -> &Text {
         self.text.get_or_init(|| {
-            let source = self.parts.concat();
+            let source = self.names() + &self.parts.concat();
             Text { sha1: fred::util::sha1_hash(&source), source }
         })
     }
@@ -47,15 +66,27 @@ impl Script {
 
 const TIME: &str = include_str!("../lua/include/time.lua");
 const LOADED: &str = include_str!("../lua/include/loaded.lua");
-const SLOT: &str = include_str!("../lua/include/slot.lua");
+const CLOCK: &str = include_str!("../lua/include/clock.lua");
+const LIVENESS: &str = include_str!("../lua/include/liveness.lua");
+const RANGE: &str = include_str!("../lua/include/range.lua");
+const PAST: &str = include_str!("../lua/include/past.lua");
+const DRAW: &str = include_str!("../lua/include/draw.lua");
+const EVENT: &str = include_str!("../lua/include/event.lua");
+const TURN: &str = include_str!("../lua/include/turn.lua");
+const INSIDE: &str = include_str!("../lua/include/inside.lua");
+const REASON: &str = include_str!("../lua/include/reason.lua");
+const STANDSTILL: &str = include_str!("../lua/include/standstill.lua");
+const PACER: &str = include_str!("../lua/include/pacer.lua");
 const UNITS: &str = include_str!("../lua/include/units.lua");
 const HOLD: &str = include_str!("../lua/include/hold.lua");
+const ENDING: &str = include_str!("../lua/include/ending.lua");
 
 macro_rules! scripts {
-    ($($constant:ident $name:literal [$($include:ident)*] [$($key:expr),*];)+) => {
+    ($($constant:ident $name:literal [$($include:ident)*] [$($key:expr),*] $($rest:ident)?;)+) => {
         $(pub(crate) static $constant: Script = Script {
             name: $name,
             keys: &[Epoch, ClockOffset, $($key),*],
+            rest: &[$($rest)?],
             parts: &[TIME, $($include,)* include_str!(concat!("../lua/", $name, ".lua"))],
             text: OnceLock::new(),
         };)+
@@ -67,33 +98,54 @@ macro_rules! scripts {
 }
 
 scripts! {
-    QUEUE_JOIN "queue_join" [LOADED] [
-        Next, Reserved, Visitors, Line, Live, Heard(0), Heard(1), Heard(2), Heard(3), Pace, Granted, Turns, Shopping
-    ];
+    QUEUE_JOIN "queue_join" [LOADED PAST LIVENESS RANGE DRAW] [
+        Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Patient, Granted, Turns, Shopping, Pace, Totals, Scratch(0)
+    ] Visitors;
+    QUEUE_COHORT "queue_cohort" [LOADED RANGE DRAW] [Next, Reserved, Line, Kept, Pace, Totals];
     QUEUE_RESERVE "queue_reserve" [LOADED] [Reserved];
-    QUEUE_HEARD "queue_heard" [LOADED] [Pace, Live, Heard(0), Heard(1), Heard(2), Heard(3), Scratch];
-    QUEUE_ADMIT "queue_admit" [LOADED SLOT] [
-        Pace, Line, Live, Heard(0), Heard(1), Heard(2), Heard(3), Kept, Scratch, Granted, Turns, Shopping, Stock, Paused
+    QUEUE_HEARD "queue_heard" [LOADED LIVENESS] [Line, Age(0), Age(1), Age(2), Kept, Pace, Scratch(0), Scratch(1)];
+    QUEUE_ALLOW "queue_allow" [LOADED] [Next, Patient];
+    QUEUE_ADMIT "queue_admit" [
+        LOADED PAST CLOCK LIVENESS DRAW HOLD REASON STANDSTILL EVENT TURN INSIDE PACER
+    ] [
+        Holds, Due, Claims, Paused, Standstill, Next, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns,
+        Shopping, Charges, Pace, Totals, Pulses, Events, Stock, Scratch(0)
     ];
-    QUEUE_CONFIRM "queue_confirm" [LOADED] [Granted, Turns];
-    QUEUE_LEAVE "queue_leave" [LOADED] [Visitors, Line, Left, Granted, Turns, Shopping];
-    QUEUE_END "queue_end" [LOADED] [Turns, Shopping];
-    QUEUE_VIEW "queue_view" [LOADED] [Next, Pace, Line, Live, Left, Granted, Turns, Shopping, Stock, Paused];
-    HOLD_TAKE "hold_take" [LOADED UNITS HOLD] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Request
+    QUEUE_CONFIRM "queue_confirm" [LOADED CLOCK] [Paused, Patient, Granted, Turns, Pace, Events];
+    QUEUE_BYPASS "queue_bypass" [LOADED EVENT TURN INSIDE] [
+        Paused, Line, Granted, Turns, Shopping, Charges, Pace, Totals, Events, Stock
+    ];
+    QUEUE_LEAVE "queue_leave" [LOADED EVENT TURN] [
+        Line, Left, Granted, Turns, Shopping, Charges, Pace, Totals, Events, Visitors
+    ];
+    QUEUE_END "queue_end" [LOADED EVENT TURN] [Turns, Shopping, Charges, Pace, Totals, Events];
+    QUEUE_VIEW "queue_view" [LOADED LIVENESS REASON] [
+        Next, Line, Age(0), Age(1), Age(2), Left, Granted, Turns, Shopping, Pace, Totals, Stock, Paused, Standstill, Kept,
+        Scratch(0)
+    ];
+    HOLD_TAKE "hold_take" [LOADED CLOCK UNITS HOLD TURN] [
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Charges, Pace, Request
     ];
     HOLD_LOOK "hold_look" [LOADED] [Holds];
-    HOLD_RELEASE "hold_release" [LOADED UNITS HOLD] [Holds, Due, Claims, Free, Tiers, Stock];
-    HOLD_FREEZE "hold_freeze" [LOADED UNITS HOLD] [Holds, Due, Claims, Free, Tiers, Stock, Paused, Shopping];
-    HOLD_COMMIT "hold_commit" [LOADED UNITS HOLD] [Holds, Due, Claims, Free, Tiers, Stock];
-    HOLD_LOSE "hold_lose" [LOADED UNITS HOLD] [Holds, Due, Claims, Free, Tiers, Stock];
-    HOLD_EXPIRE "hold_expire" [LOADED UNITS HOLD] [Holds, Due, Claims, Free, Tiers, Stock, Paused];
-    UNITS_RETURN "units_return" [LOADED UNITS] [Free, Tiers, Stock, Request];
-    SALE_LOAD "sale_load" [SLOT UNITS] [
-        Next, Reserved, Line, Live, Heard(0), Heard(1), Heard(2), Heard(3), Kept, Left, Granted, Turns, Shopping, Pace,
-        Holds, Due, Claims, Free, Tiers, Stock
+    HOLD_RELEASE "hold_release" [LOADED UNITS HOLD ENDING] [Holds, Due, Claims, Free, Tiers, Stock];
+    HOLD_FREEZE "hold_freeze" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace];
+    HOLD_COMMIT "hold_commit" [LOADED UNITS HOLD ENDING] [Holds, Due, Claims, Free, Tiers, Stock];
+    HOLD_LOSE "hold_lose" [LOADED UNITS HOLD ENDING] [Holds, Due, Claims, Free, Tiers, Stock];
+    HOLD_EXPIRE "hold_expire" [LOADED CLOCK UNITS HOLD ENDING] [
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Pace
     ];
-    SALE_PAUSE "sale_pause" [LOADED UNITS HOLD] [Holds, Due, Claims, Free, Tiers, Stock, Paused, Turns, Shopping];
+    UNITS_RETURN "units_return" [LOADED UNITS] [Free, Tiers, Stock, Request];
+    SALE_LOAD "sale_load" [LIVENESS DRAW UNITS] [
+        Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Granted, Turns, Shopping, Charges, Pace,
+        Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims
+    ];
+    SALE_PAUSE "sale_pause" [LOADED HOLD REASON STANDSTILL] [
+        Holds, Due, Claims, Paused, Standstill, Turns, Shopping
+    ];
+    SALE_UNLOAD "sale_unload" [] [
+        Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns, Shopping, Charges,
+        Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims
+    ];
 }
 
 /// What a script answered: a word, and values behind it.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use fred::clients::{Client, Pool, WithOptions};
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::{ClientLike, KeysInterface, LuaInterface};
+use fred::interfaces::{ClientLike, HashesInterface, KeysInterface, LuaInterface};
 use fred::types::config::{
     Config, ConnectionConfig, Options, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
 };
@@ -104,6 +104,11 @@ impl Store {
         self.client().get(key).await.map_err(AdmissionError::from_redis)
     }
 
+    /// The text in a field of a hash.
+    pub(crate) async fn field(&self, key: String, field: String) -> Result<Option<String>, AdmissionError> {
+        self.client().hget(key, field).await.map_err(AdmissionError::from_redis)
+    }
+
     /// Runs a script once.
     pub(crate) async fn run(
         &self,
@@ -111,8 +116,20 @@ impl Store {
         keys: &SaleKeys,
         arguments: Vec<Value>,
     ) -> Result<Reply, AdmissionError> {
+        self.run_with(script, keys, Vec::new(), arguments).await
+    }
+
+    /// Runs a script once that takes any number of keys, of which the last ones are given.
+    pub(crate) async fn run_with(
+        &self,
+        script: &Script,
+        keys: &SaleKeys,
+        rest: Vec<String>,
+        arguments: Vec<Value>,
+    ) -> Result<Reply, AdmissionError> {
         let begun = Instant::now();
-        let answer = self.evaluate(script, keys.names(script.keys), arguments).await;
+        let names = [keys.names(script.keys), rest].concat();
+        let answer = self.evaluate(script, names, arguments).await;
         let outcome = answer.map_err(AdmissionError::from_redis).and_then(|answer| Reply::parse(script.name, answer));
         metrics::script_ended(script.name, &outcome, begun.elapsed());
         outcome

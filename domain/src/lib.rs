@@ -21,10 +21,14 @@ pub mod keyring;
 pub mod ticket;
 pub mod token;
 
+pub mod fairness;
+pub mod proof_of_work;
+
 pub mod clock;
 pub mod ready;
 
 pub use ids::{
-    HoldId, KeyId, OrderId, OrganizerId, PaymentId, PlaceNumber, RefundId, SaleId, TicketId, TierId, TransferId, UnitNo,
+    HoldId, KeyId, OrderId, OrganizerId, PaymentId, PhaseId, PlaceNumber, RefundId, SaleId, TicketId, TierId,
+    TransferId, UnitNo,
 };
 pub use money::{Currency, Money};

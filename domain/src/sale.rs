@@ -20,8 +20,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::TierId;
 use crate::money::{Currency, Money};
 
+mod phase;
 mod validation;
 
+pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo};
 pub use validation::Fault;
 
 /// The most units one sale sells.
@@ -30,6 +32,8 @@ pub const UNITS_MAX: u32 = 100_000;
 pub const TIERS_MAX: usize = 32;
 /// The most units one buyer may be allowed in one hold.
 pub const PER_BUYER_LIMIT_MAX: u32 = 20;
+/// The most zero bits a proof of work may ask for: some twenty seconds on a slow phone, which is as long as anybody waits.
+pub const PROOF_OF_WORK_BITS_MAX: u8 = 24;
 
 /// Whether a time lies after the year 0: the database keeps no time before 4713 BC.
 #[must_use]
@@ -58,16 +62,25 @@ pub struct SaleConfig {
     /// Where it takes place.
     #[serde(default)]
     pub venue: String,
-    /// When admission begins.
+    /// When visitors may register before the first phase; 30 minutes before `opens_at` when it is left out.
+    #[serde(default)]
+    pub prequeue_opens_at: Option<Timestamp>,
+    /// When admission begins: the first phase's opening.
     pub opens_at: Timestamp,
     /// When selling ends.
     #[serde(default)]
     pub closes_at: Option<Timestamp>,
+    /// Its phases in time order; when there are none, one for everybody made of the times above.
+    #[serde(default)]
+    pub phases: Vec<PhaseConfig>,
     /// The most units in one hold.
     #[serde(default = "defaults::per_buyer_limit")]
     pub per_buyer_limit: u32,
     /// What is sold, in the order it is shown.
     pub tiers: Vec<TierConfig>,
+    /// What joining takes.
+    #[serde(default)]
+    pub join: JoinConfig,
     /// How visitors are let in.
     #[serde(default)]
     pub admission: AdmissionConfig,
@@ -99,6 +112,14 @@ pub struct TierConfig {
     pub capacity: u32,
 }
 
+/// What joining takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JoinConfig {
+    /// Zero bits that a proof of work must show; 0 asks for none.
+    pub proof_of_work_bits: u8,
+}
+
 /// How visitors are let in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -113,11 +134,13 @@ pub struct AdmissionConfig {
     pub session_s: u32,
     /// How long a turn waits to be used.
     pub claim_window_s: u32,
+    /// How many more turns may be out than there are units free.
+    pub overbook: u32,
 }
 
 impl Default for AdmissionConfig {
     fn default() -> Self {
-        Self { rate_per_s: 50, burst: 50, max_shoppers: 2_000, session_s: 900, claim_window_s: 120 }
+        Self { rate_per_s: 50, burst: 50, max_shoppers: 2_000, session_s: 900, claim_window_s: 120, overbook: 0 }
     }
 }
 
@@ -315,9 +338,9 @@ impl StoredState {
 pub enum SaleState {
     /// Being written.
     Draft,
-    /// Published, not open yet.
+    /// Published; no phase is open, nor a prequeue.
     Scheduled,
-    /// Visitors may register before the opening.
+    /// Visitors may register before an opening.
     Prequeue,
     /// Selling.
     Open,
@@ -343,16 +366,25 @@ pub enum Stock {
 impl SaleState {
     /// What visitors see of a stored state at a time.
     #[must_use]
-    pub fn of(stored: StoredState, config: &SaleConfig, now: Timestamp, stock: Stock) -> Self {
+    pub fn of(stored: StoredState, config: &SaleConfig, published_at: Timestamp, now: Timestamp, stock: Stock) -> Self {
         match stored {
             StoredState::Draft => Self::Draft,
             StoredState::Paused => Self::Paused,
             StoredState::Closed => Self::Closed,
             StoredState::Cancelled => Self::Cancelled,
-            StoredState::Published if config.closes_at.is_some_and(|closes_at| closes_at <= now) => Self::Closed,
-            StoredState::Published if now < config.opens_at => Self::Scheduled,
-            StoredState::Published if stock == Stock::Gone => Self::SoldOut,
-            StoredState::Published => Self::Open,
+            StoredState::Published => Self::of_published(config, published_at, now, stock),
+        }
+    }
+
+    fn of_published(config: &SaleConfig, published_at: Timestamp, now: Timestamp, stock: Stock) -> Self {
+        if config.phases().last().is_some_and(|last| last.is_over(now)) {
+            return Self::Closed;
+        }
+        match (config.doors(published_at, now).first().map(|door| door.kind), stock) {
+            (Some(DoorKind::Open), Stock::Left) => Self::Open,
+            (Some(DoorKind::Open), Stock::Gone) => Self::SoldOut,
+            (Some(DoorKind::Prequeue), Stock::Left | Stock::Gone) => Self::Prequeue,
+            (None, Stock::Left | Stock::Gone) => Self::Scheduled,
         }
     }
 

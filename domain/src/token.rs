@@ -1,12 +1,13 @@
 //! Signed tokens: what a visitor or buyer presents to prove what we told them.
 //!
-//! | token    | text    | proves                                                        | body |
-//! |----------|---------|---------------------------------------------------------------|------|
-//! | place    | `plc_…` | a number in a sale's queue, and whose it is                    | sale, epoch, number, holder |
-//! | pass     | `pas_…` | that number had its turn                                       | sale, number, holder, granted at |
-//! | receipt  | `rcp_…` | a hold, down to its units, so that it outlives Redis           | sale, hold, epoch, number, expiry, units |
-//! | order    | `ort_…` | who may see and pay an order                                   | sale, order |
-//! | artefact | `art_…` | who may see one order's QR codes and files, and nothing else   | sale, order |
+//! | token     | text    | proves                                                        | body |
+//! |-----------|---------|---------------------------------------------------------------|------|
+//! | place     | `plc_…` | a number or a registration of a sale's queue, and whose it is  | sale, epoch, spot, allowance, holder |
+//! | pass      | `pas_…` | that number had its turn                                       | sale, number, allowance, holder, granted at |
+//! | receipt   | `rcp_…` | a hold, down to its units, so that it outlives Redis           | sale, hold, epoch, number, expiry, units |
+//! | order     | `ort_…` | who may see and pay an order                                   | sale, order |
+//! | artefact  | `art_…` | who may see one order's QR codes and files, and nothing else   | sale, order |
+//! | challenge | `chl_…` | what a visitor was asked to work on before joining             | sale, holder, bits, expiry, salt |
 //!
 //! All are `base64url(version ‖ kind ‖ kid ‖ body ‖ HMAC-SHA256)` behind their prefix, with big-endian fields of fixed
 //! size (the receipt ends in a counted list), so two different contents never have the same bytes. The MAC covers
@@ -29,8 +30,10 @@ use uuid::Uuid;
 use crate::ids::{HoldId, OrderId, PlaceNumber, SaleId, TierId, UnitNo};
 use crate::keyring::{Keyring, KeyringError, Kid};
 
+mod spot;
 mod wire;
 
+pub use spot::{Allowance, Spot};
 use wire::{Reader, Writer};
 
 /// Whose a place is: the first 16 bytes of the SHA-256 of the visitor's secret.
@@ -51,10 +54,12 @@ impl Holder {
 pub struct PlaceToken {
     /// The sale.
     pub sale: SaleId,
-    /// The epoch in which the number was given.
+    /// The epoch in which it was given.
     pub epoch: u32,
-    /// The number.
-    pub number: PlaceNumber,
+    /// Which place it is.
+    pub spot: Spot,
+    /// How much time its holder asked for.
+    pub allowance: Allowance,
     /// Whose it is.
     pub holder: Holder,
 }
@@ -66,6 +71,8 @@ pub struct PassToken {
     pub sale: SaleId,
     /// The number that had its turn.
     pub number: PlaceNumber,
+    /// How much time its holder asked for.
+    pub allowance: Allowance,
     /// Whose it is.
     pub holder: Holder,
     /// When the turn was given.
@@ -105,6 +112,21 @@ pub struct ArtefactToken {
     pub sale: SaleId,
     /// The order.
     pub order: OrderId,
+}
+
+/// What a visitor was asked to work on before joining: see [`crate::proof_of_work`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChallengeToken {
+    /// The sale it is for.
+    pub sale: SaleId,
+    /// Who was asked.
+    pub holder: Holder,
+    /// How many zero bits were asked for.
+    pub bits: u8,
+    /// From when it is worth nothing.
+    pub expires_at: Timestamp,
+    /// Makes every challenge a new one.
+    pub salt: [u8; 16],
 }
 
 /// Why a text is not one of our tokens. On purpose it says little.
@@ -160,6 +182,7 @@ token_methods! {
     sign_receipt verify_receipt Receipt;
     sign_order verify_order OrderToken;
     sign_artefact verify_artefact ArtefactToken;
+    sign_challenge verify_challenge ChallengeToken;
 }
 
 impl Signer {
@@ -214,7 +237,8 @@ impl Token for PlaceToken {
     fn write(&self, body: &mut Writer) {
         body.uuid(self.sale.uuid());
         body.u32(self.epoch);
-        body.u64(self.number.0);
+        self.spot.write(body);
+        self.allowance.write(body);
         body.raw(&self.holder.0);
     }
 
@@ -222,7 +246,8 @@ impl Token for PlaceToken {
         Some(Self {
             sale: SaleId::from_uuid(body.uuid()?),
             epoch: body.u32()?,
-            number: PlaceNumber(body.u64()?),
+            spot: Spot::read(body)?,
+            allowance: Allowance::read(body)?,
             holder: Holder(body.array()?),
         })
     }
@@ -235,6 +260,7 @@ impl Token for PassToken {
     fn write(&self, body: &mut Writer) {
         body.uuid(self.sale.uuid());
         body.u64(self.number.0);
+        self.allowance.write(body);
         body.raw(&self.holder.0);
         body.time(self.granted_at);
     }
@@ -243,6 +269,7 @@ impl Token for PassToken {
         Some(Self {
             sale: SaleId::from_uuid(body.uuid()?),
             number: PlaceNumber(body.u64()?),
+            allowance: Allowance::read(body)?,
             holder: Holder(body.array()?),
             granted_at: body.time()?,
         })
@@ -299,6 +326,29 @@ macro_rules! order_tokens {
 order_tokens! {
     OrderToken "ort_" 4;
     ArtefactToken "art_" 5;
+}
+
+impl Token for ChallengeToken {
+    const PREFIX: &'static str = "chl_";
+    const KIND: u8 = 6;
+
+    fn write(&self, body: &mut Writer) {
+        body.uuid(self.sale.uuid());
+        body.raw(&self.holder.0);
+        body.u8(self.bits);
+        body.time(self.expires_at);
+        body.raw(&self.salt);
+    }
+
+    fn read(body: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            sale: SaleId::from_uuid(body.uuid()?),
+            holder: Holder(body.array()?),
+            bits: body.u8()?,
+            expires_at: body.time()?,
+            salt: body.array()?,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What the endpoints, the ticks and the sockets of one gateway share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use admission::{Holds, Loader, Queue, Store};
 use domain::clock::Clock;
@@ -12,19 +14,30 @@ use payments::Stripe;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::availability;
 use crate::config::GatewayConfig;
 use crate::directory::Directory;
+use crate::draws::{self, Draws};
+use crate::endpoints::fairness::FairnessFiles;
 use crate::floor::{Floor, Floors, Seen, tick};
 use crate::identity::Cookies;
+use crate::joins::{self, Joins};
 use crate::limits::{Client, Left, Limit, Limits};
 use crate::problem::{Code, Problem};
 use crate::public_url::PublicUrl;
+use crate::pulse::PaymentPulse;
 use crate::sale::Sale;
 
 /// Sockets at once: how many visitors watch through one gateway. At a few KiB each some hundred MiB.
 const SOCKETS_MAX: usize = 100_000;
+
+/// How long a shopper is inside until the order is paid, at a guess that is rather short: who takes longer writes less.
+const SHOPPER_S: u32 = 30;
+
+/// Writes to Stripe that one shopper makes: a payment, and its capture.
+const WRITES_PER_SHOPPER: u32 = 2;
 
 /// What a gateway works with; made by whoever starts it.
 pub struct GatewayParts {
@@ -70,6 +83,14 @@ pub(crate) struct App {
     pub(crate) directory: Directory,
     /// The live ones, tick by tick.
     pub(crate) floors: Floors,
+    /// Their draws, and those of others that somebody asked for.
+    pub(crate) draws: Draws,
+    /// How paying is going.
+    pub(crate) pulse: PaymentPulse,
+    /// How many sales share what may be written to Stripe.
+    open_sales: AtomicU32,
+    /// What is published of the sales' draws.
+    pub(crate) fairness: FairnessFiles,
     /// How often one client may ask.
     pub(crate) limits: Limits,
     /// Room for sockets.
@@ -106,6 +127,10 @@ impl App {
             clock: parts.clock,
             directory: Directory::default(),
             floors: Floors::default(),
+            draws: Draws::default(),
+            pulse: PaymentPulse::new(Uuid::now_v7()),
+            open_sales: AtomicU32::new(1),
+            fairness: FairnessFiles::default(),
             sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
             visits: TaskTracker::new(),
             tasks: TaskTracker::new(),
@@ -130,8 +155,11 @@ impl App {
     /// The floor of a live sale.
     pub(crate) fn floor(self: &Arc<Self>, sale: &Arc<Sale>) -> Arc<Floor> {
         self.floors.of(sale, || {
-            let floor = Arc::new(Floor::new(Arc::clone(sale), self.over.child_token()));
+            let (joins, takers) = Joins::new(sale.phases());
+            let floor = Arc::new(Floor::new(Arc::clone(sale), joins, self.over.child_token()));
             self.tasks.spawn(tick::run(Arc::clone(self), Arc::clone(&floor)));
+            self.tasks.spawn(draws::follow(Arc::clone(self), Arc::clone(&floor)));
+            joins::start(self, &floor, takers);
             floor
         })
     }
@@ -158,6 +186,12 @@ impl App {
         )
     }
 
+    /// A sale's time, as far as it can be told without asking a store.
+    pub(crate) fn time_of(&self, sale: &Sale) -> jiff::Timestamp {
+        let of_floor = self.floors.get(sale.id()).and_then(|floor| floor.now());
+        of_floor.unwrap_or_else(|| self.clock.now())
+    }
+
     /// Counts a request of a person.
     ///
     /// # Errors
@@ -169,11 +203,22 @@ impl App {
     /// Reads the live sales anew: those that are new get a floor, those that ended lose theirs.
     pub(crate) async fn refresh_sales(self: &Arc<Self>) -> Result<(), ledger::LedgerError> {
         let live = self.directory.refresh(&self.ledger).await?;
+        self.pulse.postgres_answered(Instant::now());
         for sale in live.sales() {
             self.floor(sale).set_sale(sale);
         }
+        let open = live.sales().filter(|sale| self.state_of(sale) == SaleState::Open).count();
+        self.open_sales.store(u32::try_from(open).unwrap_or(u32::MAX).max(1), Ordering::Relaxed);
         self.floors.retain(|sale| live.has(sale));
+        self.draws.retain(|sale| live.has(sale));
         Ok(())
+    }
+
+    /// The most shoppers inside one sale that payments can follow: the account's writes, shared by the sales that are open.
+    pub(crate) fn budget_shoppers(&self) -> u32 {
+        let open_sales = self.open_sales.load(Ordering::Relaxed);
+        let of_all = self.config.stripe_writes_per_s.saturating_mul(SHOPPER_S) / WRITES_PER_SHOPPER;
+        (of_all / open_sales).max(1)
     }
 
     /// After a decision made here: the directory must not be older than it.

@@ -46,9 +46,6 @@ pub(crate) struct TierAvailability {
 }
 
 impl Availability {
-    /// Nothing.
-    pub(crate) const NONE: Self = Self { level: Level::None, remaining: 0 };
-
     /// What is left of `capacity`.
     pub(crate) fn of(stock: TierStock, capacity: u32) -> Self {
         let level = match (stock.free, stock.held) {

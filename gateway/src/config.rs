@@ -9,6 +9,9 @@ use crate::limits::RateLimits;
 use crate::public_url::PublicUrl;
 use crate::request::address::TrustedProxies;
 
+/// What Stripe takes in live mode unless it was raised.
+const STRIPE_WRITES_PER_S: u32 = 100;
+
 /// How a gateway serves.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -20,6 +23,8 @@ pub struct GatewayConfig {
     pub stripe_publishable_key: String,
     /// Where the payment page loads its stand-in for Stripe.js, for a fake only.
     pub stripe_browser_base: Option<String>,
+    /// How many writes a second Stripe takes from the account, whoever makes them.
+    pub stripe_writes_per_s: u32,
     /// The webhook's secrets: more than one while it is rotated.
     pub stripe_webhook_secrets: Vec<SecretString>,
     /// Whose `X-Forwarded-For` is believed.
@@ -54,6 +59,7 @@ impl GatewayConfig {
             public_url: None,
             stripe_publishable_key: String::new(),
             stripe_browser_base: None,
+            stripe_writes_per_s: STRIPE_WRITES_PER_S,
             stripe_webhook_secrets: Vec::new(),
             trusted_proxies: TrustedProxies::default(),
             rate_limits: RateLimits::default(),

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, GatewayParts};
+use crate::assets;
 use crate::config::GatewayConfig;
 use crate::directory::REFRESH;
 use crate::metrics;
@@ -55,6 +56,7 @@ impl Gateway {
         parts: GatewayParts,
         shutdown: CancellationToken,
     ) -> Result<Self, StartError> {
+        assets::prepare();
         let listen = config.listen;
         let fault = |source| StartError::Listen { addr: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(fault)?;
@@ -66,6 +68,7 @@ impl Gateway {
         let app = Arc::new(App::new(config, parts, public_url, shutdown));
         app.tasks.spawn(refresh(Arc::clone(&app)));
         app.tasks.spawn(prune(Arc::clone(&app)));
+        app.tasks.spawn(call_at_drain(Arc::clone(&app)));
         app.tasks.spawn(Arc::new(Server::new(Arc::clone(&app))).accept(listener));
         tracing::info!(%addr, "the gateway listens");
         Ok(Self { app, addr })
@@ -126,6 +129,12 @@ async fn refresh(app: Arc<App>) {
             tracing::warn!(%error, "the directory is refreshed at its next turn");
         }
     }
+}
+
+/// Sockets and streams wait for news; that the gateway stops is news to all of them.
+async fn call_at_drain(app: Arc<App>) {
+    app.draining.cancelled().await;
+    app.floors.part();
 }
 
 async fn prune(app: Arc<App>) {

@@ -37,8 +37,8 @@ mod tests {
 
     #[test]
     fn what_an_endpoint_says_stands_and_the_rest_is_added() {
-        let said = empty(http::StatusCode::OK).with_text(header::CACHE_CONTROL, "no-cache");
-        let (mut plain, mut secure) = (said.clone(), said);
+        let said = || empty(http::StatusCode::OK).with_text(header::CACHE_CONTROL, "no-cache");
+        let (mut plain, mut secure) = (said(), said());
         complete(&mut plain, Transport::Http);
         complete(&mut secure, Transport::Https);
         assert_eq!(plain.headers()[header::CACHE_CONTROL], "no-cache");

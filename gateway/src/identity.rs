@@ -6,8 +6,10 @@
 //!
 //! Every token is checked against the sale in the path: a pass of another sale is no pass.
 
+use std::net::IpAddr;
+
 use domain::token::{Holder, PassToken, PlaceToken, Signer};
-use domain::{OrderId, PlaceNumber, SaleId};
+use domain::{OrderId, SaleId};
 use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
 
@@ -23,8 +25,10 @@ pub(crate) use cookie::Cookies;
 pub(crate) struct Visitor {
     /// Whose places they are.
     pub(crate) holder: Holder,
-    /// The number of the place that a token proves, when one is shown.
-    pub(crate) proven: Option<PlaceNumber>,
+    /// The place that a token proves, when one is shown.
+    pub(crate) place: Option<PlaceToken>,
+    /// Whose limits count.
+    pub(crate) address: IpAddr,
     /// The cookie to set, for a browser that has none.
     pub(crate) new_cookie: Option<HeaderValue>,
 }
@@ -34,21 +38,25 @@ pub(crate) struct Visitor {
 /// # Errors
 /// The token is not ours or of another sale, or another site's page is asking.
 pub(crate) fn visitor(request: &Request, sale: SaleId, signer: &Signer, cookies: &Cookies) -> Result<Visitor, Problem> {
+    let known = |holder: Holder, place: Option<PlaceToken>| Visitor {
+        holder,
+        place,
+        address: request.client,
+        new_cookie: None,
+    };
     if let Some(token) = request.bearer() {
         let place = verified_place(token, sale, signer)?;
-        return Ok(Visitor { holder: place.holder, proven: Some(place.number), new_cookie: None });
+        return Ok(known(place.holder, Some(place)));
     }
     require_same_site(request, cookies.public_url())?;
     if let Some(secret) = cookies.visitor(&request.parts.headers) {
         let holder = Holder::of_secret(&secret);
         let place =
             cookies.place(&request.parts.headers, sale).and_then(|token| verified_place(token, sale, signer).ok());
-        let proven = place.filter(|place| place.holder == holder).map(|place| place.number);
-        return Ok(Visitor { holder, proven, new_cookie: None });
+        return Ok(known(holder, place.filter(|place| place.holder == holder)));
     }
     let secret = Uuid::new_v4().into_bytes();
-    let new_cookie = Some(cookies.set_visitor(&secret));
-    Ok(Visitor { holder: Holder::of_secret(&secret), proven: None, new_cookie })
+    Ok(Visitor { new_cookie: Some(cookies.set_visitor(&secret)), ..known(Holder::of_secret(&secret), None) })
 }
 
 /// The place that a request comes from: a token, else the cookie.

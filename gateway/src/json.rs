@@ -16,6 +16,10 @@ pub(crate) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Res
     if !is_json(headers) {
         return Err(Problem::new(Code::UnsupportedMediaType));
     }
+    // serde would read a list as a struct without the names of its fields.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::invalid_at("", "must be an object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| Problem::invalid_at(pointer(error.path()), error.inner().to_string()))?;

@@ -25,7 +25,10 @@ mod public_url;
 
 mod app;
 mod directory;
+mod draws;
 mod floor;
+mod joins;
+mod pulse;
 mod sale;
 
 mod server;
@@ -39,11 +42,14 @@ mod answer;
 mod json;
 mod problem;
 
+mod access;
 mod idempotency;
 mod identity;
 
 mod availability;
+mod eta;
 mod position;
+mod written;
 
 mod assets;
 mod endpoints;

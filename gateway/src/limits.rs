@@ -35,12 +35,18 @@ pub(crate) enum Limit {
     Join,
     /// Reading what is public, per address.
     Read,
+    /// Pages and what they are made of, per address.
+    Page,
+    /// Large public files, per address.
+    File,
     /// Opening sockets, per address.
     Live,
     /// Everything with a token, per address: also guessing tokens.
     Shop,
     /// The organizer API, per address.
     Organizer,
+    /// Showing access codes, per address: a wrong one counts as many.
+    Code,
     /// Looking at one's place, per person.
     Place,
     /// Taking and giving back units, per person.
@@ -53,12 +59,15 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// Every limit, in the order of their buckets.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Join,
         Self::Read,
+        Self::Page,
+        Self::File,
         Self::Live,
         Self::Shop,
         Self::Organizer,
+        Self::Code,
         Self::Place,
         Self::Hold,
         Self::Order,
@@ -70,9 +79,12 @@ impl Limit {
         match self {
             Self::Join => "join",
             Self::Read => "read",
+            Self::Page => "page",
+            Self::File => "file",
             Self::Live => "live",
             Self::Shop => "shop",
             Self::Organizer => "organizer",
+            Self::Code => "code",
             Self::Place => "place",
             Self::Hold => "hold",
             Self::Order => "order",
@@ -129,13 +141,28 @@ impl Limits {
     /// # Errors
     /// It is one too many.
     pub(crate) fn count(&self, limit: Limit, client: Client) -> Result<Option<Left>, Problem> {
-        let index = Limit::ALL.iter().position(|other| *other == limit).expect("ALL has every limit");
-        let Some((rate, bucket)) = &self.buckets[index] else {
+        let Some((rate, bucket)) = self.bucket(limit) else {
             return Ok(None);
         };
         match bucket.check_key(&client) {
             Ok(state) => Ok(Some(Left { limit, rate: *rate, remaining: state.remaining_burst_capacity() })),
             Err(refusal) => Err(self.refused(limit, *rate, &refusal)),
+        }
+    }
+
+    /// Counts a wrong access code on top of having been shown: guessing runs dry a good while before a crowd does whose
+    /// members each type their code once.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(crate) fn count_wrong_code(&self, client: Client) -> Result<(), Problem> {
+        let Some((rate, bucket)) = self.bucket(Limit::Code) else {
+            return Ok(());
+        };
+        let times = WRONG_CODE_COSTS.min(rate.burst);
+        match bucket.check_key_n(&client, times).expect("no more than the burst is asked for") {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(self.refused(Limit::Code, *rate, &refusal)),
         }
     }
 
@@ -145,6 +172,12 @@ impl Limits {
             bucket.retain_recent();
             bucket.shrink_to_fit();
         }
+    }
+
+    /// The bucket of a limit; none when it is off.
+    fn bucket(&self, limit: Limit) -> Option<&(RateLimit, Bucket)> {
+        let index = Limit::ALL.iter().position(|other| *other == limit).expect("ALL has every limit");
+        self.buckets[index].as_ref()
     }
 
     fn refused(&self, limit: Limit, rate: RateLimit, refusal: &NotUntil<QuantaInstant>) -> Problem {
@@ -157,6 +190,10 @@ impl Limits {
             .header(STATE, left.state(wait_s))
     }
 }
+
+/// How many right codes a wrong one counts as: of 5,000 people behind one address a hundred may mistype theirs, and a
+/// guesser gets two hundred tries, then a few a second.
+const WRONG_CODE_COSTS: NonZeroU32 = NonZeroU32::new(50).expect("it is not 0");
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");

@@ -6,7 +6,18 @@
 //! | `onsale_queue_waiting` | gauge | live visitors in line, by sale |
 //! | `onsale_queue_admitted_total` | counter | turns confirmed, by sale, counted by the gateway that confirmed them; a turn that two gateways confirm within the same few milliseconds counts twice |
 //! | `onsale_shoppers` | gauge | shoppers inside, unused turns included, by sale |
+//! | `onsale_queue_places` | gauge | places, by sale and state: joined, in_line, inside, left, expired; the first is the sum of the others |
+//! | `onsale_admission_factor` | gauge | the share of the configured rate at which the line moves, by sale |
+//! | `onsale_standstill` | gauge | 1 while a sale stands still, by sale and reason (organizer, stripe, postgres) |
+//! | `onsale_no_show_ratio` | gauge | the share of turns that nobody uses, by sale |
+//! | `onsale_payment_pulse_calls` | gauge | payment calls of the last seconds as admission sees them, by sale and outcome (good, bad) |
+//! | `onsale_payment_pulse_mean_seconds` | gauge | how long they took on average, by sale |
+//! | `onsale_joins_total` | counter | joins, by sale and outcome: number or registration (new), known, or the code of the refusal |
+//! | `onsale_join_batch_size` | histogram | joins in one call to a store, by what they ask for (numbers, registrations, lookups) |
+//! | `onsale_queue_events_total` | counter | what happened to places, by sale and kind (returned, lapsed, left, ended, bypassed), counted by the gateway that logged it, as turns are |
+//! | `onsale_admission_log_lag_seconds` | gauge | age of the oldest line of the admission log that is not in Postgres yet, by sale |
 //! | `onsale_sockets` | gauge | open sockets of this gateway |
+//! | `onsale_event_streams` | gauge | open event streams of this gateway: visitors whom no socket reaches |
 //! | `onsale_holds_total` | counter | answers to holds, by sale and outcome |
 //! | `onsale_orders_total` | counter | orders made, by sale and the state they began in |
 //! | `onsale_store_errors_total` | counter | failed calls to `redis`, `postgres`, `stripe` |
@@ -25,6 +36,11 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 
 use crate::route::Route;
 
+mod line;
+mod log;
+
+pub(crate) use log::{join_ended, joins_gathered, log_is_behind, tick_logged};
+
 /// How long answers take.
 pub const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
 const QUEUE_WAITING: &str = "onsale_queue_waiting";
@@ -32,6 +48,7 @@ const QUEUE_ADMITTED: &str = "onsale_queue_admitted_total";
 const SHOPPERS: &str = "onsale_shoppers";
 const HOLD_TTL: &str = "onsale_hold_ttl_seconds";
 const SOCKETS: &str = "onsale_sockets";
+const EVENT_STREAMS: &str = "onsale_event_streams";
 const HOLDS: &str = "onsale_holds_total";
 const ORDERS: &str = "onsale_orders_total";
 const STORE_ERRORS: &str = "onsale_store_errors_total";
@@ -40,6 +57,11 @@ const DISAGREEMENTS: &str = "onsale_disagreements_total";
 /// The buckets of [`REQUEST_DURATION`], as OpenTelemetry proposes for HTTP servers.
 pub const REQUEST_DURATION_BUCKETS_S: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// How many joins go to a store together.
+pub const JOIN_BATCH_SIZE: &str = log::BATCH;
+/// The buckets of [`JOIN_BATCH_SIZE`]: one alone, and powers of two up to the largest batch.
+pub const JOIN_BATCH_SIZE_BUCKETS: [f64; 8] = [1.0, 4.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// Tells the recorder what the metrics mean, and starts those at zero that have no label of a sale. Call once, after the
 /// recorder is installed.
@@ -50,11 +72,15 @@ pub fn describe() {
     describe_gauge!(SHOPPERS, "Shoppers inside, unused turns included, by sale.");
     describe_gauge!(HOLD_TTL, Unit::Seconds, "How long a hold taken now lasts, by sale.");
     describe_gauge!(SOCKETS, "Open sockets of this gateway.");
+    describe_gauge!(EVENT_STREAMS, "Open event streams of this gateway.");
     describe_counter!(HOLDS, "Answers to holds, by sale and outcome.");
     describe_counter!(ORDERS, "Orders, by sale and the state they came to.");
     describe_counter!(STORE_ERRORS, "Failed calls, by store.");
     describe_counter!(DISAGREEMENTS, "Holds whose units Postgres did not have free, by sale.");
+    line::describe();
+    log::describe();
     gauge!(SOCKETS).set(0.0);
+    gauge!(EVENT_STREAMS).set(0.0);
     for store in ["redis", "postgres", "stripe"] {
         counter!(STORE_ERRORS, "store" => store).absolute(0);
     }
@@ -71,6 +97,7 @@ pub(crate) fn request_ended(route: Option<Route>, method: &Method, status: Statu
 }
 
 pub(crate) fn sale_seen(sale: SaleId, view: &View, hold_ttl_s: u32) {
+    line::seen(sale, view);
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 visitors are more than there are people")]
     gauge!(QUEUE_WAITING, "sale" => sale.to_string()).set(view.waiting() as f64);
     gauge!(SHOPPERS, "sale" => sale.to_string()).set(f64::from(view.shoppers()));
@@ -78,6 +105,8 @@ pub(crate) fn sale_seen(sale: SaleId, view: &View, hold_ttl_s: u32) {
 }
 
 pub(crate) fn sale_ended(sale: SaleId) {
+    line::ended(sale);
+    log::ended(sale);
     gauge!(QUEUE_WAITING, "sale" => sale.to_string()).set(0.0);
     gauge!(SHOPPERS, "sale" => sale.to_string()).set(0.0);
 }
@@ -92,6 +121,14 @@ pub(crate) fn socket_opened() {
 
 pub(crate) fn socket_closed() {
     gauge!(SOCKETS).decrement(1.0);
+}
+
+pub(crate) fn stream_opened() {
+    gauge!(EVENT_STREAMS).increment(1.0);
+}
+
+pub(crate) fn stream_closed() {
+    gauge!(EVENT_STREAMS).decrement(1.0);
 }
 
 pub(crate) fn hold_taken(sale: SaleId, take: &Take) {

@@ -16,16 +16,17 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Content, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::endpoints::{holds, orders, organizer, pay, queue, sales};
+use crate::endpoints::{challenge, fairness, holds, orders, organizer, pay, queue, sales};
 use crate::position::Position;
 use crate::problem::{Code, MEDIA_TYPE, ProblemBody};
 use crate::route::{Access, Route};
 use crate::socket::Frame;
 
+mod examples;
 mod exchange;
 pub(crate) mod schema;
 
-use exchange::{Exchange, Given, Key};
+use exchange::{Exchange, Given, Key, Need};
 
 /// The document.
 #[must_use]
@@ -67,7 +68,7 @@ fn operation(route: Route) -> OperationBuilder {
         .operation_id(Some(route.operation()))
         .summary(Some(route.summary().trim()))
         .tag(tag(route))
-        .request_body(exchange.body.as_ref().map(request_body));
+        .request_body(exchange.body.as_ref().map(|given| request_body(route, given, exchange.body_need)));
     for name in placeholders(route.path()) {
         operation = operation.parameter(parameter(name, ParameterIn::Path, Required::True, PLACEHOLDER));
     }
@@ -128,8 +129,14 @@ fn content(given: &Given) -> Content {
     ContentBuilder::new().schema(shape).build()
 }
 
-fn request_body(given: &Given) -> RequestBody {
-    RequestBodyBuilder::new().content(given.media_type, content(given)).required(Some(Required::True)).build()
+fn request_body(route: Route, given: &Given, need: Need) -> RequestBody {
+    let required = match need {
+        Need::Must => Required::True,
+        Need::May => Required::False,
+    };
+    let mut content = content(given);
+    content.example = examples::of(route);
+    RequestBodyBuilder::new().content(given.media_type, content).required(Some(required)).build()
 }
 
 fn answer(description: &str, given: Option<&Given>) -> Response {
@@ -209,6 +216,8 @@ fn components() -> Components {
     add::<sales::SaleList>(&mut shapes);
     add::<sales::SaleBody>(&mut shapes);
     add::<queue::JoinBody>(&mut shapes);
+    add::<queue::JoinedBody>(&mut shapes);
+    add::<queue::JoinedBody>(&mut shapes);
     add::<Position>(&mut shapes);
     add::<Frame<'_>>(&mut shapes);
     add::<holds::TakeBody>(&mut shapes);
@@ -219,6 +228,16 @@ fn components() -> Components {
     add::<pay::PaidBody>(&mut shapes);
     add::<schema::SaleConfigBody>(&mut shapes);
     add::<organizer::OwnSaleBody>(&mut shapes);
+    add::<organizer::notices::TellBody>(&mut shapes);
+    add::<organizer::line::AdmissionPatch>(&mut shapes);
+    add::<organizer::access_codes::MakeCodesBody>(&mut shapes);
+    add::<organizer::access_codes::CodesBody>(&mut shapes);
+    add::<organizer::line::BypassBody>(&mut shapes);
+    add::<organizer::line::BypassedBody>(&mut shapes);
+    add::<organizer::line::OwnQueueBody>(&mut shapes);
+    add::<challenge::ChallengeBody>(&mut shapes);
+    add::<fairness::ProofBody>(&mut shapes);
+    add::<schema::FairnessFileBody>(&mut shapes);
     let components = ComponentsBuilder::new().schemas_from_iter(shapes);
     schemes()
         .into_iter()

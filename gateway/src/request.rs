@@ -76,6 +76,19 @@ impl Request {
         json::read(&self.parts.headers, &self.body)
     }
 
+    /// The fields of a body that an HTML form sent, decoded, in order.
+    ///
+    /// # Errors
+    /// It is no such body.
+    pub(crate) fn form(&self) -> Result<Vec<(String, String)>, Problem> {
+        let media_type = self.header(&header::CONTENT_TYPE).unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Problem::new(Code::UnsupportedMediaType));
+        }
+        Ok(form_urlencoded::parse(&self.body).into_owned().collect())
+    }
+
     /// The query, decoded, in order.
     pub(crate) fn query(&self) -> impl Iterator<Item = (String, String)> {
         let query = self.parts.uri.query().unwrap_or_default();
@@ -114,11 +127,28 @@ impl Request {
         self.idempotency_key()?.ok_or_else(|| Problem::new(Code::IdempotencyKeyMissing))
     }
 
+    /// Whether the client takes a body in that content coding: names it, or means it by `*`, and does not give it the weight
+    /// zero (RFC 9110, 12.5.3).
+    pub(crate) fn accepts_coding(&self, coding: &str) -> bool {
+        let lists = self.parts.headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|list| list.to_str().ok());
+        let entries: Vec<_> = lists.flat_map(|list| list.split(',')).map(|entry| entry.trim()).collect();
+        let taken = |name: &str| entries.iter().find_map(|entry| weighs_something(entry, name));
+        taken(coding).or_else(|| taken("*")).unwrap_or(false)
+    }
+
     /// Whether the client has this version already.
     pub(crate) fn has_etag(&self, etag: &str) -> bool {
         let weak = |tag: &str| tag.trim().trim_start_matches("W/") == etag.trim_start_matches("W/");
         self.header(&header::IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(weak))
     }
+}
+
+/// Whether an entry of `Accept-Encoding` has another weight than zero; none when it is of another name.
+fn weighs_something(entry: &str, name: &str) -> Option<bool> {
+    let (of, parameters) = entry.split_once(';').unwrap_or((entry, ""));
+    let is_zero = |weight: &str| weight.trim().trim_matches(['0', '.']).is_empty();
+    let weight = parameters.split_once('=').map(|(_, weight)| weight);
+    of.trim().eq_ignore_ascii_case(name).then(|| !weight.is_some_and(is_zero))
 }
 
 /// RFC 8941 strings escape only quote and backslash, and keys have no use for either.

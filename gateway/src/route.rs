@@ -86,9 +86,15 @@ routes! {
     JoinQueue = POST "/v1/sales/{sale}/queue", Some(Limit::Join), Visitor;
     /// Where one is in the queue; asking is also a sign of life.
     ShowPlace = GET "/v1/sales/{sale}/queue/place", Some(Limit::Shop), Place;
+    /// The inclusion proof of one's own registration in the prequeue: that it was in the draw.
+    ProvePlace = GET "/v1/sales/{sale}/queue/place/proof", Some(Limit::Shop), Place;
     /// Leave the queue, and the sale.
     LeaveQueue = DELETE "/v1/sales/{sale}/queue/place", Some(Limit::Shop), Place;
-    /// The position, the turn and availability, pushed (WebSocket, sub-protocol v1.onsale).
+    /// A proof of work to solve before joining, where the sale asks for one.
+    ShowChallenge = GET "/v1/sales/{sale}/queue/challenge", Some(Limit::Read), Visitor;
+    /// Everything that is needed to recompute the order of the prequeue.
+    ShowFairness = GET "/v1/sales/{sale}/fairness", Some(Limit::File), Anyone;
+    /// The position, the turn and availability, pushed: WebSocket (sub-protocol v1.onsale) or event stream.
     WatchPlace = GET "/v1/sales/{sale}/live", Some(Limit::Live), Place;
     /// Hold units for a while.
     TakeHold = POST "/v1/sales/{sale}/holds", Some(Limit::Shop), Pass;
@@ -122,17 +128,31 @@ routes! {
     ResumeSale = POST "/v1/organizer/sales/{sale}/resume", Some(Limit::Organizer), Organizer;
     /// End a sale.
     CloseSale = POST "/v1/organizer/sales/{sale}/close", Some(Limit::Organizer), Organizer;
+    /// Tell everyone who waits something.
+    AddNotice = POST "/v1/organizer/sales/{sale}/notices", Some(Limit::Organizer), Organizer;
+    /// Change how fast visitors are let in; acts within a second.
+    SetAdmission = PATCH "/v1/organizer/sales/{sale}/admission", Some(Limit::Organizer), Organizer;
+    /// Make codes that open a phase.
+    CreateAccessCodes = POST "/v1/organizer/sales/{sale}/access-codes", Some(Limit::Organizer), Organizer;
+    /// Let one waiting visitor in out of turn; it is logged with its reason.
+    BypassQueue = POST "/v1/organizer/sales/{sale}/bypasses", Some(Limit::Organizer), Organizer;
+    /// The queue as its organizer sees it: how many, how fast and why, and what was logged.
+    ShowOwnQueue = GET "/v1/organizer/sales/{sale}/queue", Some(Limit::Organizer), Organizer;
 
     /// The list of sales, as a page.
-    HomePage = GET "/", Some(Limit::Read), Anyone;
+    HomePage = GET "/", Some(Limit::Page), Anyone;
     /// The waiting room of a sale, as a page.
-    SalePage = GET "/s/{slug}", Some(Limit::Read), Anyone;
+    SalePage = GET "/s/{slug}", Some(Limit::Page), Anyone;
+    /// The waiting room without JavaScript: a page that asks for itself again.
+    PlainPage = GET "/s/{slug}/plain", Some(Limit::Shop), Visitor;
+    /// Join or leave from the page without JavaScript.
+    ActPlainly = POST "/s/{slug}/plain", Some(Limit::Join), Visitor;
     /// Paying, as a page of its own with its own content security policy.
-    CheckoutPage = GET "/s/{slug}/checkout", Some(Limit::Read), Anyone;
+    CheckoutPage = GET "/s/{slug}/checkout", Some(Limit::Page), Anyone;
     /// An order and its tickets, as a page; 3-D Secure returns here.
-    OrderPage = GET "/s/{slug}/orders/{order}", Some(Limit::Read), Anyone;
+    OrderPage = GET "/s/{slug}/orders/{order}", Some(Limit::Page), Anyone;
     /// What the pages are made of.
-    ShowAsset = GET "/assets/{*file}", Some(Limit::Read), Anyone;
+    ShowAsset = GET "/assets/{*file}", Some(Limit::Page), Anyone;
     /// This document.
     ShowOpenApi = GET "/openapi.json", Some(Limit::Read), Anyone;
     /// What a kind of problem means.

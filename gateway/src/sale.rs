@@ -4,9 +4,11 @@ use std::num::NonZeroU32;
 
 use admission::{Pace, PaceState};
 use domain::price::{OrderLine, UnitPrice, lines_of, unit_price};
-use domain::sale::{SaleConfig, SaleState, Stock, StoredState, TierConfig};
+use domain::sale::{Door, Phase, PhaseNo, SaleConfig, SaleState, Stock, StoredState, TierConfig};
+use domain::token::Allowance;
 use domain::{SaleId, TierId};
 use jiff::Timestamp;
+use ledger::notices::Notice;
 use ledger::sales::SaleRow;
 
 /// What paying takes at the 99th percentile until it is measured: cards answer in seconds, and a 3-D Secure challenge,
@@ -18,6 +20,7 @@ const DEFAULT_PAYMENT_P99_S: u32 = 40;
 pub(crate) struct Sale {
     row: SaleRow,
     prices: Vec<UnitPrice>,
+    phases: Vec<Phase>,
 }
 
 impl Sale {
@@ -25,7 +28,8 @@ impl Sale {
     pub(crate) fn new(row: SaleRow) -> Self {
         let price = |tier| unit_price(&row.config, tier).expect("a stored configuration has prices in range");
         let prices = row.config.tiers.iter().map(price).collect();
-        Self { row, prices }
+        let phases = row.config.phases();
+        Self { row, prices, phases }
     }
 
     pub(crate) const fn id(&self) -> SaleId {
@@ -64,7 +68,37 @@ impl Sale {
 
     /// What visitors see of it.
     pub(crate) fn state(&self, now: Timestamp, stock: Stock) -> SaleState {
-        SaleState::of(self.row.state, &self.row.config, now, stock)
+        SaleState::of(self.row.state, &self.row.config, self.published_at(), now, stock)
+    }
+
+    /// The phase of that number.
+    pub(crate) fn phase(&self, no: PhaseNo) -> Option<&Phase> {
+        self.phases.get(usize::from(no.0))
+    }
+
+    /// How many phases it has.
+    pub(crate) const fn phases(&self) -> usize {
+        self.phases.len()
+    }
+
+    /// Whether any phase has a prequeue, and with it a draw.
+    pub(crate) fn has_draws(&self) -> bool {
+        self.phases.iter().any(|phase| phase.has_prequeue(self.published_at()))
+    }
+
+    /// What a visitor may enter, in the order to try.
+    pub(crate) fn doors(&self, now: Timestamp) -> Vec<Door> {
+        self.row.config.doors(self.published_at(), now)
+    }
+
+    /// How many draws should have been held by now.
+    pub(crate) fn opened_draws(&self, now: Timestamp) -> u32 {
+        self.row.config.opened_draws(self.published_at(), now)
+    }
+
+    /// What the organizer tells everyone waiting.
+    pub(crate) const fn notice(&self) -> Option<&Notice> {
+        self.row.notice.as_ref()
     }
 
     /// Tiers with the price of one unit.
@@ -83,13 +117,18 @@ impl Sale {
         Some(lines_of(&self.row.config, tier, quantity).expect("a stored configuration has prices in range"))
     }
 
-    /// How long a hold lasts.
-    pub(crate) fn hold_ttl_s(&self) -> u32 {
-        self.row.config.hold.ttl_s(DEFAULT_PAYMENT_P99_S)
+    /// How long a hold lasts of somebody who was given so much time.
+    pub(crate) fn hold_ttl_s(&self, allowance: Allowance) -> u32 {
+        self.row.config.hold.ttl_s(DEFAULT_PAYMENT_P99_S).saturating_mul(allowance.factor())
     }
 
-    /// How visitors are let in.
-    pub(crate) fn pace(&self, state: PaceState) -> Pace {
+    /// How long a shopping session lasts of somebody who was given so much time.
+    pub(crate) const fn session_s(&self, allowance: Allowance) -> u32 {
+        self.row.config.admission.session_s.saturating_mul(allowance.factor())
+    }
+
+    /// How visitors are let in at that time.
+    pub(crate) fn pace(&self, state: PaceState, now: Timestamp, budget_shoppers: u32) -> Pace {
         let admission = &self.row.config.admission;
         Pace {
             rate_per_s: admission.rate_per_s,
@@ -97,6 +136,9 @@ impl Sale {
             max_shoppers: admission.max_shoppers,
             session_s: admission.session_s,
             claim_window_s: admission.claim_window_s,
+            overbook: admission.overbook,
+            budget_shoppers,
+            cohorts: self.opened_draws(now),
             state,
         }
     }

@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,7 +22,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::answer::{Answer, With as _, empty};
+use crate::answer::{Answer, Body, With as _, empty};
 use crate::app::App;
 use crate::endpoints;
 use crate::headers;
@@ -56,6 +55,12 @@ const HEAD_MAX_BYTES: usize = 16 * 1024;
 
 /// Requests of one HTTP/2 connection at once: a page needs a dozen.
 const STREAMS_MAX: u32 = 128;
+
+/// How long what we sent may stay unread: a client that does not read, or that is gone without a word, is dropped by the
+/// system, and what waits for it with it. Longer than a phone needs to change networks; event streams have no pong, so
+/// this is what tells that nobody listens.
+#[cfg(target_os = "linux")]
+const UNREAD_MAX: Duration = Duration::from_secs(10);
 
 /// How often an HTTP/2 connection is asked for a sign of life, and how long it may take to give one.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -113,6 +118,8 @@ impl Server {
     /// the protocol is told; so the first request has a clock of its own.
     async fn serve(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
         let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_MAX));
         let begun = AtomicBool::new(false);
         let service = service_fn(|request| {
             begun.store(true, Ordering::Relaxed);
@@ -216,7 +223,10 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 /// HEAD is GET without the body, with its length.
 fn cut_body(answer: &mut Answer) {
-    let length = answer.body().size_hint().lower();
-    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    *answer.body_mut() = Full::default();
+    // What was not modified says no length: it would have to be that of the whole (RFC 9110, 8.6).
+    let length = answer.body().size_hint().exact().filter(|_| answer.status() != StatusCode::NOT_MODIFIED);
+    if let Some(length) = length {
+        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *answer.body_mut() = Body::EMPTY;
 }

@@ -1,55 +1,95 @@
 //! `GET /v1/sales/{sale}/live`: the position, pushed.
 //!
-//! A WebSocket with the sub-protocol `v1.onsale`. Who is asking is known from the cookie, or from the first message,
-//! `{"place":"…"}`. While it is open it is the visitor's sign of life. Frames are in [`message`], the life of a socket in
-//! [`connection`].
+//! ```text
+//! floor ── tick, call ──► audience ──► seat: watch (what is news to this visitor) ──► frames ─┬─► connection (WebSocket)
+//!                                                                                          └─► event_stream
+//! ```
+//!
+//! The [`audience`] asks each visitor's [`watch`] in turn, which decides what is told and when, for both ways of telling it;
+//! [`message`] is the frames. A WebSocket speaks `v1.onsale`; a client that accepts `text/event-stream` gets the same frames
+//! as events. While a connection is open it is the visitor's sign of life, and it takes room ([`App::sockets`]).
+//!
+//! Who is asking is known from the cookie or the bearer token; a WebSocket may also show the place in its first message,
+//! `{"place":"…"}`, because browsers cannot send headers with one. Never from the URL: addresses are logged everywhere.
 
 use std::sync::Arc;
 
 use domain::token::PlaceToken;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::answer::{Answer, With as _, empty};
 use crate::app::App;
+use crate::floor::Floor;
 use crate::identity;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
 
+mod audience;
 mod connection;
+mod event_stream;
 mod message;
+mod seat;
+mod watch;
 
+pub(crate) use audience::Audience;
 pub(crate) use message::Frame;
 
 /// The sub-protocol. A client that offers others only is told to upgrade.
 const SUB_PROTOCOL: &str = "v1.onsale";
 
-/// Answers the handshake and leaves the connection to a task.
+/// Answers with a stream of events or with a handshake, as the client asks, and leaves the rest to a task.
 ///
 /// # Errors
-/// It is no handshake, the sale has no queue, or the place in the cookie is not one.
-pub(crate) async fn open(app: &Arc<App>, mut request: Request) -> Result<Answer, Problem> {
+/// It asks for neither, the sale has no queue, or there is no place or none that is valid.
+pub(crate) async fn open(app: &Arc<App>, request: Request) -> Result<Answer, Problem> {
+    if asks_for_events(&request) { open_stream(app, &request).await } else { open_socket(app, request).await }
+}
+
+fn asks_for_events(request: &Request) -> bool {
+    let accepts = request.parts.headers.get_all(header::ACCEPT).iter().filter_map(|list| list.to_str().ok());
+    let mut types = accepts.flat_map(|list| list.split(','));
+    types.any(|item| item.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+async fn open_stream(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = app.sale(request.params.text("sale")).await?;
+    let place = identity::place(request, sale.id(), &app.signer, &app.cookies)?;
+    let (floor, room) = enter(app, &sale).await?;
+    if request.parts.method == Method::HEAD {
+        return Ok(event_stream::head());
+    }
+    Ok(event_stream::open(app, floor, place, room))
+}
+
+async fn open_socket(app: &Arc<App>, mut request: Request) -> Result<Answer, Problem> {
     let accept_key = accept_key(&request)?;
     let sale = app.sale(request.params.text("sale")).await?;
     let place = place_in_cookie(app, &request, &sale)?;
-    app.live(&sale).await?;
-    if app.draining.is_cancelled() {
-        return Err(Code::StoreUnavailable.into());
-    }
-    let room = Arc::clone(&app.sockets).try_acquire_owned().map_err(|_| Code::Overloaded)?;
+    let (floor, room) = enter(app, &sale).await?;
     let upgrade = request.upgrade.take().ok_or(Code::UpgradeRequired)?;
-    let socket = connection::run(Arc::clone(app), sale, place, upgrade);
-    app.visits.spawn(async move {
-        socket.await;
-        drop(room);
-    });
+    app.visits.spawn(connection::run(Arc::clone(app), floor, place, upgrade, room));
     Ok(empty(StatusCode::SWITCHING_PROTOCOLS)
         .with(header::UPGRADE, HeaderValue::from_static("websocket"))
         .with(header::CONNECTION, HeaderValue::from_static("upgrade"))
         .with(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL))
         .with_text(header::SEC_WEBSOCKET_ACCEPT, &accept_key))
+}
+
+/// Room for one more on the floor of a sale.
+///
+/// # Errors
+/// The sale has no queue, the gateway stops, or it is full.
+async fn enter(app: &Arc<App>, sale: &Arc<Sale>) -> Result<(Arc<Floor>, OwnedSemaphorePermit), Problem> {
+    let (floor, _) = app.live(sale).await?;
+    if app.draining.is_cancelled() {
+        return Err(Code::StoreUnavailable.into());
+    }
+    let room = Arc::clone(&app.sockets).try_acquire_owned().map_err(|_| Code::Overloaded)?;
+    Ok((floor, room))
 }
 
 /// RFC 6455, section 4.2.1.

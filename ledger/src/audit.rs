@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{Ledger, LedgerError};
 
+mod admissions;
 mod books;
 mod payments;
 mod seats;
@@ -78,6 +79,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
     tickets::PAGE,
     payments::I12.count,
     payments::I12.find,
+    admissions::I9.count,
+    admissions::I9.find,
 ];
 
 /// An audit may take its time: it blocks nobody.
@@ -104,6 +107,21 @@ pub async fn audit(ledger: &Ledger, sale: Option<SaleId>) -> Result<AuditReport,
     // Nothing was written, so there is nothing whose commit could fail unseen.
     snapshot.rollback().await?;
     Ok(AuditReport { lines })
+}
+
+/// Checks the admission log of one sale or of all. Apart from [`audit`], which is done again and again: a log only grows,
+/// and reading it takes as long as the sale was large.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn audit_admissions(ledger: &Ledger, sale: Option<SaleId>) -> Result<AuditLine, LedgerError> {
+    let mut client = ledger.client().await?;
+    let snapshot =
+        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
+    snapshot.batch_execute(SETTINGS).await?;
+    let line = check(&snapshot, &admissions::I9, sale.map(SaleId::uuid)).await?;
+    snapshot.rollback().await?;
+    Ok(line)
 }
 
 async fn check(

@@ -33,8 +33,13 @@ pub struct EpochSnapshot {
     pub epoch: u32,
     /// Numbers up to here may have been given out.
     pub reserved_number: u64,
-    /// Every turn that was given, also those that are over: their numbers had theirs.
+    /// Turns that neither lapsed nor ended as far as anybody wrote down. Those whose time is not over are inside; the others
+    /// had theirs. A number whose turn lapsed is in neither list: it waits again.
     pub grants: Vec<GivenTurn>,
+    /// Numbers whose place is given up or used up: they wait no more.
+    pub left: Vec<PlaceNumber>,
+    /// How many draws are frozen: the line must have as many cohorts before it may admit.
+    pub cohorts: u32,
     /// Per tier, what is free.
     pub tiers: Vec<TierUnits>,
 }
@@ -68,7 +73,14 @@ const EPOCH_BEGIN: &str = "SELECT epoch_begin($1, $2)";
 enum Document {
     NotFound,
     Busy,
-    Begun { epoch: u32, reserved_number: u64, grants: Vec<GrantDocument>, tiers: Vec<TierDocument> },
+    Begun {
+        epoch: u32,
+        reserved_number: u64,
+        grants: Vec<GrantDocument>,
+        left: Vec<PlaceNumber>,
+        cohorts: u32,
+        tiers: Vec<TierDocument>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -97,11 +109,13 @@ pub async fn epoch_begin(ledger: &Ledger, sale: SaleId, expected: Option<u32>) -
     Ok(match documents::read(row.try_get(0)?)? {
         Document::NotFound => EpochBegin::NotFound,
         Document::Busy => EpochBegin::Busy,
-        Document::Begun { epoch, reserved_number, grants, tiers } => EpochBegin::Begun(EpochSnapshot {
+        Document::Begun { epoch, reserved_number, grants, left, cohorts, tiers } => EpochBegin::Begun(EpochSnapshot {
             sale,
             epoch,
             reserved_number,
             grants: grants.into_iter().map(|grant| GivenTurn { number: grant.number, until: grant.until }).collect(),
+            left,
+            cohorts,
             tiers: tiers
                 .into_iter()
                 .map(|tier| TierUnits { tier: tier.tier, capacity: tier.capacity, free: tier.free })

@@ -10,8 +10,9 @@
 //! captured ≤ authorised (I12). [`audit`] proves it on a running system.
 //!
 //! Order of locks, in every function: the gate of the sale (an advisory lock, shared; only [`epochs`] takes it alone), the
-//! claim of the hold, the order's row, the payment's row, the units by tier and number. Bounds: every statement, every
-//! wait for a lock and every wait for a connection ends by itself ([`PoolConfig`]).
+//! claim of the hold, the order's row, the payment's row, the units by tier and number; and for the queue, behind the gate:
+//! the draw, the numbers (advisory locks), the sale's row, the admission log (another). Bounds: every statement,
+//! every wait for a lock and every wait for a connection ends by itself ([`PoolConfig`]).
 //!
 //! What it does not do: no Redis, no Stripe, no HTTP, no mail; those are jobs in [`outbox`].
 
@@ -27,8 +28,13 @@ pub mod migration;
 pub mod organizers;
 pub mod sales;
 
+pub mod access_codes;
+pub mod draws;
 pub mod epochs;
+pub mod notices;
 pub mod queue;
+pub mod rebuild;
+pub mod registrations;
 
 pub mod holds;
 pub mod orders;

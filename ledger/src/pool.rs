@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
@@ -99,6 +100,14 @@ impl Ledger {
     /// It does not.
     pub async fn ping(&self) -> Result<(), LedgerError> {
         self.rows("SELECT 1", &[]).await.map(|_| ())
+    }
+
+    /// The time that decides on orders, payments and draws: the database's.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn now(&self) -> Result<Timestamp, LedgerError> {
+        Ok(self.one("SELECT onsale_now()", &[]).await?.try_get(0)?)
     }
 
     /// How busy the pool is.

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use domain::sale::{Decision, SaleConfig, StoredState};
+use domain::sale::{AdmissionConfig, Decision, SaleConfig, StoredState};
 use domain::{OrganizerId, SaleId, TierId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
 
+use crate::notices::Notice;
 use crate::numbers::fit;
 use crate::{Ledger, LedgerError};
 
@@ -34,6 +35,8 @@ pub struct SaleRow {
     pub version: u64,
     /// When it was published.
     pub published_at: Option<Timestamp>,
+    /// What everyone waiting is told.
+    pub notice: Option<Notice>,
 }
 
 /// What came of creating a sale.
@@ -114,26 +117,34 @@ pub struct TierCounts {
 }
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[CREATE, PUBLISH, DECIDE, FETCH, FETCH_BY_SLUG, LIST_PUBLISHED, LIST_LIVE, STOCK];
+    &[CREATE, PUBLISH, SET_ADMISSION, DECIDE, FETCH, FETCH_BY_SLUG, LIST_PUBLISHED, LIST_LIVE, STOCK];
 
 macro_rules! returning_sale {
     ($statement:literal) => {
-        concat!($statement, " id, organizer_id, slug, config, state, epoch, version, published_at ")
+        concat!($statement, " id, organizer_id, slug, config, state, epoch, version, published_at, notice, notice_at ")
     };
     ($statement:literal, $rest:literal) => {
-        concat!($statement, " id, organizer_id, slug, config, state, epoch, version, published_at ", $rest)
+        concat!(
+            $statement,
+            " id, organizer_id, slug, config, state, epoch, version, published_at, notice, notice_at ",
+            $rest
+        )
     };
 }
 
 const CREATE: &str = returning_sale!(
-    "INSERT INTO sales (id, organizer_id, slug, config, currency, opens_at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT ON CONSTRAINT sales_slug_key DO NOTHING RETURNING"
+    "WITH made AS (
+        INSERT INTO sales (id, organizer_id, slug, config, currency, opens_at) VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT ON CONSTRAINT sales_slug_key DO NOTHING RETURNING *),
+     logged AS (
+        INSERT INTO audit_log (sale_id, actor, act, detail)
+        SELECT id, $7, 'sale_created', jsonb_build_object('after', config) FROM made)
+     SELECT",
+    "FROM made"
 );
 const PUBLISH: &str = "SELECT sale_publish($1, $2)";
-const DECIDE: &str = returning_sale!(
-    "UPDATE sales SET state = $3, version = version + 1, changed_at = onsale_now()
-      WHERE organizer_id = $1 AND id = $2 AND state = ANY ($4) RETURNING"
-);
+const SET_ADMISSION: &str = "SELECT sale_set_admission($1, $2, $3, $4)";
+const DECIDE: &str = "SELECT sale_decide($1, $2, $3, $4)";
 const FETCH: &str = returning_sale!("SELECT", "FROM sales WHERE id = $1");
 const FETCH_BY_SLUG: &str = returning_sale!("SELECT", "FROM sales WHERE slug = $1");
 const LIST_PUBLISHED: &str = returning_sale!(
@@ -168,8 +179,9 @@ pub async fn sale_create(
     config: &SaleConfig,
 ) -> Result<CreateSale, LedgerError> {
     let (slug, currency) = (config.slug_or_from_name(), config.currency.as_str());
-    let params: [&(dyn ToSql + Sync); 6] =
-        [&id.uuid(), &organizer.uuid(), &slug, &Json(config), &currency, &config.opens_at];
+    let (by, opens_at) = (organizer.to_string(), config.phases()[0].opens_at);
+    let params: [&(dyn ToSql + Sync); 7] =
+        [&id.uuid(), &organizer.uuid(), &slug, &Json(config), &currency, &opens_at, &by];
     match ledger.row(CREATE, &params).await? {
         Some(row) => Ok(CreateSale::Created(sale_row(&row)?)),
         None => Ok(CreateSale::SlugTaken),
@@ -192,6 +204,22 @@ pub async fn sale_publish(ledger: &Ledger, organizer: OrganizerId, id: SaleId) -
         "not_found" => Ok(Publish::NotFound),
         other => Err(LedgerError::Corrupt(format!("sale_publish answered {other}"))),
     }
+}
+
+/// Changes how visitors are let in; all else stays. None when the organizer has no such sale, or it is over. The same again
+/// changes nothing.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn sale_set_admission(
+    ledger: &Ledger,
+    organizer: OrganizerId,
+    id: SaleId,
+    admission: &AdmissionConfig,
+    by: &str,
+) -> Result<Option<SaleRow>, LedgerError> {
+    let row = ledger.one(SET_ADMISSION, &[&organizer.uuid(), &id.uuid(), &Json(admission), &by]).await?;
+    if row.try_get(0)? { sale_fetch(ledger, SaleName::Id(id)).await } else { Ok(None) }
 }
 
 /// Stops admission and new holds for a while.
@@ -269,10 +297,9 @@ async fn decide(
         StoredState::ALL.iter().filter_map(|from| from.after(decision).map(|to| (*from, to))).collect();
     let (_, target) = *leads.first().expect("every decision makes sense in some state");
     let from: Vec<&str> = leads.iter().map(|(from, _)| from.word()).collect();
-    if let Some(row) = ledger.row(DECIDE, &[&organizer.uuid(), &id.uuid(), &target.word(), &from]).await? {
-        return Ok(Decided::Done(sale_row(&row)?));
-    }
+    let decided = ledger.one(DECIDE, &[&organizer.uuid(), &id.uuid(), &from, &target.word()]).await?.try_get(0)?;
     match sale_fetch(ledger, SaleName::Id(id)).await? {
+        Some(sale) if decided => Ok(Decided::Done(sale)),
         Some(sale) if sale.organizer != organizer => Ok(Decided::NotFound),
         Some(sale) if sale.state == target => Ok(Decided::Already(sale)),
         Some(sale) => Ok(Decided::Refused(sale.state)),
@@ -292,7 +319,13 @@ fn sale_row(row: &Row) -> Result<SaleRow, LedgerError> {
         epoch: fit(row.try_get::<_, i32>(5)?)?,
         version: fit(row.try_get::<_, i64>(6)?)?,
         published_at: row.try_get(7)?,
+        notice: notice(row)?,
     })
+}
+
+fn notice(row: &Row) -> Result<Option<Notice>, LedgerError> {
+    let (text, at): (Option<String>, Option<Timestamp>) = (row.try_get(8)?, row.try_get(9)?);
+    Ok(text.zip(at).map(|(text, at)| Notice { text, at }))
 }
 
 fn tier_counts(row: &Row) -> Result<(TierId, TierCounts), LedgerError> {

@@ -1,14 +1,22 @@
 //! Every statement this crate sends, so that a test can prepare them all and people can read them.
 
-use crate::{audit, epochs, holds, idempotency, inbox, orders, organizers, outbox, payments, queue, sales};
+use crate::{
+    access_codes, audit, draws, epochs, holds, idempotency, inbox, notices, orders, organizers, outbox, payments,
+    queue, rebuild, registrations, sales,
+};
 
 /// The modules' statements, one after the other.
 pub fn all() -> impl Iterator<Item = &'static str> {
     let modules = [
         organizers::STATEMENTS,
         sales::STATEMENTS,
+        notices::STATEMENTS,
+        access_codes::STATEMENTS,
+        registrations::STATEMENTS,
+        draws::STATEMENTS,
         epochs::STATEMENTS,
         queue::STATEMENTS,
+        rebuild::STATEMENTS,
         holds::STATEMENTS,
         orders::STATEMENTS,
         payments::STATEMENTS,

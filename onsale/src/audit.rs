@@ -1,7 +1,10 @@
-//! The invariants of a running system: what Postgres can tell, and whether Redis agrees with it.
+//! The invariants of a running system: what Postgres can tell, whether Redis agrees with it, and whether the draws can be
+//! computed again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+mod draws;
 
 use admission::{Queue, Store};
 use domain::{SaleId, TierId};
@@ -22,6 +25,8 @@ pub(crate) async fn audit(
     sale: Option<SaleId>,
 ) -> Result<AuditReport, LedgerError> {
     let mut report = ledger::audit::audit(ledger, sale).await?;
+    report.lines.push(draws::recompute(ledger, sale).await?);
+    report.lines.push(ledger::audit::audit_admissions(ledger, sale).await?);
     if let Some(store) = store {
         report.lines.push(stores_agree(ledger, &Queue::new(store), sale).await?);
     }

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Migrate(Variables),
     /// Check the invariants on a running system; exit 1 on a breach
     Audit(Audit),
+    /// Draw a sale's order again from its fairness file, offline; exit 1 when something does not fit
+    VerifyShuffle(VerifyShuffle),
     /// Make API keys and signing keys
     #[command(subcommand)]
     Keys(Keys),
@@ -56,6 +59,17 @@ pub(crate) struct Audit {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `onsale verify-shuffle`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyShuffle {
+    /// What `GET /v1/sales/{sale}/fairness` answered; `-` reads it from standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Your own: what `GET /v1/sales/{sale}/queue/place/proof` answered
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proof: Option<PathBuf>,
 }
 
 /// `onsale keys`

@@ -12,6 +12,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod sandbox;
+mod verify_shuffle;
 mod workers;
 
 pub(crate) use audit::as_text as report_as_text;
@@ -22,6 +23,8 @@ pub(crate) use keys::fresh_key;
 pub(crate) enum Failure {
     /// The configuration cannot be used.
     Configuration(Faults),
+    /// What it was given to read cannot be read.
+    Unreadable(Box<dyn std::error::Error + Send + Sync>),
     /// It was tried and did not work.
     Failed(Box<dyn std::error::Error + Send + Sync>),
     /// It worked, and what it found is bad; it has been printed.
@@ -34,6 +37,10 @@ impl Failure {
         match self {
             Self::Configuration(faults) => {
                 eprintln!("onsale: {faults}");
+                ExitCode::from(EX_USAGE)
+            }
+            Self::Unreadable(error) => {
+                eprintln!("onsale: {}", with_causes(&*error));
                 ExitCode::from(EX_USAGE)
             }
             Self::Failed(error) => {
@@ -80,6 +87,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Workers(variables) => workers::run(&variables),
         Command::Migrate(variables) => migrate::run(&variables),
         Command::Audit(audit) => audit::run(&audit),
+        Command::VerifyShuffle(verify) => verify_shuffle::run(&verify),
         Command::Keys(Keys::Create(create)) => keys::create(&create),
         Command::Keys(Keys::Generate { purpose }) => keys::generate(purpose),
         Command::Demo(demo) => crate::demo::run(&demo),

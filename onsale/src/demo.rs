@@ -1,10 +1,12 @@
 //! `onsale demo`: everything in one process on private servers.
 //!
 //! What runs is what runs in production: the migration, the gateway and the workers, configured through the same
-//! variables; only the servers around them are the sandbox's. Ten scripted buyers then go through the public API, the audit
-//! looks at what they left, and the page stays up for a person to try until Ctrl-C, or ends at once with `--once`.
+//! variables; only the servers around them are the sandbox's. Ten scripted buyers register in the prequeue, are drawn when
+//! the doors open, and go through the public API; the audit looks at what they left, and the page stays up for a person to
+//! try until Ctrl-C, or ends at once with `--once`.
 
 mod buyers;
+mod prequeue;
 mod report;
 mod servers;
 
@@ -23,7 +25,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use workers::Workers;
 
-use self::buyers::{CAST, Ending, Stage};
+use self::buyers::{CAST, Ending, Registered, Stage, Story};
+use self::prequeue::DOORS_OPEN_IN;
 use self::servers::Servers;
 use crate::admin::Ready;
 use crate::audit::audit;
@@ -50,6 +53,10 @@ const TIER: &str = "standing";
 /// Why the demo did not show what it is for.
 #[derive(Debug, thiserror::Error)]
 enum DemoError {
+    #[error("the prequeue was not drawn in time")]
+    Undrawn,
+    #[error("the draw does not compute again")]
+    Unverified,
     #[error("a scripted buyer's story did not end as told")]
     NotAsTold,
     #[error("{0} pieces of work were still waiting after {SETTLED_WITHIN:?}")]
@@ -99,12 +106,16 @@ impl Ready for Arc<Both> {
 async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
     let edge = Edge::new(&servers.public_url);
     let hold_s = if demo.once { HOLD_ONCE_S } else { HOLD_S };
-    let sale = Organizer::new(&edge, &servers.organizer_key).puts_on_sale(&sale(hold_s)).await?;
-    println!("page      {}/s/{SLUG}   try it at any time\nmail      {}\n", servers.public_url, servers.mail.page_url());
+    let organizer = Organizer::new(&edge, &servers.organizer_key);
+    let sale = organizer.publishes_to_open(&sale(hold_s), Duration::ZERO, DOORS_OPEN_IN).await?;
+    organizer.waits_until_open(&sale).await?;
+    println!("page      {}/s/{SLUG}   try it at any time\nmail      {}", servers.public_url, servers.mail.page_url());
+    println!("key       {}   for the organizer API\n", servers.organizer_key);
+    let seed_hash = prequeue::promised(&edge, &sale).await?;
+    println!("prequeue  the doors open in {DOORS_OPEN_IN:?}\npromise   {seed_hash}   SHA-256 of the seed of the draw");
     if demo.page_only {
         return std::future::pending().await;
     }
-    println!("ten scripted buyers; one of them waits {hold_s} s for a hold to run out\n");
     let stage = Stage {
         edge,
         sale,
@@ -112,26 +123,58 @@ async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
         stripe_api_base: servers.stripe.base_url(),
         hold_expires_within: Duration::from_secs(hold_s.into()) + SWEPT_AFTER,
     };
-    tells_the_stories(servers, &stage).await?;
+    let registered = prequeue::registers(&stage).await?;
+    prequeue::draw(&stage, &seed_hash, &registered).await?;
+    println!("ten scripted buyers; one of them waits {hold_s} s for a hold to run out\n");
+    tells_the_stories(servers, &stage, registered, demo).await?;
     if demo.once {
         return Ok(());
     }
-    println!("Now try the page yourself. Ctrl-C ends everything.");
     std::future::pending().await
 }
 
-async fn tells_the_stories(servers: &Servers, stage: &Stage) -> Result<(), Failure> {
-    let endings = plays(stage).await;
+/// Tells all stories, and audits what they left: after the last one when nobody watches, else before the one that only
+/// waits.
+async fn tells_the_stories(
+    servers: &Servers,
+    stage: &Stage,
+    registered: Vec<Registered>,
+    demo: &Demo,
+) -> Result<(), Failure> {
+    let mut playing = JoinSet::new();
+    for somebody in registered {
+        playing.spawn(buyers::play(stage.clone(), somebody));
+    }
+    let waiting = CAST.iter().filter(|(_, story)| *story == Story::LetsItExpire).count();
+    let before_audit = tells(&mut playing, if demo.once { 0 } else { waiting }).await;
     settles(servers).await?;
     let report = audited(servers).await?;
     println!("\n{}\n", report_as_text(&report));
     if !report.holds() {
         return Err(Failure::Breach);
     }
-    if report::all_as_told(&endings) { Ok(()) } else { Err(DemoError::NotAsTold.into()) }
+    if !demo.once {
+        println!("Now try the page yourself. Ctrl-C ends everything.");
+    }
+    let after_audit = tells(&mut playing, 0).await;
+    let as_told = report::all_as_told(&before_audit) && report::all_as_told(&after_audit);
+    if as_told { Ok(()) } else { Err(DemoError::NotAsTold.into()) }
 }
 
-/// What is on sale: it opens at once and lets everybody in quickly.
+/// Tells stories as they end, until only so many are left.
+async fn tells(playing: &mut JoinSet<Ending>, left: usize) -> Vec<Ending> {
+    let mut endings = Vec::with_capacity(playing.len());
+    while playing.len() > left
+        && let Some(ending) = playing.join_next().await
+    {
+        let ending = ending.expect("a story returns its errors and is never cancelled");
+        println!("{}", report::line(&ending));
+        endings.push(ending);
+    }
+    endings
+}
+
+/// What is on sale; once open, it lets everybody in quickly.
 fn sale(hold_s: u32) -> Value {
     json!({
         "name": "Night at the Opera",
@@ -139,7 +182,6 @@ fn sale(hold_s: u32) -> Value {
         "venue": "The Old Warehouse",
         "currency": "eur",
         "time_zone": "Europe/Berlin",
-        "opens_at": "2026-01-01T00:00:00Z",
         "per_buyer_limit": 4,
         "tiers": [{ "id": TIER, "name": "Standing", "price": 4500, "capacity": CAPACITY }],
         "admission": { "rate_per_s": 5, "burst": 3, "max_shoppers": 50 },
@@ -147,21 +189,6 @@ fn sale(hold_s: u32) -> Value {
         "fees": [{ "name": "Service fee", "per_unit": 150 }],
         "taxes": [{ "name": "VAT 7 %", "basis_points": 700 }],
     })
-}
-
-/// All stories at once; each is told as it ends.
-async fn plays(stage: &Stage) -> Vec<Ending> {
-    let mut playing = JoinSet::new();
-    for (name, story) in CAST {
-        playing.spawn(buyers::play(stage.clone(), name, story));
-    }
-    let mut endings = Vec::with_capacity(CAST.len());
-    while let Some(ending) = playing.join_next().await {
-        let ending = ending.expect("a story returns its errors and is never cancelled");
-        println!("{}", report::line(&ending));
-        endings.push(ending);
-    }
-    endings
 }
 
 /// Waits until nothing is left to apply, call, return or mail.

@@ -29,6 +29,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
             Matcher::Full(gateway::metrics::REQUEST_DURATION.to_owned()),
             &gateway::metrics::REQUEST_DURATION_BUCKETS_S,
         )?
+        .set_buckets_for_metric(
+            Matcher::Full(gateway::metrics::JOIN_BATCH_SIZE.to_owned()),
+            &gateway::metrics::JOIN_BATCH_SIZE_BUCKETS,
+        )?
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS_S)?
         .set_buckets_for_metric(Matcher::Suffix("_latency_seconds".to_owned()), &LATENCY_BUCKETS_S)?
         .install_recorder()?;

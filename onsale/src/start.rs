@@ -33,6 +33,7 @@ pub(crate) async fn gateway(settings: GatewaySettings, draining: CancellationTok
         public_url: Some(process.public_url),
         stripe_publishable_key: settings.stripe_publishable_key,
         stripe_browser_base: settings.stripe_browser_base,
+        stripe_writes_per_s: settings.stripe_writes_per_s.get(),
         stripe_webhook_secrets: settings.webhook_secrets,
         trusted_proxies: settings.trusted_proxies,
         rate_limits: settings.rate_limits,
@@ -51,6 +52,7 @@ pub(crate) async fn workers(settings: WorkersSettings, draining: CancellationTok
         ticket_signer: process.ticket_signer,
         signer: process.signer,
         mail: settings.mail,
+        beacon: settings.beacon,
         public_url: process.public_url.origin().to_owned(),
     };
     Ok(Workers::start(WorkersConfig::default(), parts, draining))

@@ -8,6 +8,7 @@ use domain::token::Signer;
 use ledger::Ledger;
 use payments::Stripe;
 
+use crate::beacon::Beacon;
 use crate::mail::Mailer;
 
 /// Shared by all pools; each part is cheap to use from many tasks.
@@ -21,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) ticket_signer: Arc<TicketSigner>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) mailer: Option<Mailer>,
+    pub(crate) beacon: Option<Beacon>,
     /// How the outside sees the gateway, without a slash at the end.
     pub(crate) public_url: String,
 }

@@ -11,6 +11,8 @@
 //! lease, and harmless when it runs twice. Only workers sweep and rebuild Redis; gateways never do. No network call is
 //! made inside a transaction: a job reads, calls, and then tells the ledger in one call what came of it.
 //!
+//! They also hold the draws of the prequeue: `sweeps::hold_draws`.
+//!
 //! Reading order: [`Workers`]; `runner`, which knows nothing of what it runs; `inbox` and `outbox`, where the work comes
 //! from; `jobs`, what it is; `sweeps`, the clocks.
 //!
@@ -28,10 +30,12 @@ mod outbox;
 mod runner;
 mod sweeps;
 
+mod beacon;
 mod mail;
 
 pub mod metrics;
 
+pub use beacon::{BadBeaconUrl, BeaconUrl};
 pub use mail::{BadMailConfig, MailConfig};
 pub use runner::PoolSize;
 pub use workers::{Drained, Workers, WorkersConfig, WorkersParts};

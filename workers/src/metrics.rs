@@ -15,6 +15,7 @@
 //! | `onsale_orders_total` | counter | sale, state |
 //! | `onsale_payment_latency_seconds` | histogram | – |
 //! | `onsale_redis_epoch` | gauge | sale |
+//! | `onsale_draws_total` | counter | attestation |
 //! | `onsale_units` | gauge | sale, tier, state |
 //! | `onsale_oversold_units` | gauge | – |
 //! | `onsale_ledger_imbalance` | gauge | – |
@@ -26,6 +27,7 @@ use std::time::Duration;
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use domain::SaleId;
 use domain::order::OrderState;
+use ledger::draws::Attestation;
 
 use crate::runner::Verdict;
 
@@ -55,6 +57,8 @@ pub const ORDERS: &str = "onsale_orders_total";
 pub const PAYMENT_LATENCY: &str = "onsale_payment_latency_seconds";
 /// The epoch loaded in Redis; 0 while there is none.
 pub const REDIS_EPOCH: &str = "onsale_redis_epoch";
+/// Draws held, with the beacon or self-attested. Two workers that finish the same draw at once count it both.
+pub const DRAWS: &str = "onsale_draws_total";
 /// Units in each state, as Postgres says.
 pub const UNITS: &str = "onsale_units";
 /// Breaches of *a unit belongs to one buyer* and *states add up to the capacity*; must be 0.
@@ -77,6 +81,7 @@ pub fn describe() {
     describe_counter!(ORDERS, "Orders that reached a state, by sale and state.");
     describe_histogram!(PAYMENT_LATENCY, Unit::Seconds, "From Pay pressed to authorised.");
     describe_gauge!(REDIS_EPOCH, "Epoch loaded in Redis, by sale; 0 while there is none.");
+    describe_counter!(DRAWS, "Draws held, by attestation: beacon or self_attested.");
     describe_gauge!(UNITS, "Units by sale, tier and state, as Postgres says.");
     describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
     describe_gauge!(LEDGER_IMBALANCE, "Transfers that do not sum to zero; must be 0.");
@@ -102,6 +107,14 @@ pub(crate) fn tickets_issued(sale: SaleId, count: usize) {
 
 pub(crate) fn authorised_after(seconds: f64) {
     histogram!(PAYMENT_LATENCY).record(seconds);
+}
+
+pub(crate) fn draw_held(attestation: &Attestation) {
+    let attestation = match attestation {
+        Attestation::Beacon { .. } => "beacon",
+        Attestation::SelfAttested { .. } => "self_attested",
+    };
+    counter!(DRAWS, "attestation" => attestation).increment(1);
 }
 
 /// Sets a gauge to a count.

@@ -2,10 +2,11 @@
 //!
 //! | sweep | every | does |
 //! |---|---|---|
-//! | [`live_sales`] | 1 s | keeps the list of sales that the other sweeps go through |
+//! | [`live_sales`] | 500 ms | keeps the list of sales that the other sweeps go through |
 //! | [`expire_holds`] | 500 ms | frees holds whose time is over; frozen ones only with Postgres' word |
 //! | [`expire_orders`] | 500 ms | ends orders whose clock ran out |
-//! | [`load_redis`] | 1 s | rebuilds a sale that Redis does not have, in a new epoch |
+//! | [`load_redis`] | 250 ms | rebuilds a sale that Redis does not have, in a new epoch |
+//! | [`hold_draws`] | 200 ms | turns the registrations of a prequeue into numbers when its phase opens |
 //! | [`publish_gauges`] | 2 s | stock and queues as gauges |
 //! | [`audit_books`] | 60 s | the invariants as gauges |
 //!
@@ -24,6 +25,7 @@ use crate::metrics;
 pub(crate) mod audit_books;
 pub(crate) mod expire_holds;
 pub(crate) mod expire_orders;
+pub(crate) mod hold_draws;
 pub(crate) mod live_sales;
 pub(crate) mod load_redis;
 pub(crate) mod publish_gauges;

@@ -13,6 +13,7 @@ use payments::Stripe;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::beacon::{Beacon, BeaconUrl};
 use crate::bells::Bells;
 use crate::context::Context;
 use crate::inbox::Inbox;
@@ -23,6 +24,7 @@ use crate::runner::{Pool, PoolSize, Source};
 use crate::sweeps::audit_books::AuditBooks;
 use crate::sweeps::expire_holds::ExpireHolds;
 use crate::sweeps::expire_orders::ExpireOrders;
+use crate::sweeps::hold_draws::HoldDraws;
 use crate::sweeps::live_sales::ReadLiveSales;
 use crate::sweeps::load_redis::LoadRedis;
 use crate::sweeps::publish_gauges::PublishGauges;
@@ -72,6 +74,8 @@ pub struct WorkersParts {
     pub signer: Arc<Signer>,
     /// The mail server; without one, mail waits in the outbox.
     pub mail: Option<MailConfig>,
+    /// The beacon that draws wait for; without one, they are self-attested.
+    pub beacon: Option<BeaconUrl>,
     /// How the outside sees the gateway, for the links in letters.
     pub public_url: String,
 }
@@ -150,6 +154,7 @@ impl Workers {
         self.sweep(ExpireHolds { context: context(), sales: sales.clone() });
         self.sweep(ExpireOrders(context()));
         self.sweep(LoadRedis::new(context(), sales.clone()));
+        self.sweep(HoldDraws { context: context(), sales: sales.clone() });
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(AuditBooks(context()));
     }
@@ -160,12 +165,13 @@ impl Workers {
 }
 
 fn context(config: &WorkersConfig, parts: WorkersParts) -> Arc<Context> {
-    let WorkersParts { ledger, store, stripe, ticket_signer, signer, mail, public_url } = parts;
+    let WorkersParts { ledger, store, stripe, ticket_signer, signer, mail, beacon, public_url } = parts;
     Arc::new(Context {
         queue: admission::Queue::new(store.clone()),
         holds: Holds::new(store.clone()),
         loader: Loader::new(store.clone()),
         mailer: mail.map(|mail| Mailer::new(mail, config.mail.0)),
+        beacon: beacon.map(Beacon::new),
         public_url: public_url.trim_end_matches('/').to_owned(),
         ledger,
         store,

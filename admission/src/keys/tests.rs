@@ -12,7 +12,7 @@ fn all_keys_of_a_sale_share_its_hash_tag() {
     let sale = SaleId::from_uuid(Uuid::from_u128(7));
     let keys = SaleKeys::new(sale).of_holder(Holder([9; 16]));
     assert_eq!(keys.name(Key::Line), format!("onsale:{{{sale}}}:line"));
-    assert_eq!(keys.name(Key::Heard(3)), format!("onsale:{{{sale}}}:heard:3"));
+    assert_eq!(keys.name(Key::Age(2)), format!("onsale:{{{sale}}}:age:2"));
     assert_eq!(keys.name(Key::Visitors), format!("onsale:{{{sale}}}:visitors:2313"));
     let request = keys.of_request(RequestId([0xab; 32])).name(Key::Request);
     assert_eq!(request, format!("onsale:{{{sale}}}:request:{}", "ab".repeat(32)));

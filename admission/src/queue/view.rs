@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::timestamp;
 use crate::AdmissionError;
 use crate::bitmap::CountedBitmap;
+use crate::pacer::Standstill;
 use crate::scripts::Reply;
 
 /// A sale at one moment.
@@ -27,6 +28,20 @@ pub struct View {
     pub admitted_total: u64,
     /// Whether the sale's clocks stand still.
     pub paused: crate::Pause,
+    /// Why they do.
+    pub standstill: Option<Standstill>,
+    /// The share of the configured rate at which the line moves, in thousandths.
+    pub factor_milli: u32,
+    /// What that, and the charge for a turn, follow from.
+    pub pacing: Pacing,
+    /// Numbers handed out, draws included. At every moment it is [`View::in_line`] + [`View::shoppers`] + left + expired.
+    pub joined_total: u64,
+    /// Numbers that left by themselves.
+    pub left_total: u64,
+    /// Numbers whose session is over, or that were silent for too long.
+    pub expired_total: u64,
+    /// Events that were too many to be kept for Postgres.
+    pub unrecorded_total: u64,
     /// What each tier has.
     pub stock: BTreeMap<TierId, TierStock>,
     line: CountedBitmap,
@@ -45,6 +60,42 @@ pub struct TierStock {
     /// Units in live holds.
     pub held: u32,
 }
+
+/// What was measured of payments ([`crate::Pulse`]) and of turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pacing {
+    /// The share of turns that nobody uses, in thousandths, as it is charged in advance.
+    pub no_show_milli: u32,
+    /// Payment calls of the last seconds, over all gateways.
+    pub payments: u32,
+    /// Of them, bad.
+    pub bad: u32,
+    /// How long they took on average, in milliseconds; 0 when there were none.
+    pub mean_ms: u64,
+}
+
+impl Pacing {
+    /// From the fields that the view script names, in its order.
+    fn of(fields: &[u64]) -> Option<Self> {
+        let [_factor, no_show, resolved, payments, bad, sum_ms] = *fields else { return None };
+        let no_show = if resolved < NO_SHOW_COUNTS_FROM { 0 } else { no_show.min(NO_SHOW_MAX) };
+        Some(Self {
+            no_show_milli: narrowed(no_show / 1_000)?,
+            payments: narrowed(payments)?,
+            bad: narrowed(bad)?,
+            mean_ms: sum_ms.checked_div(payments).unwrap_or(0),
+        })
+    }
+}
+
+fn narrowed(value: u64) -> Option<u32> {
+    u32::try_from(value).ok()
+}
+
+/// Resolved turns from which on their no-show share counts, as in `turn.lua`.
+const NO_SHOW_COUNTS_FROM: u64 = 20;
+/// The highest share that is charged, in millionths, as in `turn.lua`.
+const NO_SHOW_MAX: u64 = 900_000;
 
 /// Where a number is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +155,12 @@ impl View {
         self.live_line.count()
     }
 
+    /// Everyone in line, the silent too.
+    #[must_use]
+    pub fn in_line(&self) -> u64 {
+        self.line.count()
+    }
+
     /// Shoppers inside: granted, with a turn, or shopping.
     #[must_use]
     pub fn shoppers(&self) -> u32 {
@@ -118,13 +175,24 @@ impl View {
         let live = CountedBitmap::new(line_from, &values.bytes("live")?);
         let left = CountedBitmap::new(values.integer("left_from")?, &values.bytes("left")?);
         let now_ms = values.integer("now_ms")?;
+        let standstill = Standstill::of_word(&values.text("standstill")?).map_err(|()| odd("standstill"))?;
+        let totals = values.counts("totals")?;
+        let total = |name: &str| totals.get(name).copied().unwrap_or(0);
+        let pacing = values.integers_or_0("pace")?;
         Ok(Self {
             epoch: values.narrow("epoch")?,
             now: timestamp(&reply, now_ms)?,
             next_number: values.integer("next")? + 1,
-            admitted_total: values.integer("admitted")?,
+            admitted_total: total("admitted"),
             paused: if values.integer("paused")? == 0 { crate::Pause::Running } else { crate::Pause::Paused },
             stock: values.stock()?,
+            standstill,
+            factor_milli: pacing.first().map(|factor| factor / 1_000).and_then(narrowed).ok_or_else(|| odd("pace"))?,
+            pacing: Pacing::of(&pacing).ok_or_else(|| odd("pace"))?,
+            joined_total: total("joined"),
+            left_total: total("left"),
+            expired_total: total("expired"),
+            unrecorded_total: total("unrecorded"),
             live_line: line.and(&live),
             line,
             left,
@@ -157,6 +225,23 @@ impl Values {
 
     fn narrow(&mut self, name: &str) -> Result<u32, AdmissionError> {
         u32::try_from(self.integer(name)?).map_err(|_| odd(name))
+    }
+
+    fn text(&mut self, name: &str) -> Result<String, AdmissionError> {
+        self.take(name)?.into_string().ok_or_else(|| odd(name))
+    }
+
+    /// Integers, of which those that are not there are 0.
+    fn integers_or_0(&mut self, name: &str) -> Result<Vec<u64>, AdmissionError> {
+        let values = self.take(name)?.into_array();
+        let integer = |value: &Value| if value.is_null() { Some(0) } else { value.as_u64() };
+        values.iter().map(|value| integer(value).ok_or_else(|| odd(name))).collect()
+    }
+
+    fn counts(&mut self, name: &str) -> Result<HashMap<String, u64>, AdmissionError> {
+        let fields = self.take(name)?.into_array();
+        let count = |pair: &[Value]| Some((pair[0].as_string()?, pair[1].as_u64()?));
+        fields.chunks_exact(2).map(|pair| count(pair).ok_or_else(|| odd(name))).collect()
     }
 
     fn bytes(&mut self, name: &str) -> Result<Vec<u8>, AdmissionError> {

@@ -7,7 +7,7 @@ use admission::{AdmissionError, Commit, Freeze, HoldView, Holds, Join, Take};
 use domain::{PlaceNumber, SaleId};
 use sandbox::{FaultProxy, LostReplies};
 
-use crate::onsale::{Onsale, some_hold, some_request, unit_numbers, wish};
+use crate::onsale::{Onsale, ask, join, number_of, some_hold, some_request, unit_numbers, wish};
 
 const UNITS: u32 = 60;
 const VISITORS: u64 = 120;
@@ -97,7 +97,8 @@ async fn joins_whose_replies_are_lost_consume_one_number_each() {
     let mut numbers = BTreeSet::new();
     for _ in 0..VISITORS {
         let holder = sale.somebody();
-        let (Join::New(number) | Join::Existing(number)) = until_answered(|| sale.queue.join(sale.id, holder)).await
+        let (Join::New { number, .. } | Join::Existing { number, .. }) =
+            until_answered(|| join(&sale.queue, sale.id, ask(holder))).await
         else {
             panic!("numbers are reserved");
         };
@@ -107,6 +108,40 @@ async fn joins_whose_replies_are_lost_consume_one_number_each() {
     assert!(proxy.lost() >= 10, "only {} replies were lost", proxy.lost());
     assert_eq!(numbers, (1..=VISITORS).collect());
     assert_eq!(until_answered(|| sale.queue.view(sale.id)).await.next_number, VISITORS + 1);
+}
+
+/// Acceptance 2: everybody in a batch asks again until answered, twice in the same batch, and once more afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_whose_replies_are_lost_give_everybody_one_number() {
+    let (sale, proxy) = proxied().await;
+    let visitors: Vec<_> = (0..900).map(|_| sale.somebody()).collect();
+    loses_every_tenth_reply(&proxy);
+    let mut numbers = Vec::new();
+    for batch in visitors.chunks(9) {
+        let asks: Vec<_> = batch.iter().chain(batch).copied().map(ask).collect();
+        let joins = until_answered(|| sale.queue.join_many(sale.id, &asks, 0)).await;
+        let (first, again) = joins.split_at(batch.len());
+        assert!(first.iter().map(number_of).eq(again.iter().map(number_of)));
+        numbers.extend(first.iter().map(number_of));
+    }
+    proxy.lose_replies(LostReplies::None, b"");
+    assert!(proxy.lost() >= 10, "only {} replies were lost", proxy.lost());
+    assert_eq!(numbers, (1..=900).map(PlaceNumber).collect::<Vec<_>>());
+    let late = [ask(visitors[500])];
+    let later = until_answered(|| sale.queue.join_many(sale.id, &late, 0)).await;
+    assert_eq!(later, [Join::Existing { number: PlaceNumber(501), epoch: 1 }]);
+}
+
+/// The control: who comes as somebody else each time consumes a number each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_name_of_the_holder_lost_replies_consume_numbers() {
+    let (sale, proxy) = proxied().await;
+    loses_every_tenth_reply(&proxy);
+    for _ in 0..50 {
+        until_answered(|| async { sale.queue.join_many(sale.id, &[ask(sale.somebody())], 0).await }).await;
+    }
+    proxy.lose_replies(LostReplies::None, b"");
+    assert!(until_answered(|| sale.queue.view(sale.id)).await.joined_total > 50);
 }
 
 #[tokio::test]

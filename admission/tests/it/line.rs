@@ -3,20 +3,22 @@ use std::collections::BTreeSet;
 use admission::{Join, Leave, PlaceView};
 use domain::PlaceNumber;
 
-use crate::onsale::{OPEN, Onsale};
+use crate::onsale::{OPEN, Onsale, ask, join};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn joins_at_once_get_the_numbers_from_1_on_each_once() {
     let sale = Onsale::of(&[("ga", 10)]).await;
     let joins = (0..300).map(|_| {
         let (queue, sale, holder) = (sale.queue.clone(), sale.id, sale.somebody());
-        async move { queue.join(sale, holder).await.unwrap() }
+        async move { join(&queue, sale, ask(holder)).await.unwrap() }
     });
     let mut tasks: tokio::task::JoinSet<Join> = joins.collect();
     let mut numbers = BTreeSet::new();
     while let Some(join) = tasks.join_next().await {
         match join.unwrap() {
-            Join::New(PlaceNumber(number)) => assert!(numbers.insert(number), "{number} was handed out twice"),
+            Join::New { number: PlaceNumber(number), .. } => {
+                assert!(numbers.insert(number), "{number} was handed out twice")
+            }
             other => panic!("every visitor is new: {other:?}"),
         }
     }
@@ -27,9 +29,9 @@ async fn joins_at_once_get_the_numbers_from_1_on_each_once() {
 async fn a_repeated_join_gives_the_same_number_and_consumes_none() {
     let sale = Onsale::of(&[("ga", 10)]).await;
     let ann = sale.somebody();
-    assert_eq!(sale.queue.join(sale.id, ann).await.unwrap(), Join::New(PlaceNumber(1)));
+    assert_eq!(sale.asks(ask(ann)).await, Join::New { number: PlaceNumber(1), epoch: 1 });
     for _ in 0..10 {
-        assert_eq!(sale.queue.join(sale.id, ann).await.unwrap(), Join::Existing(PlaceNumber(1)));
+        assert_eq!(sale.asks(ask(ann)).await, Join::Existing { number: PlaceNumber(1), epoch: 1 });
     }
     assert_eq!(sale.joins(sale.somebody()).await, PlaceNumber(2));
 }
@@ -56,12 +58,12 @@ async fn a_join_finds_the_number_through_the_turn_and_the_session() {
 async fn no_number_is_handed_out_above_the_reserved_mark() {
     let sale = Onsale::unloaded().await;
     sale.loader.load(&sale.snapshot(1, &[("ga", 1)])).await.unwrap();
-    assert_eq!(sale.queue.join(sale.id, sale.somebody()).await.unwrap(), Join::ReserveNumbers);
+    assert_eq!(sale.asks(ask(sale.somebody())).await, Join::ReserveNumbers);
     sale.queue.raise_reserved(sale.id, 2).await.unwrap();
     assert_eq!(sale.join_many(2).await, [PlaceNumber(1), PlaceNumber(2)]);
-    assert_eq!(sale.queue.join(sale.id, sale.somebody()).await.unwrap(), Join::ReserveNumbers);
+    assert_eq!(sale.asks(ask(sale.somebody())).await, Join::ReserveNumbers);
     sale.queue.raise_reserved(sale.id, 1).await.unwrap();
-    assert_eq!(sale.queue.join(sale.id, sale.somebody()).await.unwrap(), Join::ReserveNumbers, "the mark never falls");
+    assert_eq!(sale.asks(ask(sale.somebody())).await, Join::ReserveNumbers, "the mark never falls");
 }
 
 #[tokio::test]
@@ -94,7 +96,7 @@ async fn who_leaves_is_gone_at_once_and_joins_anew() {
     sale.hears(&[first]).await;
     sale.advance_s(1).await;
     assert_eq!(sale.admits(&OPEN).await, [second], "a sign of life does not bring back who left");
-    assert_eq!(sale.queue.join(sale.id, ann).await.unwrap(), Join::New(PlaceNumber(3)));
+    assert_eq!(sale.asks(ask(ann)).await, Join::New { number: PlaceNumber(3), epoch: 1 });
 }
 
 #[tokio::test]

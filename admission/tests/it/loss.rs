@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use admission::{AdmissionError, GrantRow, Join, Load, PlaceView, Queue, Snapshot, Store, StoreConfig, Take};
+use admission::{AdmissionError, GrantRow, Join, Load, Mark, PlaceView, Queue, Snapshot, Store, StoreConfig, Take};
 use domain::{PlaceNumber, UnitNo};
 use sandbox::{Persistence, Redis, RedisOptions};
 
-use crate::onsale::{OPEN, Onsale, some_hold, some_request, unit_numbers};
+use crate::onsale::{CALM, OPEN, Onsale, ask, ask_again, join, some_hold, some_request, unit_numbers};
 
 /// How soon after Redis is back service must be.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
@@ -21,11 +21,13 @@ async fn an_unloaded_sale_is_said_to_be_so_by_every_call() {
     let (id, somebody) = (sale.id, sale.somebody());
     assert_eq!(sale.loader.loaded_epoch(id).await.unwrap(), None);
     let outcomes = [
-        sale.queue.join(id, somebody).await.map(drop),
+        join(&sale.queue, id, ask(somebody)).await.map(drop),
         sale.queue.raise_reserved(id, 1).await,
         sale.queue.heard(id, &[PlaceNumber(1)]).await,
-        sale.queue.admit(id, &OPEN).await.map(drop),
-        sale.queue.confirm(id, &[PlaceNumber(1)], &OPEN).await,
+        sale.queue.admit(id, &OPEN, &CALM).await.map(drop),
+        sale.queue.cohort(id, 1, 1, 2).await,
+        sale.queue.bypass(id, PlaceNumber(1)).await.map(drop),
+        sale.queue.allow_more_time(id, &[PlaceNumber(1)]).await,
         sale.queue.leave(id, PlaceNumber(1), somebody).await.map(drop),
         sale.queue.end_session(id, PlaceNumber(1)).await,
         sale.queue.view(id).await.map(drop),
@@ -37,10 +39,32 @@ async fn an_unloaded_sale_is_said_to_be_so_by_every_call() {
         sale.holds.commit(id, some_hold()).await.map(drop),
         sale.holds.expire_due(id, 1).await.map(drop),
         sale.holds.units_return(id, some_request(), 1, &[]).await.map(drop),
-        sale.loader.set_paused(id, admission::Pause::Paused).await,
+        sale.loader.set_paused(id, admission::Pause::Paused, 1).await,
     ];
     for (index, outcome) in outcomes.iter().enumerate() {
         assert!(matches!(outcome, Err(AdmissionError::NotLoaded)), "call {index}: {outcome:?}");
+    }
+}
+
+/// What a failover to a replica that lags looks like: the epoch is right, and less has happened than a gateway saw.
+#[tokio::test]
+async fn a_redis_that_knows_less_than_was_seen_gives_the_sale_up() {
+    for hands_out in ["numbers", "turns"] {
+        let sale = Onsale::of(&[("ga", 5)]).await;
+        let numbers = sale.turns(2).await;
+        let seen = Mark::of(&sale.view().await);
+        let queue = sale.queue.after(seen);
+        assert!(join(&queue, sale.id, ask(sale.somebody())).await.is_ok(), "what was seen is there");
+        queue.admit(sale.id, &OPEN, &CALM).await.unwrap();
+
+        let later = Mark::of_number(seen.epoch(), PlaceNumber(numbers[1].0 + 100));
+        let queue = sale.queue.after(seen.max(later));
+        let outcome = match hands_out {
+            "numbers" => join(&queue, sale.id, ask(sale.somebody())).await.map(drop),
+            _ => queue.admit(sale.id, &OPEN, &CALM).await.map(drop),
+        };
+        assert!(matches!(outcome, Err(AdmissionError::NotLoaded)), "{hands_out}: {outcome:?}");
+        assert_eq!(sale.loader.loaded_epoch(sale.id).await.unwrap(), None, "{hands_out}");
     }
 }
 
@@ -76,7 +100,7 @@ async fn an_emptied_redis_is_rebuilt_and_no_number_starts_again() {
     assert_eq!(sale.place(waiting[0]).await, PlaceView::Waiting { ahead: 0, live: false });
     assert_eq!(unit_numbers(&sale.holds_units(numbers[0], "ga", 2).await), [0, 2], "the pass survives");
     sale.hears(&[waiting[1], waiting[0], numbers[1]]).await;
-    sale.advance_s(1).await;
+    sale.advance_s(6).await;
     assert_eq!(sale.admits(&OPEN).await, [waiting[0], waiting[1], PlaceNumber(101)], "in their old order");
 }
 
@@ -126,16 +150,16 @@ async fn a_place_that_is_proved_is_found_again_in_an_emptied_redis_and_no_other(
     sale.loader.load(&sale.snapshot(1, &[("ga", 5)])).await.unwrap();
     sale.queue.raise_reserved(sale.id, 100).await.unwrap();
     let (ann, bob) = (sale.somebody(), sale.somebody());
-    assert_eq!(sale.queue.join(sale.id, ann).await.unwrap(), Join::New(PlaceNumber(1)));
+    assert_eq!(sale.asks(ask(ann)).await, Join::New { number: PlaceNumber(1), epoch: 1 });
     redis.flush().await.unwrap();
     let snapshot = Snapshot { reserved_number: 100, ..sale.snapshot(2, &[("ga", 5)]) };
     sale.loader.load(&snapshot).await.unwrap();
     sale.queue.raise_reserved(sale.id, 200).await.unwrap();
 
     let (proven, invented) = (PlaceNumber(1), PlaceNumber(5_000));
-    assert_eq!(sale.queue.join_again(sale.id, ann, proven).await.unwrap(), Join::Existing(proven));
-    assert_eq!(sale.queue.join(sale.id, ann).await.unwrap(), Join::Existing(proven), "it is known again");
-    assert_eq!(sale.queue.join_again(sale.id, bob, invented).await.unwrap(), Join::New(PlaceNumber(101)));
+    assert_eq!(sale.asks(ask_again(ann, proven)).await, Join::Existing { number: proven, epoch: 2 });
+    assert_eq!(sale.asks(ask(ann)).await, Join::Existing { number: proven, epoch: 2 }, "it is known again");
+    assert_eq!(sale.asks(ask_again(bob, invented)).await, Join::New { number: PlaceNumber(101), epoch: 2 });
 }
 
 #[tokio::test]
@@ -146,7 +170,7 @@ async fn forgotten_scripts_are_sent_again() {
     sale.queue.raise_reserved(sale.id, 100).await.unwrap();
     for expected in 1..=5 {
         redis.flush_scripts().await.unwrap();
-        assert_eq!(sale.queue.join(sale.id, sale.somebody()).await.unwrap(), Join::New(PlaceNumber(expected)));
+        assert_eq!(sale.asks(ask(sale.somebody())).await, Join::New { number: PlaceNumber(expected), epoch: 1 });
     }
 }
 

@@ -4,17 +4,29 @@
 
 mod onsale;
 
+mod arrivals;
+mod bypass;
+mod crowd;
+mod draw;
+mod event;
 mod fault;
+mod gap;
+mod ghosts;
 mod hold;
+mod incident;
 mod line;
 mod liveness;
 mod loss;
+mod more_time;
 mod order;
 mod pace;
 mod pause;
+mod paying;
 mod turn;
 
 mod hold_model;
 mod line_model;
 mod random;
 mod rush;
+mod soak;
+mod window;

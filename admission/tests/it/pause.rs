@@ -7,11 +7,11 @@ async fn a_pause_stops_admission_and_new_holds() {
     let sale = Onsale::of(&[("ga", 3)]).await;
     let number = sale.turns(1).await[0];
     let waiting = sale.joins(sale.somebody()).await;
-    sale.loader.set_paused(sale.id, Pause::Paused).await.unwrap();
+    sale.loader.set_paused(sale.id, Pause::Paused, 1).await.unwrap();
     assert_eq!(sale.view().await.paused, Pause::Paused);
     assert_eq!(sale.ticks(&OPEN).await, []);
     assert_eq!(sale.takes(number, "ga", 1).await, Take::Paused);
-    sale.loader.set_paused(sale.id, Pause::Running).await.unwrap();
+    sale.loader.set_paused(sale.id, Pause::Running, 2).await.unwrap();
     assert_eq!(sale.admits(&OPEN).await, [waiting]);
     sale.holds_units(number, "ga", 1).await;
 }
@@ -22,13 +22,13 @@ async fn turns_sessions_and_holds_go_on_with_what_was_left() {
     let numbers = sale.turns(2).await;
     let hold = sale.holds_units(numbers[0], "ga", 1).await;
     let before = sale.view().await;
-    sale.loader.set_paused(sale.id, Pause::Paused).await.unwrap();
+    sale.loader.set_paused(sale.id, Pause::Paused, 3).await.unwrap();
     sale.advance_s(5_000).await;
-    sale.loader.set_paused(sale.id, Pause::Paused).await.unwrap();
+    sale.loader.set_paused(sale.id, Pause::Paused, 4).await.unwrap();
     sale.ticks(&OPEN).await;
     assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default());
-    sale.loader.set_paused(sale.id, Pause::Running).await.unwrap();
-    sale.loader.set_paused(sale.id, Pause::Running).await.unwrap();
+    sale.loader.set_paused(sale.id, Pause::Running, 5).await.unwrap();
+    sale.loader.set_paused(sale.id, Pause::Running, 6).await.unwrap();
 
     let after = sale.view().await;
     let stood_ms = |earlier: jiff::Timestamp, later: jiff::Timestamp| later.as_millisecond() - earlier.as_millisecond();
@@ -41,4 +41,28 @@ async fn turns_sessions_and_holds_go_on_with_what_was_left() {
     assert_eq!(stood_ms(hold.expires_at, held.expires_at), moved);
     sale.advance_s(TTL_S).await;
     assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap().released, [hold.id]);
+}
+
+#[tokio::test]
+async fn of_gateways_that_know_different_versions_the_latest_decision_stands() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let paused = async |pause, version| {
+        sale.loader.set_paused(sale.id, pause, version).await.unwrap();
+        sale.view().await.paused
+    };
+    assert_eq!(paused(Pause::Paused, 7).await, Pause::Paused);
+    assert_eq!(paused(Pause::Running, 6).await, Pause::Paused, "a gateway that has not heard of the pause");
+    assert_eq!(paused(Pause::Running, 8).await, Pause::Running);
+    assert_eq!(paused(Pause::Paused, 7).await, Pause::Running, "nor undoes one the end of it");
+    assert_eq!(paused(Pause::Running, 8).await, Pause::Running);
+}
+
+#[tokio::test]
+async fn a_pause_outlives_a_load_into_a_redis_that_was_not_lost() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    sale.loader.set_paused(sale.id, Pause::Paused, 7).await.unwrap();
+    sale.loader.load(&sale.snapshot(2, &[("ga", 3)])).await.unwrap();
+    assert_eq!(sale.view().await.paused, Pause::Paused);
+    sale.loader.set_paused(sale.id, Pause::Running, 8).await.unwrap();
+    assert_eq!(sale.view().await.paused, Pause::Running);
 }

@@ -20,15 +20,16 @@ async fn a_grant_is_delivered_until_it_is_confirmed_and_shown_only_then() {
     let sale = Onsale::of(&[("ga", 10)]).await;
     let number = sale.joins(sale.somebody()).await;
     sale.advance_s(1).await;
-    let first: Vec<Grant> = sale.ticks(&OPEN).await;
+    let tick = sale.tick(&OPEN).await;
+    let first: Vec<Grant> = tick.unconfirmed.clone();
     assert_eq!(first.iter().map(|grant| (grant.number, grant.epoch)).collect::<Vec<_>>(), [(number, 1)]);
     assert_eq!(sale.place(number).await, PlaceView::Waiting { ahead: 0, live: true });
     assert_eq!(sale.takes(number, "ga", 1).await, Take::PassExpired, "an unconfirmed turn is no pass");
     sale.advance_s(OPEN.claim_window_s + 1).await;
     assert_eq!(sale.ticks(&OPEN).await, first, "another gateway goes on where the first one died");
     sale.hears(&[number]).await;
-    sale.queue.confirm(sale.id, &[number], &OPEN).await.unwrap();
-    sale.queue.confirm(sale.id, &[number], &OPEN).await.unwrap();
+    assert_eq!(sale.queue.confirm(sale.id, &tick, &OPEN).await.unwrap(), 1);
+    assert_eq!(sale.queue.confirm(sale.id, &tick, &OPEN).await.unwrap(), 0, "it began once");
     assert_eq!(sale.ticks(&CLOSED).await, []);
     let view = sale.view().await;
     let PlaceView::Turn { claim_by } = view.place(number) else { panic!("{:?}", view.place(number)) };
@@ -45,12 +46,13 @@ async fn an_unused_turn_lapses_its_slot_goes_on_and_the_visitor_stays_first() {
     assert_eq!(sale.admits(&one).await, numbers[..1]);
     sale.advance_s(10).await;
     sale.hears(&numbers).await;
-    let tick = sale.queue.admit(sale.id, &one).await.unwrap();
+    let tick = sale.tick(&one).await;
     assert_eq!(tick.lapsed, 1);
     assert_eq!(tick.unconfirmed.iter().map(|grant| grant.number).collect::<Vec<_>>(), numbers[1..2]);
     sale.hears(&numbers).await;
     assert_eq!(sale.place(numbers[0]).await, PlaceView::Waiting { ahead: 0, live: true });
     let two = Pace { max_shoppers: 2, ..one };
+    sale.advance_ms(1).await;
     let next: Vec<_> = sale.ticks(&two).await.iter().map(|grant| grant.number).collect();
     assert_eq!(next, [numbers[0], numbers[1]].into_iter().rev().collect::<Vec<_>>(), "oldest grant first");
 }
@@ -86,7 +88,7 @@ async fn the_first_hold_turns_the_claim_window_into_a_session() {
     let left_s = until.as_second() - view.now.as_second();
     assert!((590..=600).contains(&left_s), "{left_s} s");
     sale.advance_s(OPEN.session_s).await;
-    let tick = sale.queue.admit(sale.id, &OPEN).await.unwrap();
+    let tick = sale.tick(&OPEN).await;
     assert_eq!((tick.ended, sale.place(number).await), (1, PlaceView::Expired));
     assert_eq!(sale.takes(number, "ga", 1).await, Take::PassExpired);
 }

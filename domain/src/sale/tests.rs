@@ -21,6 +21,7 @@ fn four_fields_are_enough() {
     assert_eq!(sale.faults(), []);
     assert_eq!(sale.slug_or_from_name(), "night-at-the-opera");
     assert_eq!(sale.admission, AdmissionConfig::default());
+    assert_eq!((sale.join.proof_of_work_bits, sale.admission.overbook), (0, 0), "both are asked for or not there");
 }
 
 #[test]
@@ -37,7 +38,9 @@ fn every_fault_is_named_at_once() {
     sale.closes_at = Some(sale.opens_at);
     sale.tiers.push(TierConfig { price: -1, capacity: 0, ..sale.tiers[0].clone() });
     sale.per_buyer_limit = 0;
+    sale.join.proof_of_work_bits = 25;
     sale.admission.rate_per_s = 0;
+    sale.admission.overbook = UNITS_MAX + 1;
     sale.hold.max_ttl_s = 1;
     assert_eq!(
         pointers(&sale),
@@ -50,7 +53,9 @@ fn every_fault_is_named_at_once() {
             "/tiers/1/price",
             "/tiers/1/capacity",
             "/per_buyer_limit",
+            "/join/proof_of_work_bits",
             "/admission/rate_per_s",
+            "/admission/overbook",
             "/hold/max_ttl_s",
         ]
     );
@@ -86,15 +91,20 @@ fn what_visitors_see_follows_the_time_and_the_stock() {
     let mut sale = smallest();
     sale.closes_at = Some("2026-12-02T10:00:00Z".parse().unwrap());
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let published_at = at("2026-11-01T10:00:00Z");
     for (now, stock, seen) in [
-        ("2026-12-01T09:59:59Z", Stock::Left, SaleState::Scheduled),
+        ("2026-12-01T09:29:59Z", Stock::Left, SaleState::Scheduled),
+        ("2026-12-01T09:30:00Z", Stock::Left, SaleState::Prequeue),
+        ("2026-12-01T09:59:59Z", Stock::Left, SaleState::Prequeue),
         ("2026-12-01T10:00:00Z", Stock::Left, SaleState::Open),
         ("2026-12-01T10:00:00Z", Stock::Gone, SaleState::SoldOut),
         ("2026-12-02T10:00:00Z", Stock::Left, SaleState::Closed),
     ] {
-        assert_eq!(SaleState::of(StoredState::Published, &sale, at(now), stock), seen, "{now}");
+        assert_eq!(SaleState::of(StoredState::Published, &sale, published_at, at(now), stock), seen, "{now}");
     }
-    assert_eq!(SaleState::of(StoredState::Paused, &sale, at("2026-12-01T11:00:00Z"), Stock::Left), SaleState::Paused);
+    let during = at("2026-12-01T11:00:00Z");
+    let paused = SaleState::of(StoredState::Paused, &sale, published_at, during, Stock::Left);
+    assert_eq!(paused, SaleState::Paused);
 }
 
 #[test]

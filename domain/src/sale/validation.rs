@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{PER_BUYER_LIMIT_MAX, SLUG_BYTES_MAX, SaleConfig, TIERS_MAX, UNITS_MAX, is_of_our_era};
+use super::{
+    PER_BUYER_LIMIT_MAX, PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, TIERS_MAX, UNITS_MAX,
+    is_of_our_era,
+};
 
 /// One thing wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,7 +38,9 @@ impl SaleConfig {
         let mut faults = Faults::default();
         self.check_names(&mut faults);
         self.check_dates(&mut faults);
+        self.check_phases(&mut faults);
         self.check_tiers(&mut faults);
+        self.check_join(&mut faults);
         self.check_admission(&mut faults);
         self.check_hold(&mut faults);
         self.check_charges(&mut faults);
@@ -61,6 +66,45 @@ impl SaleConfig {
         faults.require(is_of_our_era(&self.opens_at), "/opens_at", "after the year 0");
         let in_order = self.closes_at.is_none_or(|closes_at| self.opens_at < closes_at);
         faults.require(in_order, "/closes_at", "later than opens_at");
+        let registers_before = self.prequeue_opens_at.is_none_or(|at| is_of_our_era(&at) && at <= self.opens_at);
+        faults.require(registers_before, "/prequeue_opens_at", "at or before opens_at");
+    }
+
+    fn check_phases(&self, faults: &mut Faults) {
+        faults.require(self.phases.len() <= PHASES_MAX, "/phases", format!("at most {PHASES_MAX}"));
+        let Some(first) = self.phases.first() else {
+            return;
+        };
+        faults.require(first.opens_at == self.opens_at, "/opens_at", "when the first phase opens");
+        let mut ids = BTreeSet::new();
+        for (index, phase) in self.phases.iter().enumerate() {
+            let at = |field: &str| format!("/phases/{index}/{field}");
+            faults.require(ids.insert(&phase.id), at("id"), "different from the other phases' ids");
+            faults.require(is_of_our_era(&phase.opens_at), at("opens_at"), "after the year 0");
+            let registers_before = phase.prequeue_opens_at.is_none_or(|at| is_of_our_era(&at) && at <= phase.opens_at);
+            faults.require(registers_before, at("prequeue_opens_at"), "at or before opens_at");
+            let in_order = phase.closes_at.is_none_or(|closes_at| phase.opens_at < closes_at);
+            faults.require(in_order, at("closes_at"), "later than opens_at");
+            let within = phase.closes_at.zip(self.closes_at).is_none_or(|(phase, sale)| phase <= sale);
+            faults.require(within, at("closes_at"), "at or before the sale's closes_at");
+        }
+        for (index, pair) in self.phases.windows(2).enumerate() {
+            let (before, after) = (&pair[0], &pair[1]);
+            let apart = before.opens_at < after.opens_at && before.closes_at.is_none_or(|end| end <= after.opens_at);
+            faults.require(apart, format!("/phases/{}/opens_at", index + 1), "after the phase before it");
+        }
+        let last_opens = self.phases.last().map(|last| last.opens_at);
+        let ends_after = self.closes_at.zip(last_opens).is_none_or(|(closes_at, opens_at)| opens_at < closes_at);
+        faults.require(ends_after, "/closes_at", "later than the last phase's opens_at");
+    }
+
+    fn check_join(&self, faults: &mut Faults) {
+        let bits = self.join.proof_of_work_bits;
+        faults.require(
+            bits <= PROOF_OF_WORK_BITS_MAX,
+            "/join/proof_of_work_bits",
+            format!("at most {PROOF_OF_WORK_BITS_MAX}"),
+        );
     }
 
     fn check_tiers(&self, faults: &mut Faults) {
@@ -93,6 +137,7 @@ impl SaleConfig {
         ] {
             faults.require((1..=max).contains(&value), format!("/admission/{field}"), format!("1 to {max}"));
         }
+        faults.require(admission.overbook <= UNITS_MAX, "/admission/overbook", format!("at most {UNITS_MAX}"));
     }
 
     fn check_hold(&self, faults: &mut Faults) {

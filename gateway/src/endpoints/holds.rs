@@ -110,8 +110,10 @@ pub(crate) async fn take(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let take = app.holds.take(sale.id(), &wish).await?;
     metrics::hold_taken(sale.id(), &take);
     match take {
-        Take::Taken(hold) => Ok(json(StatusCode::CREATED, &body(app, &sale, hold).await?)),
-        Take::Replayed(hold) => Ok(idempotency::replayed(json(StatusCode::CREATED, &body(app, &sale, hold).await?))),
+        Take::Taken(hold) => Ok(json(StatusCode::CREATED, &body(app, &sale, &pass, hold).await?)),
+        Take::Replayed(hold) => {
+            Ok(idempotency::replayed(json(StatusCode::CREATED, &body(app, &sale, &pass, hold).await?)))
+        }
         Take::RequestReused => Err(Code::IdempotencyKeyReused.into()),
         Take::SoldOut { tier } => Err(Problem::new(Code::SoldOut).detail(format!("Nothing of {tier} is left."))),
         Take::AllHeld { tier } => {
@@ -133,7 +135,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let hold = hold_in(request)?;
     let found = app.holds.look(sale.id(), hold).await?.filter(|hold| hold.number == pass.number);
     let found = found.ok_or(Code::HoldNotFound)?;
-    Ok(json(StatusCode::OK, &body(app, &sale, found).await?))
+    Ok(json(StatusCode::OK, &body(app, &sale, &pass, found).await?))
 }
 
 /// `DELETE /v1/sales/{sale}/holds/{hold}`
@@ -215,13 +217,13 @@ fn wish(sale: &Sale, pass: &PassToken, key: &str, items: Vec<(TierId, NonZeroU32
         fingerprint: Sha256::digest(body).into(),
         number: pass.number,
         items,
-        ttl_s: sale.hold_ttl_s(),
+        ttl_s: sale.hold_ttl_s(pass.allowance),
         per_buyer_limit: sale.config().per_buyer_limit,
-        session_s: sale.config().admission.session_s,
+        session_s: sale.session_s(pass.allowance),
     }
 }
 
-async fn body(app: &Arc<App>, sale: &Arc<Sale>, hold: HoldView) -> Result<HoldBody, Problem> {
+async fn body(app: &Arc<App>, sale: &Arc<Sale>, pass: &PassToken, hold: HoldView) -> Result<HoldBody, Problem> {
     let epoch = app.floor(sale).seen_soon().await?.view.epoch;
     let units: Vec<_> = hold.units.iter().map(|held| (held.tier.clone(), held.unit)).collect();
     let priced = |tier: TierId, unit| {
@@ -234,7 +236,8 @@ async fn body(app: &Arc<App>, sale: &Arc<Sale>, hold: HoldView) -> Result<HoldBo
     let (number, expires_at) = (hold.number, hold.expires_at);
     let receipt = Receipt { sale: sale.id(), hold: hold.id, epoch, number, expires_at, units };
     let receipt = app.signer.sign_receipt(&receipt);
-    Ok(HoldBody { id: hold.id, receipt, state: hold.state, expires_at, ttl_s: sale.hold_ttl_s(), items, total })
+    let ttl_s = sale.hold_ttl_s(pass.allowance);
+    Ok(HoldBody { id: hold.id, receipt, state: hold.state, expires_at, ttl_s, items, total })
 }
 
 /// Tiers never go away once published, so a hold of an unknown one is a fault of ours.

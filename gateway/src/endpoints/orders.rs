@@ -206,7 +206,7 @@ async fn write(
         Freeze::Expired => return Err(Code::HoldExpired.into()),
         Freeze::NotFound => return ordered_before(&app, &sale, &pass, body.hold).await,
     };
-    let order = new_order(&app, &sale, &hold, epoch, body)?;
+    let order = new_order(&app, &sale, &pass, &hold, epoch, body)?;
     let outcome = ledger::orders::order_create(&app.ledger, &order).await?;
     let (status, row) = settle(&app, &sale, &hold, outcome).await?;
     Ok((status, told(&app, row)))
@@ -229,7 +229,14 @@ fn told(app: &App, row: OrderRow) -> Vec<u8> {
     serde_json::to_vec(&body(app, row, Token::Told)).expect("our answers have string keys")
 }
 
-fn new_order(app: &App, sale: &Sale, hold: &HoldView, epoch: u32, body: CreateBody) -> Result<NewOrder, Problem> {
+fn new_order(
+    app: &App,
+    sale: &Sale,
+    pass: &PassToken,
+    hold: &HoldView,
+    epoch: u32,
+    body: CreateBody,
+) -> Result<NewOrder, Problem> {
     let lines = lines(sale, hold)?;
     let total = domain::price::total(sale.config(), &lines).expect("a stored configuration has prices in range");
     Ok(NewOrder {
@@ -243,7 +250,7 @@ fn new_order(app: &App, sale: &Sale, hold: &HoldView, epoch: u32, body: CreateBo
         units: hold.units.iter().map(|held| (held.tier.clone(), held.unit)).collect(),
         lines,
         total,
-        pay_within_s: sale.hold_ttl_s(),
+        pay_within_s: sale.hold_ttl_s(pass.allowance),
         qr_kid: app.ticket_signer.kid(),
     })
 }

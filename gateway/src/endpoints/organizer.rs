@@ -18,10 +18,15 @@ use uuid::Uuid;
 
 use crate::answer::{Answer, With as _, empty, json, json_bytes};
 use crate::app::App;
+use crate::floor::NoticeBody;
 use crate::idempotency::{self, Done, Once};
 use crate::openapi::schema::SaleConfigBody;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
+
+pub(crate) mod access_codes;
+pub(crate) mod line;
+pub(crate) mod notices;
 
 /// A sale as its organizer sees it.
 #[derive(Serialize, ToSchema)]
@@ -40,6 +45,8 @@ pub(crate) struct OwnSaleBody {
     /// When it was published.
     #[schema(value_type = Option<String>, format = DateTime)]
     published_at: Option<Timestamp>,
+    /// What everyone waiting is told.
+    notice: Option<NoticeBody>,
     /// What was configured.
     #[serde(flatten)]
     #[schema(value_type = SaleConfigBody)]
@@ -48,8 +55,9 @@ pub(crate) struct OwnSaleBody {
 
 impl From<SaleRow> for OwnSaleBody {
     fn from(row: SaleRow) -> Self {
-        let SaleRow { id, organizer, slug, config, state, version, published_at, .. } = row;
-        Self { id, organizer, state, version, published_at, config: SaleConfig { slug, ..config } }
+        let SaleRow { id, organizer, slug, config, state, version, published_at, notice, .. } = row;
+        let notice = notice.map(|notice| NoticeBody { text: notice.text, at: notice.at });
+        Self { id, organizer, state, version, published_at, notice, config: SaleConfig { slug, ..config } }
     }
 }
 
@@ -173,8 +181,14 @@ async fn seller(app: &App, request: &Request) -> Result<KeyHolder, Problem> {
 }
 
 async fn decidable_sale(app: &App, request: &Request) -> Result<SaleRow, Problem> {
+    decidable(app, request).await.map(|(sale, _)| sale)
+}
+
+/// A sale that the key may decide about, and whose key it is, for the audit log.
+async fn decidable(app: &App, request: &Request) -> Result<(SaleRow, String), Problem> {
     let holder = seller(app, request).await?;
-    own_sale(app, request, &holder).await
+    let sale = own_sale(app, request, &holder).await?;
+    Ok((sale, holder.key.to_string()))
 }
 
 async fn own_sale(app: &App, request: &Request, holder: &KeyHolder) -> Result<SaleRow, Problem> {

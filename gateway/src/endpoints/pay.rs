@@ -27,6 +27,7 @@ use crate::idempotency::{self, Done, Once};
 use crate::identity;
 use crate::limits::{Client, Limit};
 use crate::problem::{Code, Problem};
+use crate::pulse::CallOutcome;
 use crate::request::Request;
 use crate::sale::Sale;
 
@@ -189,7 +190,9 @@ async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Intent, StripeError
     let mut tries = 0;
     loop {
         tries += 1;
+        let noted = app.pulse.call(Instant::now());
         let outcome = app.stripe.create_and_confirm(&create, &attempt.key).await;
+        noted.end(Instant::now(), call_outcome(&outcome));
         let wait = match &outcome {
             Err(StripeError::Unknown(_) | StripeError::InUse) => pause,
             Err(StripeError::RateLimited { retry_after }) => retry_after.unwrap_or(pause),
@@ -203,6 +206,21 @@ async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Intent, StripeError
         }
         tokio::time::sleep(wait).await;
         pause *= 2;
+    }
+}
+
+/// How a call went, whatever it said about the card. A key that Stripe does not take lets nobody pay.
+const fn call_outcome(outcome: &Result<Intent, StripeError>) -> CallOutcome {
+    match outcome {
+        Err(StripeError::Refused { status, .. }) if is_our_fault(*status) => CallOutcome::Failed,
+        Err(StripeError::Unknown(_) | StripeError::RateLimited { .. }) => CallOutcome::Failed,
+        Ok(_)
+        | Err(
+            StripeError::Declined { .. }
+            | StripeError::Refused { .. }
+            | StripeError::UnexpectedState(_)
+            | StripeError::InUse,
+        ) => CallOutcome::Answered,
     }
 }
 

@@ -1,34 +1,52 @@
 //! `/v1/sales/{sale}/queue`: joining, looking, leaving.
+//!
+//! A place is a number in the line, or before a draw a registration for it; the place token says which, and stays good
+//! when the registration becomes a number. How a visitor comes to one is in [`mod@join`].
 
 use std::sync::Arc;
 
-use admission::Join;
+use admission::Release;
 use domain::PlaceNumber;
-use domain::sale::SaleState;
-use domain::token::{PassToken, PlaceToken};
+use domain::token::{Allowance, PassToken, PlaceToken, Spot};
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::CODE_BYTES_MAX;
 use crate::answer::{Answer, With as _, empty, json};
 use crate::app::App;
-use crate::floor::{Floor, Seen};
-use crate::identity::{self, Visitor};
+use crate::endpoints::challenge::Proof;
+use crate::floor::{Floor, NoticeBody, Place, Seen};
+use crate::identity;
+use crate::joins::Arrival;
 use crate::limits::{Client, Limit};
-use crate::position::{PlaceState, Position, Standing};
+use crate::metrics;
+use crate::position::{Common, PlaceState, Position, Standing};
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
+use crate::written::Written;
 
-/// Numbers reserved in Postgres at once: at 10,000 joins a second one short statement a second.
-const NUMBER_BLOCK: u32 = 10_000;
+mod join;
 
-/// How often a join is tried when its numbers run out under it: each time a block was reserved since.
-const JOIN_ATTEMPTS: u32 = 3;
+pub(crate) use join::{Joined, join_visitor};
+
+/// What a visitor says with a join; all of it may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct JoinBody {
+    /// Opens a phase that is not for everybody.
+    #[schema(max_length = 64)]
+    pub(crate) access_code: Option<String>,
+    /// Asks for longer windows; no proof is asked for it.
+    pub(crate) more_time: bool,
+    /// The work that the sale asks for, done.
+    pub(crate) proof: Option<Proof>,
+}
 
 /// A place and where it is.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct JoinBody {
+pub(crate) struct JoinedBody {
     /// The place.
     place: PlaceBody,
     /// Where it is.
@@ -41,37 +59,48 @@ pub(crate) struct PlaceBody {
     /// Proves it; also kept in a cookie.
     #[schema(example = "plc_AQFr…")]
     token: String,
-    /// Its number.
+    /// Its number; none before the draw.
     #[schema(value_type = Option<u64>)]
     number: Option<PlaceNumber>,
     /// Where it is.
     state: PlaceState,
 }
 
-/// Whether a visitor's place is new.
-enum Joined {
-    New(PlaceNumber),
-    Existing(PlaceNumber),
+impl JoinBody {
+    /// Reads what is said; nothing said is fine.
+    fn read(request: &Request) -> Result<Self, Problem> {
+        let body: Self = if request.body.is_empty() { Self::default() } else { request.json()? };
+        if body.access_code.as_ref().is_some_and(|code| code.len() > CODE_BYTES_MAX) {
+            return Err(Problem::invalid_at("/access_code", format!("must be at most {CODE_BYTES_MAX} bytes")));
+        }
+        Ok(body)
+    }
+
+    const fn allowance(&self) -> Allowance {
+        if self.more_time { Allowance::MoreTime } else { Allowance::Usual }
+    }
 }
 
 /// `POST /v1/sales/{sale}/queue`
 pub(crate) async fn join(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let sale = app.sale(request.params.text("sale")).await?;
     let visitor = identity::visitor(request, sale.id(), &app.signer, &app.cookies)?;
-    let (floor, seen) = app.live(&sale).await?;
-    require_joinable(app.state_of(&sale))?;
-    let (status, number) = match give_number(app, &sale, &floor, &visitor).await? {
-        Joined::New(number) => (StatusCode::CREATED, number),
-        Joined::Existing(number) => (StatusCode::OK, number),
+    let new_cookie = visitor.new_cookie.clone();
+    let body = JoinBody::read(request)?;
+    // Whoever comes again after a refusal must be the same visitor: a code may be used up by now, and by them.
+    let refused = |problem: Problem| match new_cookie {
+        Some(cookie) => problem.header(header::SET_COOKIE, cookie),
+        None => problem,
     };
-    let place = PlaceToken { sale: sale.id(), epoch: seen.view.epoch, number, holder: visitor.holder };
-    let token = app.signer.sign_place(&place);
-    let standing = standing_of_joined(&seen, number);
-    let position = position(app, &sale, &seen, standing, &place);
-    let cookies = visitor.new_cookie.into_iter().chain([app.cookies.set_place(sale.id(), &token)]);
-    let place = PlaceBody { token, number: Some(number), state: position.state };
-    let answer = json(status, &JoinBody { place, position });
-    Ok(cookies.fold(answer, |answer, cookie| answer.with(header::SET_COOKIE, cookie)))
+    let Joined { place, arrival, position, cookies } =
+        join_visitor(app, &sale, visitor, body).await.map_err(refused)?;
+    let status = match arrival {
+        Arrival::New => StatusCode::CREATED,
+        Arrival::Known => StatusCode::OK,
+    };
+    let place = PlaceBody { token: app.signer.sign_place(&place), number: position.number, state: position.state };
+    let answer = json(status, &JoinedBody { place, position });
+    Ok(cookies.into_iter().fold(answer, |answer, cookie| answer.with(header::SET_COOKIE, cookie)))
 }
 
 /// `GET /v1/sales/{sale}/queue/place`
@@ -79,10 +108,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let sale = app.sale(request.params.text("sale")).await?;
     let place = identity::place(request, sale.id(), &app.signer, &app.cookies)?;
     app.count(Limit::Place, Client::Holder(place.holder))?;
-    let (floor, seen) = app.live(&sale).await?;
-    floor.heard(place.number);
-    let standing = Standing::of(&seen, place.number);
-    Ok(json(StatusCode::OK, &position(app, &sale, &seen, standing, &place)))
+    Ok(json(StatusCode::OK, &look(app, &sale, &place).await?))
 }
 
 /// `DELETE /v1/sales/{sale}/queue/place`
@@ -90,64 +116,115 @@ pub(crate) async fn leave(app: &Arc<App>, request: &Request) -> Result<Answer, P
     let sale = app.sale(request.params.text("sale")).await?;
     let place = identity::place(request, sale.id(), &app.signer, &app.cookies)?;
     app.count(Limit::Place, Client::Holder(place.holder))?;
-    app.queue.leave(sale.id(), place.number, place.holder).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    leave_place(app, &sale, &place).await?;
+    Ok(empty(StatusCode::NO_CONTENT).with(header::SET_COOKIE, app.cookies.clear_place(sale.id())))
+}
+
+/// Where a place is. Asking is a sign of life.
+///
+/// # Errors
+/// The sale has ended; or the place has a number and Redis is away.
+pub(crate) async fn look(app: &Arc<App>, sale: &Arc<Sale>, place: &PlaceToken) -> Result<Position, Problem> {
+    if !sale.is_live() {
+        return Err(Code::SaleClosed.into());
+    }
+    let floor = app.floor(sale);
+    floor.heard(place);
+    match floor.place_of(place) {
+        Place::Prequeue(spot) => Ok(registered(app, sale, &floor, spot)),
+        Place::Numbered(_) => {
+            let seen = floor.seen_soon().await?;
+            Ok(position(app, sale, &seen, Standing::of(&seen, place), place))
+        }
+    }
+}
+
+/// Gives up a place, and what it holds. A registration is part of a list that is fixed at the opening, so it cannot be
+/// taken back: nobody answers to it any more, and the draw passes it over as it does everybody who is not here.
+///
+/// # Errors
+/// A store is away.
+pub(crate) async fn leave_place(app: &Arc<App>, sale: &Arc<Sale>, place: &PlaceToken) -> Result<(), Problem> {
+    if !sale.is_live() {
+        return Ok(());
+    }
+    let floor = app.floor(sale);
+    match floor.place_of(place) {
+        Place::Prequeue(spot) => floor.forget(spot),
+        Place::Numbered(number) => {
+            release_hold(app, sale, number).await?;
+            app.queue.leave(sale.id(), number, place.holder).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Units that are only held go back on sale with their holder. What is ordered already has a clock of its own, and may be
+/// paid for at this moment.
+async fn release_hold(app: &App, sale: &Sale, number: PlaceNumber) -> Result<(), Problem> {
+    let Some(hold) = app.holds.of_number(sale.id(), number).await? else {
+        return Ok(());
+    };
+    match app.holds.release(sale.id(), hold, number).await? {
+        Release::Released(_) => metrics::hold_released(sale.id()),
+        Release::AlreadyReleased | Release::Frozen | Release::NotFound => {}
+    }
+    Ok(())
 }
 
 /// What the holder of a place is told, pass and all.
 ///
-/// The pass is a function of sale, number and holder alone, so every gateway writes the same text and it survives the
-/// loss of Redis. The time in it is the sale's publication: whether the number is inside *now* is Redis' to say.
+/// The pass is a function of sale, number, allowance and holder alone, so every gateway writes the same text and it
+/// survives the loss of Redis. The time in it is the sale's publication, not the grant's: Redis forgets when a turn was
+/// granted once it is used, and a pass whose text changed in a visitor's hands would look like another one. Whether the
+/// number is inside *now* is Redis' to say.
 pub(crate) fn position(app: &App, sale: &Sale, seen: &Seen, standing: Standing, place: &PlaceToken) -> Position {
-    let granted_at = sale.published_at();
-    let pass = PassToken { sale: sale.id(), number: place.number, holder: place.holder, granted_at };
-    Position::of(seen, standing, || app.signer.sign_pass(&pass))
-}
-
-fn require_joinable(state: SaleState) -> Result<(), Problem> {
-    match state {
-        // Units of orders that are not paid come back, so a place is worth something also when nothing is left.
-        SaleState::Open | SaleState::SoldOut => Ok(()),
-        SaleState::Draft => Err(Code::NotFound.into()),
-        SaleState::Scheduled | SaleState::Prequeue => Err(Code::SaleNotOpen.into()),
-        SaleState::Paused => Err(Code::SalePaused.into()),
-        SaleState::Closed | SaleState::Cancelled => Err(Code::SaleClosed.into()),
+    match seen.number_of(place.spot) {
+        Some(number) => Position::of(seen, number, standing).with_pass(|| pass(app, sale, number, place)),
+        None => Position::registered(Common::of(seen), opens_at(sale, place.spot)),
     }
 }
 
-/// The view may be a tick older than the place: a number that it says is over was given back to life by the join.
-fn standing_of_joined(seen: &Seen, number: PlaceNumber) -> Standing {
-    match Standing::of(seen, number) {
-        Standing::Left | Standing::Expired => Standing::Waiting { ahead: seen.view.waiting() },
-        standing @ (Standing::Waiting { .. } | Standing::Inside { .. }) => standing,
-    }
+/// The pass of a number that has its turn.
+pub(crate) fn pass(app: &App, sale: &Sale, number: PlaceNumber, place: &PlaceToken) -> String {
+    let PlaceToken { holder, allowance, .. } = *place;
+    app.signer.sign_pass(&PassToken { sale: sale.id(), number, allowance, holder, granted_at: sale.published_at() })
 }
 
-/// Gives a visitor a number, or finds the one there is. Numbers are durable before they are used: when the reserved ones
-/// run out, one caller of this gateway reserves a block in Postgres and the others wait for it.
-async fn give_number(app: &App, sale: &Sale, floor: &Floor, visitor: &Visitor) -> Result<Joined, Problem> {
-    if let Some(joined) = join_once(app, sale, visitor).await? {
-        return Ok(joined);
-    }
-    for _ in 0..JOIN_ATTEMPTS {
-        let _alone = floor.reserving.lock().await;
-        if let Some(joined) = join_once(app, sale, visitor).await? {
-            return Ok(joined);
-        }
-        let high_water = ledger::queue::numbers_reserve(&app.ledger, sale.id(), 0, NUMBER_BLOCK).await?;
-        app.queue.raise_reserved(sale.id(), high_water).await?;
-    }
-    join_once(app, sale, visitor).await?.ok_or_else(|| Code::Overloaded.into())
-}
-
-async fn join_once(app: &App, sale: &Sale, visitor: &Visitor) -> Result<Option<Joined>, Problem> {
-    let join = match visitor.proven {
-        Some(number) => app.queue.join_again(sale.id(), visitor.holder, number).await?,
-        None => app.queue.join(sale.id(), visitor.holder).await?,
-    };
-    Ok(match join {
-        Join::New(number) => Some(Joined::New(number)),
-        Join::Existing(number) => Some(Joined::Existing(number)),
-        Join::ReserveNumbers => None,
+/// What the holder of a place is told save for the pass, at no cost to speak of; none while nothing is known, which only a
+/// place with a number needs.
+pub(crate) fn glance(app: &App, floor: &Floor, place: &PlaceToken) -> Option<Position> {
+    let shown = floor.glimpse(|seen| {
+        let seen = seen?;
+        Some(match seen.number_of(place.spot) {
+            Some(number) => Position::of(seen, number, Standing::of(seen, place)),
+            None => Position::registered(Common::of(seen), opens_at(&floor.sale(), place.spot)),
+        })
+    });
+    shown.or_else(|| match floor.place_of(place) {
+        Place::Prequeue(spot) => Some(registered(app, &floor.sale(), floor, spot)),
+        Place::Numbered(_) => None,
     })
+}
+
+/// What a registered visitor is told, also while Redis is away.
+fn registered(app: &App, sale: &Sale, floor: &Floor, spot: Spot) -> Position {
+    let common = floor.seen().map_or_else(
+        || Common {
+            sale_state: app.state_of(sale),
+            pause: None,
+            notice: NoticeBody::of(sale).map(Written::new),
+            availability: Written::new(Vec::new()),
+            now: floor.now().unwrap_or_else(|| app.clock.now()),
+        },
+        |seen| Common::of(&seen),
+    );
+    Position::registered(common, opens_at(sale, spot))
+}
+
+fn opens_at(sale: &Sale, spot: Spot) -> Option<jiff::Timestamp> {
+    match spot {
+        Spot::Registration { phase, .. } => sale.phase(phase).map(|phase| phase.opens_at),
+        Spot::Number(_) => None,
+    }
 }

@@ -1,15 +1,15 @@
 //! `/v1/sales`: what is on sale.
 //!
-//! The list comes from Postgres and says nothing of what is left. A single live sale shows that too, from memory, and is
-//! therefore 503 while Redis is away: a page that says *available* without knowing would send people into a queue for
-//! nothing. Of a sale that ended nothing is left.
+//! The list comes from Postgres and says nothing of what is left. A single live sale shows that too, from memory, and once
+//! it has opened it is therefore 503 while Redis is away: a page that says *available* without knowing would send people
+//! into a queue for nothing. Of a sale that ended nothing is left.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use admission::TierStock;
 use domain::price::UnitPrice;
-use domain::sale::SaleState;
-use domain::{Currency, SaleId, TierId};
+use domain::sale::{Phase, PhaseAccess, SaleState, TierConfig};
+use domain::{Currency, PhaseId, SaleId, TierId};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use ledger::sales::SaleFilter;
@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 use crate::answer::{Answer, With as _, json};
 use crate::app::App;
 use crate::availability::Availability;
+use crate::endpoints::fairness::Fairness;
+use crate::floor::{NoticeBody, PauseBody, Seen};
 use crate::openapi::schema::UnitPriceBody;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -77,21 +79,44 @@ pub(crate) struct SaleBody {
     currency: Currency,
     /// The most units in one hold.
     per_buyer_limit: u32,
+    /// Its phases in time order; never none.
+    phases: Vec<PhaseBody>,
     /// What is sold.
     tiers: Vec<TierBody>,
-    /// How the order of the prequeue came about; none for a sale that is first come, first served.
+    /// Why nobody is let in and no clock runs, if so.
+    pause: Option<PauseBody>,
+    /// What the organizer tells everyone waiting.
+    notice: Option<NoticeBody>,
+    /// How the order of the prequeue that matters now comes about; none for a sale that is first come, first served.
     fairness: Option<Fairness>,
 }
 
-/// How the order of a prequeue came about.
+/// A window in which a sale admits.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Fairness {
-    /// SHA-256 of the seed.
-    seed_hash: String,
-    /// The public randomness that was mixed in.
-    beacon: Option<String>,
-    /// The seed, once it was used.
-    seed: Option<String>,
+pub(crate) struct PhaseBody {
+    /// Its name.
+    #[schema(value_type = String, example = "general")]
+    id: PhaseId,
+    /// From when one registers for its draw; none when it has no draw.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    prequeue_opens_at: Option<Timestamp>,
+    /// When it opens.
+    #[schema(value_type = String, format = DateTime)]
+    opens_at: Timestamp,
+    /// When it ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    closes_at: Option<Timestamp>,
+    /// Who may join in it: `public`, or `code` for those with an access code.
+    #[schema(value_type = String, example = "public")]
+    access: PhaseAccess,
+}
+
+impl PhaseBody {
+    fn of(phase: Phase, published_at: Timestamp) -> Self {
+        let prequeue_opens_at = phase.has_prequeue(published_at).then_some(phase.prequeue_opens_at);
+        let Phase { id, opens_at, closes_at, access, .. } = phase;
+        Self { id, prequeue_opens_at, opens_at, closes_at, access }
+    }
 }
 
 /// A price category.
@@ -124,21 +149,77 @@ pub(crate) async fn list(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 /// `GET /v1/sales/{sale}`
 pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let sale = app.sale(request.params.text("sale")).await?;
-    let stock = if sale.is_live() { app.live(&sale).await?.1.view.stock.clone() } else { BTreeMap::new() };
-    let tier = |(tier, price): (&domain::sale::TierConfig, &UnitPrice)| TierBody {
+    let now = now(app, &sale).await?;
+    let tier = |(tier, price): (&TierConfig, &UnitPrice)| TierBody {
         id: tier.id.clone(),
         name: tier.name.clone(),
         price: *price,
-        availability: stock.get(&tier.id).map_or(Availability::NONE, |stock| Availability::of(*stock, tier.capacity)),
+        availability: now.left(tier),
     };
     let body = SaleBody {
         summary: summary(app, &sale),
         currency: sale.config().currency,
         per_buyer_limit: sale.config().per_buyer_limit,
+        phases: sale.config().phases().into_iter().map(|phase| PhaseBody::of(phase, sale.published_at())).collect(),
         tiers: sale.tiers().map(tier).collect(),
-        fairness: None,
+        pause: now.pause(),
+        notice: NoticeBody::of(&sale),
+        fairness: fairness(app, &sale).await?,
     };
     Ok(shared(json(StatusCode::OK, &body)))
+}
+
+/// What is known of a sale beside its configuration.
+pub(super) enum Now {
+    /// Nothing was sold yet.
+    NotBegun,
+    /// As Redis has it.
+    Seen(Arc<Seen>),
+    /// It ended: nothing is left.
+    Over,
+}
+
+impl Now {
+    /// What is left of a tier.
+    pub(super) fn left(&self, tier: &TierConfig) -> Availability {
+        let stock = match self {
+            Self::NotBegun => TierStock { free: tier.capacity, held: 0 },
+            Self::Seen(seen) => seen.view.stock.get(&tier.id).copied().unwrap_or_default(),
+            Self::Over => TierStock::default(),
+        };
+        Availability::of(stock, tier.capacity)
+    }
+
+    /// Why nobody is let in, if so.
+    pub(super) fn pause(&self) -> Option<PauseBody> {
+        match self {
+            Self::Seen(seen) => seen.pause,
+            Self::NotBegun | Self::Over => None,
+        }
+    }
+}
+
+/// Before the first opening everything is there, so a sale can be looked at, and registered for, without Redis.
+///
+/// # Errors
+/// It has opened and Redis is away.
+pub(super) async fn now(app: &Arc<App>, sale: &Arc<Sale>) -> Result<Now, Problem> {
+    if !sale.is_live() {
+        return Ok(Now::Over);
+    }
+    match app.live(sale).await {
+        Ok((_, seen)) => Ok(Now::Seen(seen)),
+        Err(_) if app.time_of(sale) < sale.config().opens_at => Ok(Now::NotBegun),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The draws of a live sale are in memory; those of another are read once and kept for a while.
+async fn fairness(app: &App, sale: &Sale) -> Result<Option<Fairness>, Problem> {
+    if !sale.has_draws() {
+        return Ok(None);
+    }
+    Ok(Fairness::of(sale, app.draws.find(app, sale).await?.as_ref()))
 }
 
 /// The same for everybody, and soon old.

@@ -50,6 +50,11 @@ impl Cookies {
         self.set(&self.place_name(sale), token)
     }
 
+    /// Takes the place token of a sale back.
+    pub(crate) fn clear_place(&self, sale: SaleId) -> HeaderValue {
+        self.cookie(&self.place_name(sale), "", 0)
+    }
+
     fn visitor_name(&self) -> String {
         format!("{}onsale_visitor", self.prefix())
     }
@@ -66,11 +71,15 @@ impl Cookies {
     }
 
     fn set(&self, name: &str, value: &str) -> HeaderValue {
+        self.cookie(name, value, COOKIE_MAX_AGE_S)
+    }
+
+    fn cookie(&self, name: &str, value: &str, max_age_s: u32) -> HeaderValue {
         let secure = match self.public_url.transport() {
             Transport::Https => "; Secure",
             Transport::Http => "",
         };
-        let text = format!("{name}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}");
+        let text = format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}");
         HeaderValue::try_from(text).expect("names and tokens are fit for a cookie")
     }
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use domain::PlaceNumber;
+use domain::token::{Allowance, Spot};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -29,7 +30,8 @@ fn request(headers: &[(&str, &str)]) -> Request {
 
 fn place_token(sale: SaleId) -> String {
     let holder = Holder::of_secret(b"somebody");
-    signer().sign_place(&PlaceToken { sale, epoch: 1, number: PlaceNumber(7), holder })
+    let (spot, allowance) = (Spot::Number(PlaceNumber(7)), Allowance::Usual);
+    signer().sign_place(&PlaceToken { sale, epoch: 1, spot, allowance, holder })
 }
 
 fn code<T>(result: Result<T, Problem>) -> Code {
@@ -61,7 +63,7 @@ fn a_place_counts_in_its_own_sale_only() {
     let (signer, cookies) = (signer(), cookies("http://127.0.0.1"));
     let bearer = format!("Bearer {}", place_token(SALE));
     let with_bearer = request(&[("authorization", &bearer)]);
-    assert_eq!(place(&with_bearer, SALE, &signer, &cookies).unwrap().number, PlaceNumber(7));
+    assert_eq!(place(&with_bearer, SALE, &signer, &cookies).unwrap().spot, Spot::Number(PlaceNumber(7)));
     assert_eq!(code(place(&with_bearer, OTHER_SALE, &signer, &cookies)), Code::PlaceInvalid);
     assert_eq!(code(visitor(&with_bearer, OTHER_SALE, &signer, &cookies)), Code::PlaceInvalid);
     assert_eq!(code(place(&request(&[]), SALE, &signer, &cookies)), Code::Unauthorized);
@@ -88,7 +90,13 @@ fn a_cookie_counts_from_our_own_pages_only() {
 fn a_pass_is_no_place_and_a_place_no_pass() {
     let (signer, holder) = (signer(), Holder::of_secret(b"somebody"));
     let granted_at = Timestamp::from_millisecond(1_000).unwrap();
-    let token = signer.sign_pass(&PassToken { sale: SALE, number: PlaceNumber(7), holder, granted_at });
+    let token = signer.sign_pass(&PassToken {
+        sale: SALE,
+        number: PlaceNumber(7),
+        allowance: Allowance::Usual,
+        holder,
+        granted_at,
+    });
     let with_pass = request(&[("authorization", &format!("Bearer {token}"))]);
     assert_eq!(pass(&with_pass, SALE, &signer).unwrap().number, PlaceNumber(7));
     assert_eq!(code(pass(&with_pass, OTHER_SALE, &signer)), Code::PassInvalid);

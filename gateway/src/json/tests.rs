@@ -64,3 +64,8 @@ fn another_media_type_is_not_read() {
         assert_eq!(problem.code(), Code::UnsupportedMediaType);
     }
 }
+
+#[test]
+fn a_list_of_values_is_no_object() {
+    assert_eq!(fault(r#" [[{"quantity":1}]]"#), (String::new(), "must be an object".to_owned()));
+}

@@ -16,7 +16,7 @@ pub enum RateLimitsError {
     #[error("{0:?} is not like join=5/10s")]
     Shape(String),
     /// There is no limit of that name.
-    #[error("{0:?} is none of join, read, live, shop, organizer, place, hold, order, pay")]
+    #[error("{0:?} is none of join, read, page, file, live, shop, organizer, code, place, hold, order, pay")]
     Name(String),
 }
 
@@ -69,14 +69,23 @@ fn rate_of(text: &str) -> Option<RateLimit> {
     Some(RateLimit { burst: burst.trim().parse().ok()?, period_s })
 }
 
-/// A page load is about ten reads; a poll comes at most once a second; a buyer presses Pay a few times.
+/// What 5,000 people behind one address do at the opening of a sale goes through; the figures beside each.
 const fn default_of(limit: Limit) -> RateLimit {
     match limit {
-        Limit::Join => per(5_000, 10),
+        // Each twice: who is asked for a code or a proof comes again.
+        Limit::Join => per(10_000, 10),
         Limit::Read => per(20_000, 10),
+        // A first visit is one page and about a dozen files.
+        Limit::Page => per(100_000, 10),
+        // The fairness file of a large sale has tens of megabytes: somebody fetches it, not everybody.
+        Limit::File => per(60, 60),
         Limit::Live => per(10_000, 10),
-        Limit::Shop => per(20_000, 10),
+        // Each polls once a second, where sockets are blocked.
+        Limit::Shop => per(60_000, 10),
         Limit::Organizer => per(600, 60),
+        // Each once, and one in fifty mistypes it (see `Limits::count_wrong_code`); it fills up slowly, for guessers.
+        Limit::Code => per(10_000, 1_800),
+        // One person: a poll comes at most once a second; a buyer presses Pay a few times.
         Limit::Place => per(60, 30),
         Limit::Hold => per(60, 30),
         Limit::Order => per(60, 30),

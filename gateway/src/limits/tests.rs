@@ -38,11 +38,42 @@ fn five_thousand_people_behind_one_address_can_join() {
     assert!((5_000..20_000).contains(&admitted), "{admitted}");
 }
 
+/// A page with its files, the sale, a proof of work, two tries to join, a socket, and ten polls for when it is blocked.
+const VISIT: [(Limit, u32); 5] =
+    [(Limit::Page, 1 + 15), (Limit::Read, 2), (Limit::Join, 2), (Limit::Live, 1), (Limit::Shop, 10)];
+
+#[test]
+fn five_thousand_people_behind_one_address_get_through_the_opening_at_once() {
+    let limits = limits("");
+    for (limit, times) in VISIT {
+        for _ in 0..5_000 * times {
+            assert!(limits.count(limit, from(1)).is_ok(), "{}", limit.word());
+        }
+    }
+    for _ in 0..5_000 {
+        limits.count(Limit::Code, from(1)).unwrap();
+    }
+    for _ in 0..100 {
+        limits.count_wrong_code(from(1)).unwrap();
+    }
+}
+
+#[test]
+fn a_guesser_of_codes_runs_dry_long_before() {
+    let limits = limits("");
+    let guesses = (0..10_000)
+        .take_while(|_| limits.count(Limit::Code, from(1)).is_ok() && limits.count_wrong_code(from(1)).is_ok())
+        .count();
+    assert!((150..=250).contains(&guesses), "{guesses}");
+    assert!(limits.count(Limit::Code, from(2)).is_ok(), "another address has a bucket of its own");
+}
+
 #[test]
 fn off_is_off() {
     let limits = limits("off");
     for _ in 0..10_000 {
         assert_eq!(limits.count(Limit::Pay, from(1)).unwrap(), None);
+        limits.count_wrong_code(from(1)).unwrap();
     }
 }
 

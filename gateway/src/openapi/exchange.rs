@@ -2,22 +2,30 @@
 
 use utoipa::ToSchema;
 
+use crate::endpoints::challenge::ChallengeBody;
+use crate::endpoints::fairness::ProofBody;
 use crate::endpoints::holds::{HoldBody, TakeBody};
 use crate::endpoints::orders::{CreateBody, OrderBody};
 use crate::endpoints::organizer::OwnSaleBody;
+use crate::endpoints::organizer::access_codes::{CodesBody, MakeCodesBody};
+use crate::endpoints::organizer::line::{AdmissionPatch, BypassBody, BypassedBody, OwnQueueBody};
+use crate::endpoints::organizer::notices::TellBody;
 use crate::endpoints::pay::{PaidBody, PayBody};
-use crate::endpoints::queue::JoinBody;
+use crate::endpoints::queue::{JoinBody, JoinedBody};
 use crate::endpoints::sales::{SaleBody, SaleList};
-use crate::openapi::schema::SaleConfigBody;
+use crate::openapi::schema::{FairnessFileBody, SaleConfigBody};
 use crate::position::Position;
 use crate::problem::Code;
 use crate::route::Route;
+use crate::socket::Frame;
 
 /// What goes in and out.
 #[derive(Default)]
 pub(super) struct Exchange {
     /// The body of the request.
     pub(super) body: Option<Given>,
+    /// Whether there must be one.
+    pub(super) body_need: Need,
     /// Whether it takes an Idempotency-Key.
     pub(super) key: Key,
     /// What may stand in the query, and what it says.
@@ -38,6 +46,16 @@ pub(super) enum Key {
     Optional,
     /// It must.
     Required,
+}
+
+/// Whether a body must be there.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It must.
+    #[default]
+    Must,
+    /// It may be left out.
+    May,
 }
 
 /// A body: its media type, and its shape by name when it is JSON of ours.
@@ -69,6 +87,10 @@ impl Exchange {
         Self { body, key, ..self }
     }
 
+    fn may_have(self, body: Option<Given>) -> Self {
+        Self { body, body_need: Need::May, ..self }
+    }
+
     fn answers(self, answers: Vec<(u16, &'static str, Option<Given>)>) -> Self {
         Self { answers, ..self }
     }
@@ -92,7 +114,13 @@ pub(super) fn of(route: Route) -> Exchange {
     match route {
         Route::ListSales => shown(shape::<SaleList>()).query(SEARCH).codes(&[Code::ValidationFailed]),
         Route::ShowSale => shown(shape::<SaleBody>()),
-        Route::JoinQueue | Route::ShowPlace | Route::LeaveQueue | Route::WatchPlace => queue(route),
+        Route::ShowFairness => shown(shape::<FairnessFileBody>()),
+        Route::ProvePlace
+        | Route::ShowChallenge
+        | Route::JoinQueue
+        | Route::ShowPlace
+        | Route::LeaveQueue
+        | Route::WatchPlace => queue(route),
         Route::TakeHold | Route::ShowHold | Route::ReleaseHold => holds(route),
         Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
         Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
@@ -106,9 +134,19 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::PauseSale
         | Route::ResumeSale
         | Route::CloseSale => organizer(route),
-        Route::HomePage | Route::SalePage | Route::CheckoutPage | Route::OrderPage => {
-            shown(raw("text/html; charset=utf-8"))
-        }
+        Route::AddNotice
+        | Route::SetAdmission
+        | Route::CreateAccessCodes
+        | Route::BypassQueue
+        | Route::ShowOwnQueue => organizer_queue(route),
+        Route::PlainPage | Route::ActPlainly => plain(route),
+        Route::SalePage => Exchange::default()
+            .answers(vec![
+                (200, "As asked for.", raw("text/html; charset=utf-8")),
+                (303, "To the page without JavaScript, when `?plain` asks for it.", None),
+            ])
+            .query(&[("plain", "Leads to the page without JavaScript.")]),
+        Route::HomePage | Route::CheckoutPage | Route::OrderPage => shown(raw("text/html; charset=utf-8")),
         Route::ShowAsset => shown(raw("*/*")),
         Route::ShowOpenApi | Route::ShowProblem => shown(raw("application/json")),
     }
@@ -120,14 +158,30 @@ fn queue(route: Route) -> Exchange {
     const LIVE: &[Code] = &[Code::SaleClosed];
     match route {
         Route::JoinQueue => Exchange::default()
+            .may_have(shape::<JoinBody>())
             .answers(vec![
-                (201, "A new place.", shape::<JoinBody>()),
-                (200, "The place this visitor has.", shape::<JoinBody>()),
+                (201, "A new place.", shape::<JoinedBody>()),
+                (200, "The place this visitor has.", shape::<JoinedBody>()),
             ])
-            .codes(&[Code::PlaceInvalid, Code::Forbidden, Code::SaleNotOpen, Code::SalePaused, Code::SaleClosed]),
+            .codes(&[
+                Code::PlaceInvalid,
+                Code::Forbidden,
+                Code::AccessCodeRequired,
+                Code::ProofRequired,
+                Code::SaleNotOpen,
+                Code::SalePaused,
+                Code::SaleClosed,
+            ]),
         Route::WatchPlace => Exchange::default()
-            .answers(vec![(101, "Frames follow, as text; see Frame.", None)])
+            .answers(vec![
+                (101, "Frames follow, as text; see Frame.", None),
+                (200, "The same frames as an event stream, when `Accept` asks for one.", Some(frames())),
+            ])
             .codes(&[Code::UpgradeRequired, Code::Forbidden, Code::SaleClosed]),
+        Route::ProvePlace => shown(shape::<ProofBody>()).codes(&[Code::SaleNotOpen]),
+        Route::ShowChallenge => {
+            shown(shape::<ChallengeBody>()).codes(&[Code::PlaceInvalid, Code::Forbidden, Code::SaleClosed])
+        }
         Route::LeaveQueue => Exchange::default().answers(vec![(204, "Left, now or before.", None)]).codes(LIVE),
         _ => shown(shape::<Position>()).codes(LIVE),
     }
@@ -190,4 +244,45 @@ fn organizer(route: Route) -> Exchange {
         Route::ShowOwnSale => shown(shape::<OwnSaleBody>()).codes(&[Code::Forbidden]),
         _ => shown(shape::<OwnSaleBody>()).codes(&[Code::Forbidden, Code::SaleStateConflict]),
     }
+}
+
+fn organizer_queue(route: Route) -> Exchange {
+    match route {
+        Route::AddNotice => shown(shape::<OwnSaleBody>())
+            .body(shape::<TellBody>(), Key::No)
+            .codes(&[Code::Forbidden, Code::SaleStateConflict]),
+        Route::SetAdmission => shown(shape::<OwnSaleBody>())
+            .body(shape::<AdmissionPatch>(), Key::No)
+            .codes(&[Code::Forbidden, Code::SaleStateConflict]),
+        Route::CreateAccessCodes => Exchange::default()
+            .body(shape::<MakeCodesBody>(), Key::No)
+            .answers(vec![(201, "Made; they are shown now and never again.", shape::<CodesBody>())])
+            .codes(&[Code::Forbidden, Code::SaleStateConflict]),
+        Route::BypassQueue => Exchange::default()
+            .body(shape::<BypassBody>(), Key::No)
+            .answers(vec![(201, "It is that number's turn.", shape::<BypassedBody>())])
+            .codes(&[Code::Forbidden, Code::SaleStateConflict, Code::NotWaiting, Code::NoRoom]),
+        _ => shown(shape::<OwnQueueBody>()).query(LOG).codes(&[Code::Forbidden, Code::ValidationFailed]),
+    }
+}
+
+const LOG: &[(&str, &str)] = &[
+    ("limit", "At most so many lines of the log, 1 to 100."),
+    ("cursor", "Where the log goes on, towards its beginning: the next_cursor of the page before."),
+];
+
+fn plain(route: Route) -> Exchange {
+    match route {
+        Route::ActPlainly => Exchange::default()
+            .body(raw("application/x-www-form-urlencoded"), Key::No)
+            .answers(vec![(303, "Back to the page, which says what came of it.", None)])
+            .codes(&[Code::Forbidden]),
+        _ => shown(raw("text/html; charset=utf-8")).query(PLAIN),
+    }
+}
+
+const PLAIN: &[(&str, &str)] = &[("refresh", "`off`: the page does not ask for itself again.")];
+
+fn frames() -> Given {
+    Given { media_type: "text/event-stream", shape: Some(Frame::name().into_owned()) }
 }

@@ -52,18 +52,27 @@ pub(crate) struct SaleConfigBody {
     /// Where it takes place.
     #[schema(required = false)]
     venue: String,
+    /// When visitors may register before the first phase; 30 minutes before `opens_at` when it is left out.
+    #[schema(required = false, format = DateTime)]
+    prequeue_opens_at: Option<String>,
     /// When admission begins; a time in the past opens at publishing.
     #[schema(format = DateTime)]
     opens_at: String,
     /// When selling ends.
     #[schema(required = false, format = DateTime)]
     closes_at: Option<String>,
+    /// Its phases in time order; when there are none, one for everybody made of the times above.
+    #[schema(required = false, max_items = 8)]
+    phases: Vec<PhaseConfigBody>,
     /// The most units in one hold.
     #[schema(required = false, minimum = 1, maximum = 20)]
     per_buyer_limit: u32,
     /// What is sold, in the order it is shown.
     #[schema(min_items = 1, max_items = 32)]
     tiers: Vec<TierConfigBody>,
+    /// What joining takes.
+    #[schema(required = false)]
+    join: JoinConfigBody,
     /// How visitors are let in.
     #[schema(required = false)]
     admission: AdmissionConfigBody,
@@ -98,6 +107,36 @@ pub(crate) struct TierConfigBody {
     capacity: u32,
 }
 
+/// A window with its access rule.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PhaseConfig)]
+pub(crate) struct PhaseConfigBody {
+    /// Its name in URLs and labels.
+    #[schema(example = "presale", pattern = "^[a-z0-9][a-z0-9_-]{0,31}$")]
+    id: String,
+    /// When visitors may register; 30 minutes before `opens_at` when left out, no prequeue when equal to it.
+    #[schema(required = false, format = DateTime)]
+    prequeue_opens_at: Option<String>,
+    /// When its admission begins.
+    #[schema(format = DateTime)]
+    opens_at: String,
+    /// When it ends; the next phase's opening, or the sale's end, when left out.
+    #[schema(required = false, format = DateTime)]
+    closes_at: Option<String>,
+    /// `public`, or `code` for who has an access code.
+    #[schema(required = false, example = "public")]
+    access: String,
+}
+
+/// What joining takes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = JoinConfig)]
+pub(crate) struct JoinConfigBody {
+    /// Zero bits that a proof of work must show; 0 asks for none.
+    #[schema(required = false, maximum = 24)]
+    proof_of_work_bits: u8,
+}
+
 /// How visitors are let in.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AdmissionConfig)]
@@ -117,6 +156,9 @@ pub(crate) struct AdmissionConfigBody {
     /// How long a turn waits to be used.
     #[schema(required = false)]
     claim_window_s: u32,
+    /// How many more turns may be out than there are units free.
+    #[schema(required = false)]
+    overbook: u32,
 }
 
 /// How long units are held.
@@ -171,4 +213,78 @@ pub(crate) struct TaxBody {
     name: String,
     /// The rate, in 1/10,000.
     basis_points: u32,
+}
+
+/// Everything that is needed to draw a sale's orders again; `onsale verify-shuffle` does. Hashes, seeds and signatures are
+/// lower-case hex.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FairnessFile)]
+pub(crate) struct FairnessFileBody {
+    /// Of the file and of the procedure it is checked by.
+    #[schema(example = 1)]
+    version: u32,
+    /// The sale.
+    sale: String,
+    /// One for each phase with a prequeue, in time order.
+    draws: Vec<FairnessDrawBody>,
+}
+
+/// The draw of one phase. What has not happened yet is null.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FairnessDraw)]
+pub(crate) struct FairnessDrawBody {
+    /// The phase's name.
+    #[schema(example = "general")]
+    phase: String,
+    /// The phase's index.
+    phase_no: u8,
+    /// When the hash of the seed was published.
+    #[schema(format = DateTime)]
+    committed_at: String,
+    /// SHA-256 of the seed.
+    seed_hash: String,
+    /// When the phase opens.
+    #[schema(format = DateTime)]
+    opens_at: String,
+    /// When the registrations were frozen.
+    #[schema(format = DateTime)]
+    frozen_at: Option<String>,
+    /// How many registrations there are.
+    count: u32,
+    /// The first of the numbers that they share.
+    first_number: Option<u64>,
+    /// The Merkle root over the leaves.
+    root: Option<String>,
+    /// A salted hash of 32 bytes for each registration, by index: one base64url text.
+    leaves: Option<String>,
+    /// The beacon round that was chosen when the registrations were frozen; null when none is configured.
+    beacon: Option<FairnessBeaconBody>,
+    /// Why the order was drawn without a beacon value.
+    self_attested: Option<String>,
+    /// The seed.
+    seed: Option<String>,
+    /// When the order was drawn.
+    #[schema(format = DateTime)]
+    drawn_at: Option<String>,
+    /// The rank of each registration, 4 big-endian bytes each, by index: one base64url text.
+    order: Option<String>,
+}
+
+/// A round of a public randomness beacon that speaks drand's HTTP.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FairnessBeacon)]
+pub(crate) struct FairnessBeaconBody {
+    /// Where it was asked.
+    url: String,
+    /// Which chain it is.
+    chain_hash: String,
+    /// The round.
+    round: u64,
+    /// When the round comes out.
+    #[schema(format = DateTime)]
+    round_at: String,
+    /// Its value.
+    randomness: Option<String>,
+    /// What the value is the SHA-256 of.
+    signature: Option<String>,
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use domain::sale::SaleConfig;
+use domain::fairness::{FILE_VERSION, FairnessBeacon, FairnessDraw, FairnessFile};
+use domain::sale::{PhaseNo, SaleConfig};
 use serde_json::Value;
 
 use super::*;
@@ -86,6 +87,10 @@ fn shape_fields(document: &Value, shape: &Value, at: &str, found: &mut BTreeSet<
             shape_fields(document, shape, &format!("{at}/{name}"), found);
         }
     }
+    // What may be null is one of two shapes.
+    for shape in shape["oneOf"].as_array().into_iter().flatten() {
+        shape_fields(document, shape, at, found);
+    }
     if !shape["items"].is_null() {
         shape_fields(document, &shape["items"], at, found);
     }
@@ -95,6 +100,7 @@ fn shape_fields(document: &Value, shape: &Value, at: &str, found: &mut BTreeSet<
 fn the_shape_of_a_sale_is_what_the_sale_has() {
     let config: SaleConfig = serde_json::from_value(serde_json::json!({
         "name": "Jazz", "currency": "eur", "opens_at": "2030-01-01T00:00:00Z", "closes_at": "2030-01-02T00:00:00Z",
+        "phases": [{ "id": "general", "opens_at": "2030-01-01T00:00:00Z" }],
         "tiers": [{ "id": "ga", "name": "Floor", "price": 100, "capacity": 1 }],
         "fees": [{ "name": "Fee", "per_unit": 1 }], "taxes": [{ "name": "VAT", "basis_points": 700 }],
     }))
@@ -102,5 +108,41 @@ fn the_shape_of_a_sale_is_what_the_sale_has() {
     let (mut real, mut told, document) = (BTreeSet::new(), BTreeSet::new(), json());
     fields(&serde_json::to_value(config).unwrap(), "", &mut real);
     shape_fields(&document, &document["components"]["schemas"]["SaleConfig"], "", &mut told);
+    assert_eq!(told, real);
+}
+
+#[test]
+fn the_shape_of_a_fairness_file_is_what_the_file_has() {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let beacon = FairnessBeacon {
+        url: String::new(),
+        chain_hash: String::new(),
+        round: 1,
+        round_at: at,
+        randomness: None,
+        signature: None,
+    };
+    let draw = FairnessDraw {
+        phase: "general".parse().unwrap(),
+        phase_no: PhaseNo(0),
+        committed_at: at,
+        seed_hash: [0; 32],
+        opens_at: at,
+        frozen_at: None,
+        count: 0,
+        first_number: None,
+        root: None,
+        leaves: None,
+        beacon: Some(beacon),
+        self_attested: None,
+        seed: None,
+        drawn_at: None,
+        order: None,
+    };
+    let sale = domain::SaleId::from_uuid(uuid::Uuid::nil());
+    let file = FairnessFile { version: FILE_VERSION, sale, draws: vec![draw] };
+    let (mut real, mut told, document) = (BTreeSet::new(), BTreeSet::new(), json());
+    fields(&serde_json::to_value(file).unwrap(), "", &mut real);
+    shape_fields(&document, &document["components"]["schemas"]["FairnessFile"], "", &mut told);
     assert_eq!(told, real);
 }

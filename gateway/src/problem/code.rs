@@ -68,6 +68,11 @@ codes! {
     /// The credentials are good and do not allow this, or the request comes from another site.
     Forbidden = "forbidden" FORBIDDEN "Not allowed";
 
+    /// What is open now is open to those with an access code; the join showed none that is valid for it.
+    AccessCodeRequired = "access_code_required" FORBIDDEN "An access code is needed";
+    /// The sale asks for a proof of work with a join: solve a fresh challenge and join again with its nonce.
+    ProofRequired = "proof_required" FORBIDDEN "A proof of work is needed";
+
     /// There is nothing here.
     NotFound = "not_found" NOT_FOUND "Not found";
     /// There is no such hold, or it is not this pass's.
@@ -105,12 +110,16 @@ codes! {
     SlugTaken = "slug_taken" CONFLICT "The slug is taken";
     /// The decision makes no sense in the state the sale is in.
     SaleStateConflict = "sale_state_conflict" CONFLICT "Not in this state";
+    /// Nobody is waiting with that number: it was never given, or is inside, gone or over.
+    NotWaiting = "not_waiting" CONFLICT "Nobody waits with that number";
+    /// As many shoppers are inside as may be.
+    NoRoom = "no_room" CONFLICT "No room inside" retry 5;
     /// The same request is being answered.
     RequestInProgress = "request_in_progress" CONFLICT "The request is in progress" retry 1;
 
     /// The body is larger than this endpoint takes.
     BodyTooLarge = "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
-    /// The body must be application/json.
+    /// The body must be application/json; where a page has a form, what an HTML form sends.
     UnsupportedMediaType = "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "Not a media type taken here";
     /// The Idempotency-Key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused" UNPROCESSABLE_ENTITY "The Idempotency-Key was used before";

@@ -44,3 +44,16 @@ fn a_version_the_client_has_is_recognised() {
     let request = request(&[("if-none-match", "W/\"1\", \"2\"")]);
     assert!(request.has_etag("\"2\"") && request.has_etag("\"1\"") && !request.has_etag("\"3\""));
 }
+
+#[test]
+fn a_coding_is_taken_when_it_is_named_or_meant_and_has_weight() {
+    let takes = |value: &'static str| request(&[("accept-encoding", value)]).accepts_coding("gzip");
+    for value in ["gzip", "br, GZIP;q=0.5", "*", "gzip;q=1.000", "*;q=0, gzip", "deflate,gzip ; q=0.001"] {
+        assert!(takes(value), "{value}");
+    }
+    for value in ["", "br", "identity", "gzip;q=0", "gzip; q=0.000, *", "*;q=0", "xgzip"] {
+        assert!(!takes(value), "{value}");
+    }
+    assert!(!request(&[]).accepts_coding("gzip"));
+    assert!(request(&[("accept-encoding", "br"), ("accept-encoding", "gzip")]).accepts_coding("gzip"));
+}

@@ -34,10 +34,43 @@ fn another_method_is_told_which_there_are() {
     assert_eq!(allow, "GET, HEAD, OPTIONS");
 }
 
+/// Ways to write a path that some servers take for the same.
+fn variants(path: &str) -> Vec<String> {
+    let last = path.rfind('/').expect("a path has a slash");
+    let (before, name) = (&path[..last], &path[last + 1..]);
+    vec![
+        format!("{path}/"),
+        format!("{path}//"),
+        format!("/{path}"),
+        format!("{before}//{name}"),
+        format!("{before}/./{name}"),
+        format!("{path}/../{name}"),
+        format!("{before}%2f{name}"),
+        format!("{before}%2F{name}"),
+        format!("{before}\\{name}"),
+    ]
+}
+
 #[test]
 fn variants_of_a_path_are_other_paths() {
-    for path in ["/v1/sales/", "/V1/sales", "//v1/sales", "/v1/sales/jazz/queue/place/", "/nothing"] {
-        assert!(matches!(Router::new().find(&Method::GET, path), Matched::Refused(_)), "{path}");
+    let router = Router::new();
+    let in_the_api = |route: &&Route| route.path().starts_with("/v1/");
+    for route in Route::ALL.iter().filter(in_the_api) {
+        let path = route.path().replace(['{', '}'], "");
+        let folded = [path.to_uppercase(), path.replacen("/v1", "/V1", 1), path.replacen("/v1", "/%761", 1)];
+        for variant in variants(&path).into_iter().chain(folded) {
+            let found = router.find(&route.method(), &variant);
+            assert!(!matches!(found, Matched::To(found, _) if found == *route), "{variant} is {}", route.operation());
+        }
+    }
+}
+
+#[test]
+fn a_method_is_one_of_its_own_spelling() {
+    let router = Router::new();
+    for wrong in ["get", "Get", "TRACE", "CONNECT", "POST "] {
+        let Ok(method) = Method::from_bytes(wrong.as_bytes()) else { continue };
+        assert!(matches!(router.find(&method, "/v1/sales"), Matched::Refused(_)), "{wrong}");
     }
 }
 

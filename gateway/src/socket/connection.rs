@@ -1,45 +1,50 @@
-//! The life of one socket.
+//! The life of one WebSocket.
 //!
-//! It looks at the sale in its own time, near the front every tick and far back every few seconds, and sends what its
-//! visitor would see changed; the first frame is everything. So a tick costs nothing per socket, and a socket that
-//! nothing happens to is a timer.
+//! What is told is decided by its [`Watch`] and written by the [audience](super::audience); this is the other direction, how
+//! long a client is listened to, and what takes waiting: a client that reads slowly, and good-byes.
 //!
 //! Bounds: small buffers ([`READ_BUFFER_BYTES`], [`WRITE_BUFFER_MAX_BYTES`]), short messages ([`MESSAGE_MAX_BYTES`], else
 //! 1009), few of them ([`MESSAGES_MAX_PER_S`], else 1008), a place within [`PLACE_MAX`] (else 1008), a sign of life within
-//! [`SILENT_MAX`], a frame taken within [`SEND_MAX`]: who does not read is dropped, not buffered.
+//! [`SILENT_MAX`], a frame taken within [`SEND_MAX`], and none written before that: who does not read is dropped, not
+//! buffered. What an idle one costs is measured by `cargo bench -p gateway --bench sockets`; so the rare things it does are
+//! boxed, and hyper's connection is taken apart down to the bare stream.
 //!
 //! Drain: sockets part one after the other, each with `reconnect` and then 1012.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use domain::sale::SaleState;
 use domain::token::PlaceToken;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink as _, Stream as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt as _;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use uuid::Uuid;
 
-use super::message::{ClientMessage, Frame, News};
+use super::audience::{Audience, Listener as _};
+use super::message::{ClientMessage, FrameText};
+use super::seat::{Gone, Outlet, Seat, Stage};
+use super::watch::{Watch, part_of};
 use crate::app::App;
-use crate::endpoints::queue;
-use crate::floor::{Connected, Floor};
+use crate::floor::Floor;
 use crate::identity;
 use crate::metrics;
-use crate::position::{Eta, PlaceState, Position, Standing};
-use crate::problem::{Code, Problem};
-use crate::sale::Sale;
 
-/// Reserved for each socket as long as it lives; what clients say is short and rare.
-const READ_BUFFER_BYTES: usize = 1024;
-/// What may wait for a client that reads slowly: a few frames.
+/// Reserved for each socket as long as it lives; what clients say is short and rare, and a longer message gets what it
+/// needs while it is read.
+const READ_BUFFER_BYTES: usize = 256;
+/// What may wait for a client that reads slowly: the frames of one look, and answers to its pings.
 const WRITE_BUFFER_MAX_BYTES: usize = 16 * 1024;
 /// The longest message of a client; a place token has about 150 characters.
 const MESSAGE_MAX_BYTES: usize = 4 * 1024;
@@ -53,32 +58,46 @@ const PING_JITTER: Duration = Duration::from_secs(5);
 /// Two pings without an answer.
 const SILENT_MAX: Duration = Duration::from_secs(50);
 /// How long a frame may take to be taken.
-const SEND_MAX: Duration = Duration::from_secs(5);
+pub(super) const SEND_MAX: Duration = Duration::from_secs(5);
 /// How long a handshake may take to end.
 const UPGRADE_MAX: Duration = Duration::from_secs(10);
 /// How long, and how much, is read from a client that was told to go, so that it hears why before the connection is reset.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_MAX_BYTES: usize = 256 * 1024;
-/// How often one looks when the store is away.
-const BLIND_LOOK: Duration = Duration::from_secs(1);
-/// Who is told to reconnect does so within this long, at random.
-const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
 /// Serves a socket to its end.
-pub(super) async fn run(app: Arc<App>, sale: Arc<Sale>, place: Option<PlaceToken>, upgrade: OnUpgrade) {
-    let Ok(Ok(upgraded)) = timeout(UPGRADE_MAX, upgrade).await else {
+pub(super) async fn run(
+    app: Arc<App>,
+    floor: Arc<Floor>,
+    place: Option<PlaceToken>,
+    upgrade: OnUpgrade,
+    room: OwnedSemaphorePermit,
+) {
+    let Some(socket) = Box::pin(open(upgrade)).await else {
         return;
     };
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(socket_config())).await;
     metrics::socket_opened();
-    let floor = app.floor(&sale);
-    let mut connection = Connection::new(app, sale, floor, socket);
+    let mut watch = Watch::new(Arc::clone(&app), Arc::clone(&floor));
     if let Some(place) = place {
-        connection.sit(place);
+        watch.sit(place);
     }
+    let seat = Arc::new(Seat::new(watch, Wire(socket)));
+    let listed = Audience::list(&app, &floor, Arc::clone(&seat) as _);
+    seat.tell(Instant::now());
+    let mut connection = Connection::new(app, seat);
     let end = connection.live().await;
-    connection.close(end).await;
+    drop(listed);
+    Box::pin(connection.close(end)).await;
     metrics::socket_closed();
+    drop(room);
+}
+
+/// The bare stream, without the layers and the buffers that HTTP needed around it.
+async fn open(upgrade: OnUpgrade) -> Option<WebSocketStream<TcpStream>> {
+    let upgraded: Upgraded = timeout(UPGRADE_MAX, upgrade).await.ok()?.ok()?;
+    let parts = downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
+    let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
+    Some(WebSocketStream::from_partially_read(stream, read, Role::Server, Some(socket_config())).await)
 }
 
 fn socket_config() -> WebSocketConfig {
@@ -90,6 +109,25 @@ fn socket_config() -> WebSocketConfig {
         .max_frame_size(Some(MESSAGE_MAX_BYTES))
 }
 
+/// The way to the client. What is written goes out at once, or waits in the socket's buffer until its task sees to it.
+struct Wire(WebSocketStream<TcpStream>);
+
+impl Wire {
+    fn write(&mut self, message: Message) -> Result<(), Gone> {
+        Pin::new(&mut self.0).start_send(message).map_err(|_| Gone)
+    }
+}
+
+impl Outlet for Wire {
+    fn has_room(&mut self) -> bool {
+        Pin::new(&mut self.0).poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    fn give(&mut self, frame: FrameText) -> Result<(), Gone> {
+        self.write(Message::text(frame.into_message()))
+    }
+}
+
 /// Why a socket ends.
 enum End {
     /// The client is gone, or does not read.
@@ -98,20 +136,16 @@ enum End {
     Told(CloseCode, &'static str),
 }
 
+impl From<Gone> for End {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
 struct Connection {
     app: Arc<App>,
-    sale: Arc<Sale>,
-    floor: Arc<Floor>,
-    socket: WebSocketStream<TokioIo<Upgraded>>,
-    /// Whose position is told.
-    place: Option<(PlaceToken, Connected)>,
-    /// What was told last.
-    told: Option<Position>,
-    /// Whether the client knows that the store is away.
-    blind: bool,
-    seq: u64,
+    seat: Arc<Seat<Wire>>,
     begun: Instant,
-    look_at: Instant,
     ping_at: Instant,
     part_at: Option<Instant>,
     heard_at: Instant,
@@ -120,19 +154,12 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(app: Arc<App>, sale: Arc<Sale>, floor: Arc<Floor>, socket: WebSocketStream<TokioIo<Upgraded>>) -> Self {
+    fn new(app: Arc<App>, seat: Arc<Seat<Wire>>) -> Self {
         let now = Instant::now();
         Self {
             app,
-            sale,
-            floor,
-            socket,
-            place: None,
-            told: None,
-            blind: false,
-            seq: 0,
+            seat,
             begun: now,
-            look_at: now,
             ping_at: now + PING_MIN + part_of(PING_JITTER),
             part_at: None,
             heard_at: now,
@@ -140,25 +167,15 @@ impl Connection {
         }
     }
 
-    /// Takes on a place: its position is told in full.
-    fn sit(&mut self, place: PlaceToken) {
-        let connected = self.floor.connected(place.number);
-        self.place = Some((place, connected));
-        self.told = None;
-        self.look_at = Instant::now();
-    }
-
     async fn live(&mut self) -> End {
-        let app = Arc::clone(&self.app);
+        let mut timer = pin!(sleep_until(self.begun));
         loop {
-            let wake_at = self.wake_at();
+            self.part_at = self.part_at.or_else(|| self.seat.line().watch.parts_at());
+            timer.as_mut().reset(self.wake_at());
             let step = tokio::select! {
-                message = self.socket.next() => self.hear(message).await,
-                () = sleep_until(wake_at) => self.wake().await,
-                () = app.draining.cancelled(), if self.part_at.is_none() => {
-                    self.part_at = Some(Instant::now() + part_of(app.config.drain.sockets_spread));
-                    Ok(())
-                }
+                message = next_message(&self.seat) => self.hear(message).await,
+                () = self.seat.attention() => self.attend().await,
+                () = timer.as_mut() => self.wake().await,
             };
             if let Err(end) = step {
                 return end;
@@ -167,8 +184,9 @@ impl Connection {
     }
 
     fn wake_at(&self) -> Instant {
-        let look_at = if self.place.is_some() { self.look_at } else { self.begun + PLACE_MAX };
-        let earliest = look_at.min(self.ping_at);
+        let is_seated = self.seat.line().watch.is_seated();
+        let place_by = if is_seated { self.ping_at } else { self.begun + PLACE_MAX };
+        let earliest = place_by.min(self.ping_at);
         self.part_at.map_or(earliest, |part_at| earliest.min(part_at))
     }
 
@@ -184,49 +202,30 @@ impl Connection {
             self.ping_at = now + PING_MIN + part_of(PING_JITTER);
             self.send(Message::Ping(Bytes::new())).await?;
         }
-        if self.place.is_none() && self.begun + PLACE_MAX <= now {
+        if !self.seat.line().watch.is_seated() && self.begun + PLACE_MAX <= now {
             return Err(End::Told(CloseCode::Policy, "no place was shown"));
         }
-        if self.place.is_some() && self.look_at <= now { self.look().await } else { Ok(()) }
+        Ok(())
     }
 
-    async fn part(&mut self) -> Result<(), End> {
-        let after_ms = part_of(RECONNECT_SPREAD).as_millis();
-        let after_ms = u64::try_from(after_ms).expect("a few seconds fit");
-        self.tell(&News::Reconnect { after_ms }).await?;
+    /// Sees to what the audience left: frames that were not taken yet, and the end.
+    async fn attend(&self) -> Result<(), End> {
+        flush(&self.seat).await?;
+        let stage = self.seat.line().stage;
+        match stage {
+            Stage::Open => {
+                self.seat.tell(Instant::now());
+                Ok(())
+            }
+            Stage::Over => Err(End::Told(CloseCode::Normal, "the sale is over")),
+            Stage::Closed => Err(End::Gone),
+        }
+    }
+
+    async fn part(&self) -> Result<(), End> {
+        let (reconnect, _) = self.seat.line().watch.parting();
+        self.send(Message::text(reconnect.into_message())).await?;
         Err(End::Told(CloseCode::Restart, "the gateway stops"))
-    }
-
-    /// Looks at the sale and tells what is new.
-    async fn look(&mut self) -> Result<(), End> {
-        let Some((place, _)) = &self.place else {
-            return Ok(());
-        };
-        let Some(seen) = self.floor.seen() else {
-            return self.look_blindly().await;
-        };
-        self.blind = false;
-        let standing = Standing::of(&seen, place.number);
-        self.look_at = Instant::now() + pause(standing);
-        let position = queue::position(&self.app, &self.sale, &seen, standing, place);
-        for news in news(self.told.as_ref(), &position) {
-            self.tell(&news).await?;
-        }
-        self.told = Some(position);
-        Ok(())
-    }
-
-    /// Nothing is seen: the store is away, or the sale is over.
-    async fn look_blindly(&mut self) -> Result<(), End> {
-        self.look_at = Instant::now() + BLIND_LOOK;
-        if self.floor.is_over() {
-            self.tell(&News::Sale { state: SaleState::Closed }).await?;
-            return Err(End::Told(CloseCode::Normal, "the sale is over"));
-        }
-        if !std::mem::replace(&mut self.blind, true) {
-            self.tell(&News::error(&Problem::new(Code::StoreUnavailable))).await?;
-        }
-        Ok(())
     }
 
     async fn hear(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
@@ -261,110 +260,66 @@ impl Connection {
     }
 
     /// A place token, even when a cookie told one: what is said counts. What we do not understand says nothing.
-    async fn hear_text(&mut self, text: &str) -> Result<(), End> {
+    async fn hear_text(&self, text: &str) -> Result<(), End> {
         let Some(token) = serde_json::from_str::<ClientMessage>(text).ok().and_then(|message| message.place) else {
             return Ok(());
         };
-        match identity::verified_place(&token, self.sale.id(), &self.app.signer) {
+        let sale = self.seat.line().watch.sale();
+        match identity::verified_place(&token, sale, &self.app.signer) {
             Ok(place) => {
-                if self.place.as_ref().is_none_or(|(seated, _)| seated.number != place.number) {
-                    self.sit(place);
-                }
+                self.seat.line().watch.sit(place);
+                self.seat.tell(Instant::now());
                 Ok(())
             }
             Err(problem) => {
-                self.tell(&News::error(&problem)).await?;
+                let refusal = self.seat.line().watch.refusal(&problem);
+                self.send(Message::text(refusal.into_message())).await?;
                 Err(End::Told(CloseCode::Policy, "the place is not valid"))
             }
         }
     }
 
-    async fn tell(&mut self, news: &News) -> Result<(), End> {
-        self.seq += 1;
-        let text = Frame::new(news, self.seq, self.app.clock.now()).text();
-        self.send(Message::text(text)).await
+    async fn send(&self, message: Message) -> Result<(), End> {
+        self.seat.line().outlet.write(message)?;
+        flush(&self.seat).await
     }
 
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(SEND_MAX, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
-        }
-    }
-
-    async fn close(mut self, end: End) {
+    async fn close(self, end: End) {
+        self.seat.line().stage = Stage::Closed;
         let End::Told(code, reason) = end else {
             return;
         };
-        let frame = CloseFrame { code, reason: reason.into() };
-        if let Ok(Ok(())) = timeout(SEND_MAX, self.socket.close(Some(frame))).await {
-            let _ = timeout(LINGER_MAX, linger(self.socket.into_inner())).await;
+        let good_bye = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        if self.send(good_bye).await.is_ok() {
+            let _ = timeout(LINGER_MAX, linger(&self.seat)).await;
         }
     }
+}
+
+async fn next_message(seat: &Seat<Wire>) -> Option<Result<Message, Error>> {
+    poll_fn(|context| Pin::new(&mut seat.line().outlet.0).poll_next(context)).await
+}
+
+/// Waits until everything is written. Most often it is, and needs no clock.
+async fn flush(seat: &Seat<Wire>) -> Result<(), End> {
+    let mut flush = poll_fn(|context| Pin::new(&mut seat.line().outlet.0).poll_flush(context));
+    let flushed = match poll_fn(|context| Poll::Ready(Pin::new(&mut flush).poll(context))).await {
+        Poll::Ready(flushed) => flushed,
+        Poll::Pending => Box::pin(timeout(SEND_MAX, flush)).await.map_err(|_| End::Gone)?,
+    };
+    flushed.map_err(|_| End::Gone)
 }
 
 /// Bytes that were sent and not read would reset the connection and take our last words with it.
-async fn linger(mut stream: TokioIo<Upgraded>) {
-    let mut rest = [0; 1024];
+async fn linger(seat: &Seat<Wire>) {
+    let mut rest = vec![0; 1024];
     let mut read = 0;
     while read < LINGER_MAX_BYTES {
-        match stream.read(&mut rest).await {
-            Ok(0) | Err(_) => return,
-            Ok(bytes) => read += bytes,
+        let mut buffer = ReadBuf::new(&mut rest);
+        let more = poll_fn(|context| Pin::new(seat.line().outlet.0.get_mut()).poll_read(context, &mut buffer)).await;
+        match (more, buffer.filled().len()) {
+            (Err(_), _) | (Ok(()), 0) => return,
+            (Ok(()), bytes) => read += bytes,
         }
     }
 }
-
-/// What a client does not know yet. At first, everything.
-fn news(told: Option<&Position>, now: &Position) -> Vec<News> {
-    let Some(told) = told else {
-        return std::iter::once(News::Position(now.clone())).chain(admitted(None, now)).collect();
-    };
-    let moved = (told.state, told.ahead, &told.pass) != (now.state, now.ahead, &now.pass)
-        || told.pass_expires_at != now.pass_expires_at
-        || eta_moved(told.eta_s, now.eta_s);
-    if moved {
-        return std::iter::once(News::Position(now.clone())).chain(admitted(Some(told), now)).collect();
-    }
-    let sale = (told.sale_state != now.sale_state).then_some(News::Sale { state: now.sale_state });
-    let left =
-        (told.availability != now.availability).then(|| News::Availability { availability: now.availability.clone() });
-    sale.into_iter().chain(left).collect()
-}
-
-/// The turn itself is news of its own, once.
-fn admitted(told: Option<&Position>, now: &Position) -> Option<News> {
-    if told.is_some_and(|told| told.state == PlaceState::Admitted) {
-        return None;
-    }
-    let (pass, pass_expires_at) = now.pass.clone().zip(now.pass_expires_at)?;
-    Some(News::Admitted { pass, pass_expires_at })
-}
-
-/// A waiting time that moves by less than a quarter is no news.
-fn eta_moved(told: Option<Eta>, now: Option<Eta>) -> bool {
-    match (told, now) {
-        (Some(told), Some(now)) => told.p50.abs_diff(now.p50) * 4 > told.p50.max(8),
-        (told, now) => told.is_some() != now.is_some(),
-    }
-}
-
-/// How long until the next look: a turn must be seen at once, a hundredth of the way back need not.
-fn pause(standing: Standing) -> Duration {
-    match standing {
-        Standing::Waiting { ahead: 0..500 } => Duration::from_millis(200),
-        Standing::Waiting { ahead: 500..5_000 } => Duration::from_secs(1),
-        Standing::Waiting { .. } => Duration::from_secs(3),
-        Standing::Inside { .. } => Duration::from_millis(500),
-        Standing::Left | Standing::Expired => Duration::from_secs(5),
-    }
-}
-
-/// A random part of a duration.
-fn part_of(whole: Duration) -> Duration {
-    let [a, b, ..] = Uuid::new_v4().into_bytes();
-    whole * u32::from(u16::from_be_bytes([a, b])) / u32::from(u16::MAX)
-}
-
-#[cfg(test)]
-mod tests;

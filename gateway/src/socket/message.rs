@@ -1,8 +1,12 @@
-//! What goes over a socket: frames of ours, messages of clients.
+//! What goes over a live connection: frames of ours, messages of clients.
 //!
-//! A frame is `{"v":1,"type":…,"seq":n,"server_time":…,"data":{…}}`: below 1 KiB for a sale of a few tiers, and below
-//! 4 KiB for one of [`TIERS_MAX`](domain::sale::TIERS_MAX), because a position names what is left of each. `seq` counts
-//! the frames of one connection, so a client sees that it missed none.
+//! A frame is `{"v":1,"type":…,"seq":n,"server_time":…,"data":{…}}`, below 1 KiB for a sale of a few tiers
+//! without a long notice, and more only because a position names what is left of each of up to
+//! [`TIERS_MAX`](domain::sale::TIERS_MAX) tiers and carries the organizer's notice. `seq` counts the frames of one
+//! connection, so a client sees that it missed none.
+//!
+//! As an event of a stream the frame is the data, its type the event, its `seq` the id. A client that connects again is
+//! told everything, so the id it sends back says nothing to us.
 
 use domain::sale::SaleState;
 use jiff::Timestamp;
@@ -10,8 +14,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::availability::TierAvailability;
+use crate::floor::{NoticeBody, PauseBody};
 use crate::position::Position;
 use crate::problem::Problem;
+use crate::written::Written;
+
+/// What most frames fit into, so that they are written without moving house.
+const FRAME_USUAL_BYTES: usize = 512;
 
 /// What a client says.
 #[derive(Debug, Deserialize)]
@@ -37,13 +46,19 @@ pub(crate) enum News {
     /// What is left.
     Availability {
         /// Of each tier.
-        availability: Vec<TierAvailability>,
+        #[schema(value_type = Vec<TierAvailability>)]
+        availability: Written<Vec<TierAvailability>>,
     },
-    /// The sale changed its state.
+    /// The sale changed: told alone when nothing else of the position did.
     Sale {
         /// Where it is.
         #[schema(value_type = String, example = "paused")]
         state: SaleState,
+        /// Why nobody is let in and no clock runs, if so.
+        pause: Option<PauseBody>,
+        /// What the organizer tells everyone waiting.
+        #[schema(value_type = Option<NoticeBody>)]
+        notice: Option<Written<NoticeBody>>,
     },
     /// The connection will be closed: open another one.
     Reconnect {
@@ -59,6 +74,18 @@ impl News {
     /// A refusal.
     pub(super) fn error(problem: &Problem) -> Self {
         Self::Error(serde_json::to_value(problem.body()).expect("a problem is made of text and numbers"))
+    }
+
+    /// Its type.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Position(_) => "position",
+            Self::Admitted { .. } => "admitted",
+            Self::Availability { .. } => "availability",
+            Self::Sale { .. } => "sale",
+            Self::Reconnect { .. } => "reconnect",
+            Self::Error(_) => "error",
+        }
     }
 }
 
@@ -78,40 +105,34 @@ pub(crate) struct Frame<'a> {
     server_time: Timestamp,
 }
 
-impl<'a> Frame<'a> {
-    /// News on its way.
-    pub(super) const fn new(news: &'a News, seq: u64, server_time: Timestamp) -> Self {
-        Self { v: 1, news, seq, server_time }
+/// A frame as it is sent.
+#[derive(Debug)]
+pub(super) struct FrameText {
+    kind: &'static str,
+    seq: u64,
+    json: String,
+}
+
+impl FrameText {
+    /// Writes news.
+    pub(super) fn new(news: &News, seq: u64, server_time: Timestamp) -> Self {
+        let mut json = Vec::with_capacity(FRAME_USUAL_BYTES);
+        let frame = Frame { v: 1, news, seq, server_time };
+        serde_json::to_writer(&mut json, &frame).expect("a frame has string keys");
+        Self { kind: news.kind(), seq, json: String::from_utf8(json).expect("JSON is UTF-8") }
     }
 
-    /// Its text.
-    pub(super) fn text(&self) -> String {
-        serde_json::to_string(self).expect("a frame has string keys")
+    /// As a message.
+    pub(super) fn into_message(self) -> String {
+        self.json
+    }
+
+    /// As an event. JSON on one line has no line break, which is all that an event must not have in its data.
+    pub(super) fn event(&self) -> String {
+        let Self { kind, seq, json } = self;
+        format!("event: {kind}\nid: {seq}\ndata: {json}\n\n")
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::problem::Code;
-
-    fn text(news: &News) -> serde_json::Value {
-        serde_json::from_str(&Frame::new(news, 7, Timestamp::UNIX_EPOCH).text()).unwrap()
-    }
-
-    #[test]
-    fn a_frame_says_what_it_is_and_counts() {
-        let frame = text(&News::Reconnect { after_ms: 1_500 });
-        let told = serde_json::json!({
-            "v": 1, "type": "reconnect", "seq": 7, "server_time": "1970-01-01T00:00:00Z", "data": { "after_ms": 1_500 },
-        });
-        assert_eq!(frame, told);
-    }
-
-    #[test]
-    fn a_refusal_is_a_problem() {
-        let frame = text(&News::error(&Problem::new(Code::PlaceInvalid)));
-        assert_eq!((&frame["type"], &frame["data"]["code"]), (&"error".into(), &"place_invalid".into()));
-        assert_eq!(frame["seq"], 7);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Bad input: each its own problem, and nothing changed.
 
 use bytes::Bytes;
-use domain::token::{Holder, PassToken};
+use domain::token::{Allowance, Holder, PassToken};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use sandbox::actors::{Answer, Buyer};
@@ -110,6 +110,7 @@ async fn passes_of_others_forged_and_used_up_ones_open_nothing() {
     let never = PassToken {
         sale: table.sale.parse().unwrap(),
         number: domain::PlaceNumber(999_999),
+        allowance: Allowance::Usual,
         holder: Holder::of_secret(b"nobody"),
         granted_at: Timestamp::UNIX_EPOCH,
     };

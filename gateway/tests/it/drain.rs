@@ -29,6 +29,38 @@ async fn sockets_are_told_to_reconnect_and_the_gateway_is_gone_soon() {
 }
 
 #[tokio::test]
+async fn those_who_are_told_to_reconnect_are_spread() {
+    const SOCKETS: usize = 20;
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let mut sockets = Vec::new();
+    for _ in 0..SOCKETS {
+        let mut socket = visitor.watches().await.unwrap();
+        socket.waits_for("position", SOON).await.unwrap();
+        sockets.push(socket);
+    }
+    let mut stream = visitor.streams().await.unwrap();
+    stream.waits_for("position", SOON).await.unwrap();
+    world.shutdown.cancel();
+    let mut after = Vec::new();
+    for socket in &mut sockets {
+        let reconnect = socket.waits_for("reconnect", SOON).await.unwrap();
+        after.push(reconnect["data"]["after_ms"].as_u64().unwrap());
+        let Incoming::Closed(Some(frame)) = socket.next().await.unwrap() else { panic!("it is closed") };
+        assert_eq!(u16::from(frame.code), 1012);
+    }
+    let (soonest, latest) = (after.iter().min().unwrap(), after.iter().max().unwrap());
+    // Twenty times within a second of each other by chance: less than once in 10^12.
+    assert!(latest - soonest > 1_000 && *latest <= 5_000, "{after:?}");
+    let told = stream.waits_for("reconnect", SOON).await.unwrap();
+    assert!(told["data"]["after_ms"].is_u64());
+    assert!(stream.next_event().await.unwrap().is_none(), "the stream ends");
+    world.gateway.join().await;
+}
+
+#[tokio::test]
 async fn a_ready_gateway_says_so_line_by_line() {
     let world = World::new().await;
     let lines = world.gateway.ready().await;

@@ -6,7 +6,11 @@ use http::{Method, StatusCode};
 use sandbox::actors::{Incoming, LiveSocket, Visitor};
 use serde_json::{Value, json};
 
+use crate::live::{EVENTS, Raw, SOCKET};
 use crate::world::{SOON, World, jazz, jazz_with};
+
+/// How often a visitor loses the connection.
+const LOSSES: u64 = 100;
 
 /// Reads until the close, and says its code.
 async fn close_code(socket: &mut LiveSocket) -> Option<u16> {
@@ -125,5 +129,128 @@ async fn an_open_socket_keeps_its_visitor_in_line() {
     let position = waiting.polls().await.unwrap().body;
     assert_eq!((&position["state"], &position["ahead"]), (&json!("waiting"), &json!(0)));
     assert_eq!(inside.polls().await.unwrap().body["state"], "admitted");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_registration_is_called_at_the_draw() {
+    let world = World::new().await;
+    let sale = world.prequeue(&jazz_with(5, json!({ "admission": { "max_shoppers": 1 } }))).await;
+    let (mut first, mut second) = (Visitor::new(&world.edge, &sale), Visitor::new(&world.edge, &sale));
+    first.registers().await.unwrap();
+    second.registers().await.unwrap();
+    let (mut socket, mut stream) = (first.watches().await.unwrap(), second.streams().await.unwrap());
+    let waits = socket.waits_for("position", SOON).await.unwrap()["data"].clone();
+    assert_eq!((&waits["state"], &waits["number"], &waits["ahead"]), (&json!("prequeue"), &json!(null), &json!(null)));
+    assert!(waits["opens_at"].is_string());
+    assert_eq!(stream.waits_for("position", SOON).await.unwrap()["data"]["state"], "prequeue");
+    world.doors_open(&sale).await;
+    world.draws(&sale).await;
+    let drawn = |frame: &Value| frame["type"] == "position" && frame["data"]["number"].is_u64();
+    let one = socket.waits_until("the draw", SOON, drawn).await.unwrap();
+    let other = stream.waits_until("the draw", SOON, drawn).await.unwrap();
+    let mut numbers = [&one, &other].map(|frame| frame["data"]["number"].as_u64().unwrap());
+    numbers.sort_unstable();
+    assert_eq!(numbers[1], numbers[0] + 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_visitor_who_loses_the_connection_again_and_again_does_not_miss_the_turn() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz_with(5, json!({ "admission": { "max_shoppers": 1 } }))).await;
+    let (mut inside, mut waiting) = (Visitor::new(&world.edge, &sale), Visitor::new(&world.edge, &sale));
+    inside.joins().await.unwrap();
+    inside.waits_for_turn(SOON).await.unwrap();
+    waiting.joins().await.unwrap();
+    let mut states = Vec::new();
+    let mut free_at = None;
+    for loss in 0..LOSSES {
+        let mut socket = waiting.watches().await.unwrap();
+        let Incoming::Frame(first) = socket.next().await.unwrap() else { panic!("a frame comes first") };
+        assert_eq!((&first["type"], &first["seq"]), (&json!("position"), &json!(1)), "everything, each time");
+        let admitted = first["data"]["state"] == "admitted";
+        assert_eq!(admitted, first["data"]["pass"].is_string());
+        if let (Some(free_at), true) = (free_at, admitted && !states.contains(&true)) {
+            let late = tokio::time::Instant::now().duration_since(free_at);
+            assert!(late < SOON, "{late:?}");
+        }
+        states.push(admitted);
+        if loss == LOSSES / 2 {
+            inside.leaves().await.unwrap();
+            free_at = Some(tokio::time::Instant::now());
+        }
+        // Killed at any moment, most often while nothing is said.
+        let _ = tokio::time::timeout(Duration::from_millis(loss * 7 % 40), socket.next()).await;
+    }
+    let told_at = states.iter().position(|admitted| *admitted).expect("the turn came");
+    assert!(states[told_at..].iter().all(|admitted| *admitted), "and stayed: {states:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn people_ahead_only_become_fewer() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz_with(5, json!({ "admission": { "max_shoppers": 1 } }))).await;
+    let mut line = Vec::new();
+    for _ in 0..8 {
+        let mut visitor = Visitor::new(&world.edge, &sale);
+        visitor.joins().await.unwrap();
+        line.push((visitor.watches().await.unwrap(), visitor));
+    }
+    let (mut last, _) = line.pop().unwrap();
+    for (_, visitor) in line.iter().rev() {
+        visitor.leaves().await.unwrap();
+    }
+    let mut ahead = u64::MAX;
+    loop {
+        let Incoming::Frame(frame) = last.next().await.unwrap() else { panic!("the turn comes first") };
+        match (frame["type"].as_str().unwrap(), frame["data"]["ahead"].as_u64()) {
+            ("admitted", _) => break,
+            ("position", Some(now)) => {
+                assert!(now < ahead, "{now} after {ahead}");
+                ahead = now;
+            }
+            _ => {}
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_dropped() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz_with(5, json!({ "admission": { "max_shoppers": 1 } }))).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let headers = format!("{SOCKET}authorization: Bearer {}\r\n", visitor.place().unwrap());
+    let mut raw = Raw::watches(&world, &sale, &headers, 2_048).await;
+    assert_eq!(raw.status().await, StatusCode::SWITCHING_PROTOCOLS);
+    assert!(raw.stops_reading_and_is_dropped(&world, &sale).await, "it is still there");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_cookie_counts_from_our_own_pages_only() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let joined = world.post(&format!("/v1/sales/{sale}/queue"), &[], &Value::Null).await;
+    let set = joined.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+    let cookie = set.map(|cookie| cookie.split(';').next().unwrap()).collect::<Vec<_>>().join("; ");
+    for (kind, accepted) in [(SOCKET, StatusCode::SWITCHING_PROTOCOLS), (EVENTS, StatusCode::OK)] {
+        let own = format!("origin: {}\r\n", world.edge.base());
+        let cases = [
+            (own.as_str(), accepted),
+            ("sec-fetch-site: same-origin\r\n", accepted),
+            ("origin: https://evil.example\r\n", StatusCode::FORBIDDEN),
+            ("origin: null\r\n", StatusCode::FORBIDDEN),
+            ("sec-fetch-site: cross-site\r\n", StatusCode::FORBIDDEN),
+        ];
+        for (from, status) in cases {
+            let headers = format!("{kind}cookie: {cookie}\r\n{from}");
+            let mut raw = Raw::watches(&world, &sale, &headers, 64 * 1024).await;
+            assert_eq!(raw.status().await, status, "{headers}");
+        }
+    }
     world.stop().await;
 }

@@ -4,13 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::{GrantRow, Loader, Snapshot, Store, StoreConfig, TierSnapshot};
+use admission::keys::SaleKeys;
+use admission::{GrantRow, Loader, Queue, Snapshot, Store, StoreConfig, TierSnapshot};
 use domain::SaleId;
 use domain::clock::Clock;
+use domain::fairness::merkle_root;
+use domain::sale::PhaseNo;
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
 use gateway::{Drain, Gateway, GatewayConfig, GatewayParts};
 use http::{Method, StatusCode};
+use ledger::draws::{
+    Attestation, CommitRoot, Draw, Freeze, draw_commit_root, draw_finish, draw_freeze, draw_leaves, draws_of,
+};
 use ledger::epochs::{EpochBegin, epoch_begin};
 use ledger::organizers::{KeyRole, key_create};
 use ledger::{Ledger, PoolConfig, Role};
@@ -27,6 +33,16 @@ const TICKET_KEYS: &str = "q1:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
 /// Long enough for a busy two-core machine; a healthy one needs a tick or two.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// When the doors of a [`World::prequeue`] open, and by how much clocks move to be past that.
+const DOORS_IN: Duration = Duration::from_secs(3_600);
+pub(crate) const DOORS_OFFSET_MS: i64 = 3_601_000;
+
+/// The only phase of most sales here.
+const PHASE: PhaseNo = PhaseNo(0);
+
+/// The second one, where there is a presale.
+pub(crate) const GENERAL_AFTER_PRESALE: PhaseNo = PhaseNo(1);
 
 /// What differs from test to test.
 #[derive(Default)]
@@ -53,6 +69,21 @@ pub(crate) struct World {
     store: Store,
     owner: Ledger,
     workers: Ledger,
+}
+
+/// A gateway beside that of the world.
+pub(crate) struct SecondGateway {
+    pub(crate) edge: Edge,
+    gateway: Gateway,
+    shutdown: CancellationToken,
+}
+
+impl SecondGateway {
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.gateway.join().await;
+    }
 }
 
 pub(crate) fn signer() -> Signer {
@@ -142,9 +173,100 @@ impl World {
             epoch: snapshot.epoch,
             reserved_number: snapshot.reserved_number,
             grants: grants.collect(),
+            left: snapshot.left,
+            cohorts: snapshot.cohorts,
             tiers: tiers.collect(),
         };
         Loader::new(self.store.clone()).load(&snapshot).await.unwrap();
+    }
+
+    /// A published sale, loaded into Redis, whose prequeue is open and whose doors open in an hour.
+    pub(crate) async fn prequeue(&self, sale: &Value) -> String {
+        let id = self.organizer.publishes_to_open(sale, Duration::ZERO, DOORS_IN).await.unwrap();
+        self.load(&id).await;
+        id
+    }
+
+    /// Moves the clocks of both stores to the opening of a [`World::prequeue`].
+    pub(crate) async fn doors_open(&self, sale: &str) {
+        self.postgres_opens_doors().await;
+        let redis = &shared().await.unwrap().redis;
+        redis.set_clock_offset(&self.clock_of(sale), DOORS_OFFSET_MS).await.unwrap();
+    }
+
+    /// Moves the clock of Postgres alone: the gateway still sees that of Redis.
+    pub(crate) async fn postgres_opens_doors(&self) {
+        self.database.set_clock_offset(DOORS_OFFSET_MS).await.unwrap();
+    }
+
+    /// The key that moves the clock of a sale in Redis.
+    pub(crate) fn clock_of(&self, sale: &str) -> String {
+        SaleKeys::new(sale.parse().unwrap()).clock_offset()
+    }
+
+    /// What a worker does at the opening of the first phase, up to the seed.
+    pub(crate) async fn freezes(&self, sale: &str) -> Draw {
+        self.ends_registration(sale, PHASE).await;
+        let id: SaleId = sale.parse().unwrap();
+        let root = merkle_root(&draw_leaves(&self.workers, id, PHASE).await.unwrap());
+        let CommitRoot::Committed(_) = draw_commit_root(&self.workers, id, PHASE, root, None).await.unwrap() else {
+            panic!("there is no round that could have passed");
+        };
+        self.tells_cohort(sale, PHASE).await
+    }
+
+    /// The first step of that alone, for a phase whose doors are open in Postgres.
+    pub(crate) async fn ends_registration(&self, sale: &str, phase: PhaseNo) {
+        let Freeze::Frozen(_) = draw_freeze(&self.workers, sale.parse().unwrap(), phase).await.unwrap() else {
+            panic!("the doors are open");
+        };
+    }
+
+    /// Tells Redis the cohort of the only draw of a sale, which is frozen.
+    pub(crate) async fn tells_cohort(&self, sale: &str, phase: PhaseNo) -> Draw {
+        let sale: SaleId = sale.parse().unwrap();
+        let draws = draws_of(&self.workers, sale).await.unwrap();
+        let draw = draws.into_iter().find(|draw| draw.phase == phase).unwrap();
+        let last = draw.first_number + u64::from(draw.count) - 1;
+        Queue::new(self.store.clone()).cohort(sale, 1, draw.first_number, last).await.unwrap();
+        draw
+    }
+
+    /// The rest of it: the seed is revealed, and every registration has its number.
+    pub(crate) async fn draws(&self, sale: &str) -> Draw {
+        self.freezes(sale).await;
+        self.finishes(sale).await
+    }
+
+    /// The last step of that alone.
+    pub(crate) async fn finishes(&self, sale: &str) -> Draw {
+        let reason = Attestation::SelfAttested { reason: "no beacon in this test".to_owned() };
+        draw_finish(&self.workers, sale.parse().unwrap(), PHASE, &reason).await.unwrap()
+    }
+
+    /// How many registered for the first phase.
+    pub(crate) async fn registrations(&self, sale: &str) -> u32 {
+        draws_of(&self.workers, sale.parse().unwrap()).await.unwrap()[0].count
+    }
+
+    /// A second gateway on the same stores.
+    pub(crate) async fn second_gateway(&self) -> SecondGateway {
+        self.second_gateway_by(Clock::system()).await
+    }
+
+    /// The same, whose process goes by that clock.
+    pub(crate) async fn second_gateway_by(&self, clock: Clock) -> SecondGateway {
+        let shutdown = CancellationToken::new();
+        let parts = GatewayParts {
+            ledger: Ledger::connect(&self.database.url, Role::Gateway, pool()).unwrap(),
+            store: self.store.clone(),
+            stripe: Arc::new(stripe_client(&self.stripe)),
+            signer: Arc::clone(&self.signer),
+            ticket_signer: Arc::clone(&self.ticket_signer),
+            clock,
+        };
+        let gateway = Gateway::start(config(""), parts, shutdown.clone()).await.unwrap();
+        SecondGateway { edge: Edge::new(&format!("http://{}", gateway.addr())), gateway, shutdown }
     }
 
     /// A key of another kind.

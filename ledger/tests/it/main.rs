@@ -2,8 +2,10 @@
 
 mod world;
 
+mod acts;
 mod audits;
 mod books;
+mod draws;
 mod migrations;
 mod orders;
 mod outages;
@@ -11,5 +13,6 @@ mod payments;
 mod queues;
 mod races;
 mod refunds;
+mod registrations;
 mod sales;
 mod work;

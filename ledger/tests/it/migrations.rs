@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use domain::order::OrderState;
 use domain::payment::PaymentState;
 use domain::sale::StoredState;
+use ledger::draws::DrawState;
 use ledger::organizers::KeyRole;
 use ledger::outbox::Queue;
+use ledger::queue::{EventKind, LogKind};
 use ledger::tickets::TicketState;
 use ledger::{Role, migrate};
 use sandbox::{Durability, Postgres, PostgresOptions};
@@ -77,6 +79,10 @@ async fn the_database_has_the_words_of_the_domain() {
     assert_eq!(words("tickets_state_check").await, set(TicketState::ALL.map(TicketState::word)));
     assert_eq!(words("outbox_queue_check").await, set(Queue::ALL.map(Queue::word)));
     assert_eq!(words("api_keys_role_check").await, set(KeyRole::ALL.map(KeyRole::word)));
+    assert_eq!(words("draws_state_check").await, set(DrawState::ALL.map(DrawState::word)));
+    assert_eq!(words("admission_log_kind_check").await, set(LogKind::ALL.map(LogKind::word)));
+    assert!(words("admission_log_kind_check").await.is_superset(&set(EventKind::ALL.map(EventKind::word))));
+    assert_eq!(words("phases_access_check").await, set(["public", "code"]));
     assert_eq!(words("order_lines_kind_check").await, set(["base", "fee", "tax"]));
     assert_eq!(words("payments_capture_check").await, set(["manual", "automatic"]));
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on: a migrated database of their own, a ledger for each role, and sales in it.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use domain::keyring::Kid;
 use domain::payment::{IntentFacts, IntentStatus};
@@ -17,8 +18,9 @@ use ledger::payments::{
     Applied, Apply, BeginPayment, FactSource, NewPayment, PaymentAttempt, payment_apply, payment_begin,
 };
 use ledger::sales::{CreateSale, Publish, sale_create, sale_publish};
-use ledger::{Ledger, PoolConfig, Role};
+use ledger::{Ledger, LedgerError, PoolConfig, Role};
 use sandbox::Database;
+use serde_json::Value;
 use uuid::Uuid;
 
 /// A migrated database of one test.
@@ -57,7 +59,10 @@ impl World {
     }
 
     pub(crate) fn in_database(database: Database) -> Self {
-        let config = PoolConfig { connections_max: 8, ..PoolConfig::default() };
+        // Tests run many at once on few cores: only those about waiting are to fail by waiting.
+        let patience = Duration::from_secs(20);
+        let config =
+            PoolConfig { connections_max: 8, wait_max: patience, connect_max: patience, ..PoolConfig::default() };
         let ledger = |role| Ledger::connect(&database.url, role, config.clone()).expect("a URL");
         Self {
             gateway: ledger(Role::Gateway),
@@ -74,8 +79,17 @@ impl World {
     }
 
     pub(crate) async fn sale(&self, units: u32, price: Price) -> TestSale<'_> {
+        self.publishes(config(units, price)).await
+    }
+
+    /// A sale with these times, phases included: fields of a configuration as JSON.
+    pub(crate) async fn sale_with(&self, fields: Value) -> TestSale<'_> {
+        self.publishes(config_with(fields)).await
+    }
+
+    async fn publishes(&self, config: SaleConfig) -> TestSale<'_> {
         let organizer = self.organizer().await;
-        let (id, config) = (SaleId::from_uuid(Uuid::now_v7()), config(units, price));
+        let id = SaleId::from_uuid(Uuid::now_v7());
         let created = sale_create(&self.gateway, organizer, id, &config).await.expect("a draft");
         assert!(matches!(created, CreateSale::Created(_)));
         let published = sale_publish(&self.gateway, organizer, id).await.expect("a sale");
@@ -94,6 +108,12 @@ impl World {
     /// A number asked as the superuser.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         self.database.number(query).await.expect("a number")
+    }
+
+    /// The time by the database.
+    pub(crate) async fn now(&self) -> Timestamp {
+        let now = self.number("SELECT (extract(epoch FROM onsale_now()) * 1000)::bigint").await;
+        Timestamp::from_millisecond(now).expect("a time")
     }
 
     /// Stores an event of that id, as the webhook does.
@@ -268,6 +288,25 @@ fn config(units: u32, price: Price) -> SaleConfig {
             "tiers":[{{"id":"ga","name":"Standing","price":{price},"capacity":{units}}}]{charges}}}"#
     );
     serde_json::from_str(&json).expect("a configuration")
+}
+
+/// The usual configuration with some fields of its own.
+pub(crate) fn config_with(fields: Value) -> SaleConfig {
+    let mut config = serde_json::to_value(config(4, Price::Paid)).expect("JSON");
+    let (Value::Object(all), Value::Object(fields)) = (&mut config, fields) else { panic!("an object") };
+    all.extend(fields);
+    serde_json::from_value(config).expect("a configuration")
+}
+
+/// Asks again while the database is too busy to answer in time; what was not answered was not done.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, LedgerError>>>(act: impl Fn() -> F) -> T {
+    for _ in 0..20 {
+        match act().await {
+            Err(LedgerError::Unavailable(_)) => {}
+            answer => return answer.expect("an answer"),
+        }
+    }
+    panic!("it never answered");
 }
 
 /// A plain connection as the superuser, for what has no interface.

@@ -9,6 +9,7 @@
 //! - [`shared()`]: one of each per process, for a test binary.
 //! - [`FakeStripe`]: payments without money, with faults on request and books to audit against.
 //! - [`MailSink`]: mail that goes nowhere, for tests and for people.
+//! - [`FakeBeacon`]: a public randomness beacon that can be foretold.
 //! - [`actors`]: people, as a gateway sees them from outside.
 //! - [`FaultProxy`]: outages, stalls and lost replies between a client and a server.
 
@@ -25,6 +26,7 @@ mod programs;
 mod random;
 mod server;
 
+mod beacon;
 mod mail;
 mod postgres;
 mod proxy;
@@ -32,6 +34,7 @@ mod redis;
 mod shared;
 mod stripe;
 
+pub use beacon::{BeaconClock, BeaconFault, FakeBeacon, FakeBeaconOptions};
 pub use error::SandboxError;
 pub use mail::{Attachment, Mail, MailFault, MailSink, MailSinkOptions};
 pub use ports::free_port;

@@ -35,6 +35,11 @@ pub enum Persistence {
     AppendOnly,
 }
 
+/// Where a server looks for its data when it starts.
+const DUMP: &str = "dump.rdb";
+/// Where [`Redis::keep_snapshot`] puts it, so that no start finds it unasked.
+const KEPT: &str = "kept.rdb";
+
 /// How to start a [`Redis`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RedisOptions {
@@ -113,6 +118,46 @@ impl Redis {
         launch(&mut server, self.port, self.persistence).await
     }
 
+    /// Keeps what it has now for [`Redis::restart_from_snapshot`].
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn keep_snapshot(&self) -> Result<(), SandboxError> {
+        self.done(&["SAVE"]).await?;
+        self.server.lock().await.rename(DUMP, KEPT)
+    }
+
+    /// Ends the server as `kill -9` does and starts it with what [`Redis::keep_snapshot`] kept, as a failover to a replica
+    /// does that lags: whatever was written since is lost, and nothing says so.
+    ///
+    /// # Errors
+    /// When nothing was kept, or it does not end or start.
+    pub async fn restart_from_snapshot(&self) -> Result<(), SandboxError> {
+        let mut server = self.server.lock().await;
+        server.kill().await?;
+        server.rename(KEPT, DUMP)?;
+        launch(&mut server, self.port, self.persistence).await?;
+        server.rename(DUMP, KEPT)
+    }
+
+    /// Stops it where it is, connections open, as a machine that is suspended; what is sent meanwhile waits.
+    pub async fn freeze(&self) {
+        self.server.lock().await.freeze();
+    }
+
+    /// Ends [`Redis::freeze`].
+    pub async fn thaw(&self) {
+        self.server.lock().await.thaw();
+    }
+
+    /// Lets it have so much memory; beyond that it refuses what needs more.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn set_memory_max(&self, bytes_max: u64) -> Result<(), SandboxError> {
+        self.done(&["CONFIG", "SET", "maxmemory", &bytes_max.to_string()]).await
+    }
+
     /// Removes every key, as an emptied Redis has none.
     ///
     /// # Errors
@@ -135,6 +180,20 @@ impl Redis {
     /// When it does not answer.
     pub async fn set_clock_offset(&self, key: &str, offset_ms: i64) -> Result<(), SandboxError> {
         self.done(&["SET", key, &offset_ms.to_string()]).await
+    }
+
+    /// How long a key still lives, in milliseconds; none when it lives for ever or is not there.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ttl_ms(&self, key: &str) -> Result<Option<u64>, SandboxError> {
+        let command = ["PTTL", key];
+        match resp::call(self.port, &command).await {
+            // -1 and -2 stand for a key without an end and for no key.
+            Ok(Reply::Text(ttl)) => Ok(ttl.parse().ok()),
+            Ok(other) => Err(SandboxError::Redis(format!("{command:?} answered {other:?}"))),
+            Err(error) => Err(SandboxError::Redis(format!("{command:?}: {error}"))),
+        }
     }
 
     async fn done(&self, command: &[&str]) -> Result<(), SandboxError> {

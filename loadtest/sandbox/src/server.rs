@@ -126,6 +126,22 @@ impl Server {
         self.wait(STOP_MAX).await.map(drop)
     }
 
+    /// Stops the process where it is.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Ends [`Server::freeze`].
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Gives a file in the directory another name.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), SandboxError> {
+        fs::rename(self.directory.join(from), self.directory.join(to))
+            .map_err(SandboxError::io(format!("rename {from} to {to}")))
+    }
+
     /// The error for a process that ended by itself.
     pub(crate) fn ended(&self, status: ExitStatus) -> SandboxError {
         SandboxError::Ended { server: self.kind.name, status: status.to_string(), log: self.log_tail() }

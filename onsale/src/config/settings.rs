@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use domain::ticket::TicketSigner;
@@ -10,7 +11,7 @@ use gateway::{PublicUrl, RateLimits, TrustedProxies};
 use http::Uri;
 use ledger::{Ledger, PoolConfig, Role};
 use secrecy::{ExposeSecret as _, SecretString};
-use workers::MailConfig;
+use workers::{BeaconUrl, MailConfig};
 
 use super::faults::Faults;
 use super::reader::Reader;
@@ -18,6 +19,8 @@ use super::variables::Variables;
 use crate::process::LogFormat;
 
 const STRIPE_API_BASE: &str = "https://api.stripe.com";
+/// Stripe's limit in live mode, unless it was raised for the account.
+const STRIPE_WRITES_PER_S: &str = "100";
 const LISTEN: &str = "0.0.0.0:8080";
 const GATEWAY_ADMIN_LISTEN: &str = "127.0.0.1:9464";
 const WORKERS_ADMIN_LISTEN: &str = "127.0.0.1:9465";
@@ -53,6 +56,7 @@ pub(crate) struct GatewaySettings {
     pub(crate) stripe_publishable_key: String,
     pub(crate) stripe_browser_base: Option<String>,
     pub(crate) webhook_secrets: Vec<SecretString>,
+    pub(crate) stripe_writes_per_s: NonZeroU32,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rate_limits: RateLimits,
 }
@@ -61,6 +65,8 @@ pub(crate) struct GatewaySettings {
 pub(crate) struct WorkersSettings {
     pub(crate) process: ProcessSettings,
     pub(crate) mail: Option<MailConfig>,
+    /// Without one, draws are self-attested.
+    pub(crate) beacon: Option<BeaconUrl>,
 }
 
 impl DatabaseSettings {
@@ -93,6 +99,11 @@ impl GatewaySettings {
             variables.stripe_webhook_secret.as_ref(),
             variables.stripe_webhook_secret_file.as_ref(),
         );
+        let writes = reader.or_default(
+            "ONSALE_STRIPE_WRITES_PER_S",
+            variables.stripe_writes_per_s.as_ref(),
+            STRIPE_WRITES_PER_S,
+        );
         let proxies = reader.optional("ONSALE_TRUSTED_PROXIES", variables.trusted_proxies.as_ref());
         let limits = reader.optional("ONSALE_RATE_LIMITS", variables.rate_limits.as_ref());
         let settings = || {
@@ -102,6 +113,7 @@ impl GatewaySettings {
                 stripe_publishable_key: key?,
                 stripe_browser_base: browser_base,
                 webhook_secrets: split(&webhook_secret?),
+                stripe_writes_per_s: writes?,
                 trusted_proxies: proxies.unwrap_or_default(),
                 rate_limits: limits.unwrap_or_default(),
             })
@@ -117,9 +129,10 @@ impl GatewaySettings {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}",
+            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}\n  Stripe writes    {} a second",
             self.listen,
             self.webhook_secrets.len(),
+            self.stripe_writes_per_s,
         );
         text
     }
@@ -130,13 +143,15 @@ impl WorkersSettings {
         let mut reader = Reader::default();
         let process = reader.process(variables, WORKERS_ADMIN_LISTEN);
         let mail = reader.mail(variables);
-        reader.finish(process.map(|process| Self { process, mail }))
+        let beacon = reader.optional("ONSALE_BEACON_URL", variables.beacon_url.as_ref());
+        reader.finish(process.map(|process| Self { process, mail, beacon }))
     }
 
     /// What would be used, without what must stay secret.
     pub(crate) fn without_secrets(&self) -> String {
         let mail = if self.mail.is_some() { "sent" } else { "waits in the outbox: no SMTP_URL" };
-        format!("{}\n  mail             {mail}", self.process.without_secrets())
+        let beacon = self.beacon.as_ref().map_or("none: draws are self-attested", BeaconUrl::as_str);
+        format!("{}\n  mail             {mail}\n  beacon           {beacon}", self.process.without_secrets())
     }
 }
 

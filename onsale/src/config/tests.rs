@@ -34,6 +34,8 @@ fn the_required_ones_are_enough() {
     let workers = WorkersSettings::read(&complete()).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(workers.process.admin_listen.to_string(), "127.0.0.1:9465");
     assert!(workers.mail.is_none());
+    assert!(workers.beacon.is_none());
+    assert_eq!(gateway.stripe_writes_per_s.get(), 100);
 }
 
 #[test]
@@ -45,6 +47,7 @@ fn every_fault_is_named_at_once() {
         trusted_proxies: some("10.0.0.0/99"),
         signing_keys: some("a"),
         rate_limits: some("join"),
+        stripe_writes_per_s: some("0"),
         ..complete()
     };
     let faults = faults(&variables);
@@ -55,10 +58,11 @@ fn every_fault_is_named_at_once() {
         "ONSALE_TRUSTED_PROXIES",
         "ONSALE_SIGNING_KEYS",
         "ONSALE_RATE_LIMITS",
+        "ONSALE_STRIPE_WRITES_PER_S",
     ] {
         assert!(faults.iter().any(|fault| fault.starts_with(&format!("{name}: "))), "{name} in {faults:?}");
     }
-    assert_eq!(faults.len(), 6, "{faults:?}");
+    assert_eq!(faults.len(), 7, "{faults:?}");
 }
 
 #[test]
@@ -86,6 +90,26 @@ fn mail_needs_a_sender() {
     let variables = Variables { smtp_url: some("smtp://localhost"), ..complete() };
     let faults = WorkersSettings::read(&variables).err().map(|faults| faults.lines().to_vec());
     assert_eq!(faults, Some(vec!["MAIL_FROM: is required".to_owned()]));
+}
+
+#[test]
+fn the_beacon_is_a_url_without_a_query_and_is_shown() {
+    let with = |url: &str| WorkersSettings::read(&Variables { beacon_url: some(url), ..complete() });
+    for bad in ["api.drand.sh", "ftp://api.drand.sh", "https://api.drand.sh/?chain=1", "https://user:pw@api.drand.sh"] {
+        let faults = with(bad).err().map(|faults| faults.lines().to_vec()).unwrap_or_default();
+        assert!(faults.len() == 1 && faults[0].starts_with("ONSALE_BEACON_URL: "), "{bad}: {faults:?}");
+    }
+    let workers = with("https://api.drand.sh/52db9ba7/").unwrap_or_else(|faults| panic!("{faults}"));
+    let shown = workers.without_secrets();
+    assert!(shown.contains("beacon           https://api.drand.sh/52db9ba7"), "{shown}");
+}
+
+#[test]
+fn the_write_limit_is_read_and_shown() {
+    let raised = Variables { stripe_writes_per_s: some("400"), ..complete() };
+    let gateway = GatewaySettings::read(&raised).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(gateway.stripe_writes_per_s.get(), 400);
+    assert!(gateway.without_secrets().contains("Stripe writes    400 a second"));
 }
 
 #[test]

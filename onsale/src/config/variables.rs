@@ -39,6 +39,12 @@ pub(crate) struct Variables {
     /// Only for a fake: where the page loads its stand-in for Stripe.js
     #[arg(long, env, value_name = "URL")]
     pub(crate) stripe_browser_base: Option<String>,
+    /// The account's write limit at Stripe, shared by all nodes [default: 100]
+    #[arg(long, env = "ONSALE_STRIPE_WRITES_PER_S", value_name = "N")]
+    pub(crate) stripe_writes_per_s: Option<String>,
+    /// A drand chain by URL, for the draw of the prequeue [default: none, the order is self-attested]
+    #[arg(long, env = "ONSALE_BEACON_URL", value_name = "URL")]
+    pub(crate) beacon_url: Option<String>,
     /// Mail server, smtp:// or smtps:// with credentials
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     pub(crate) smtp_url: Option<String>,

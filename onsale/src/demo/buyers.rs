@@ -7,6 +7,8 @@ use http::StatusCode;
 use sandbox::actors::{ActorError, Buyer, Card, Edge, Order, Visitor};
 use serde_json::Value;
 
+/// How long a buyer waits for the opening and the draw.
+const NUMBER_WITHIN: Duration = Duration::from_secs(60);
 /// How long a buyer waits for the turn; the demo's queue is short.
 const TURN_WITHIN: Duration = Duration::from_secs(30);
 /// How long a paid order may take to have its tickets.
@@ -27,7 +29,7 @@ pub(super) enum Story {
     LetsItExpire,
 }
 
-/// The cast; they all come at once.
+/// The cast; they all register before the doors open.
 pub(super) const CAST: [(&str, Story); 10] = [
     ("Ada", Story::Buys(2)),
     ("Blaise", Story::Buys(1)),
@@ -103,16 +105,37 @@ pub(super) struct Stage {
     pub(super) hold_expires_within: Duration,
 }
 
-/// Plays one story to its end.
-pub(super) async fn play(stage: Stage, name: &'static str, story: Story) -> Ending {
-    let result = stage.play(name, story).await;
+/// Somebody who registered and waits for the draw.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) name: &'static str,
+    story: Story,
+    visitor: Visitor,
+}
+
+impl Registered {
+    /// The number that the draw gave.
+    pub(super) async fn waits_for_number(&self) -> Result<u64, ActorError> {
+        self.visitor.waits_for_number(NUMBER_WITHIN).await
+    }
+}
+
+/// Plays one story from the draw to its end.
+pub(super) async fn play(stage: Stage, registered: Registered) -> Ending {
+    let Registered { name, story, visitor } = registered;
+    let result = stage.play(&visitor, name, story).await;
     Ending { name, story, result }
 }
 
 impl Stage {
-    async fn play(&self, name: &str, story: Story) -> Result<Outcome, ActorError> {
+    /// Somebody of the cast registers in the prequeue.
+    pub(super) async fn registers(&self, name: &'static str, story: Story) -> Result<Registered, ActorError> {
         let mut visitor = Visitor::new(&self.edge, &self.sale);
-        visitor.joins().await?.expect(StatusCode::CREATED)?;
+        visitor.registers().await?;
+        Ok(Registered { name, story, visitor })
+    }
+
+    async fn play(&self, visitor: &Visitor, name: &str, story: Story) -> Result<Outcome, ActorError> {
         if story == Story::Leaves {
             visitor.leaves().await?.expect(StatusCode::NO_CONTENT)?;
             return Ok(Outcome::Left);

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use ledger::organizers::{self, KeyRole};
 use ledger::{Ledger, PoolConfig, Role};
 use sandbox::{
-    Database, FakeStripe, FakeStripeOptions, MailSink, Postgres, PostgresOptions, Redis, RedisOptions, Webhook,
+    Database, FakeBeacon, FakeStripe, FakeStripeOptions, MailSink, Postgres, PostgresOptions, Redis, RedisOptions,
+    Webhook,
 };
 
 use crate::cli::Purpose;
@@ -24,6 +25,7 @@ pub(super) struct Servers {
     pub(super) public_url: String,
     pub(super) variables: Variables,
     redis: Redis,
+    _beacon: FakeBeacon,
     _postgres: Postgres,
 }
 
@@ -40,6 +42,7 @@ impl Servers {
         let stripe =
             FakeStripe::start(FakeStripeOptions { webhook: Some(webhook), ..FakeStripeOptions::default() }).await?;
         let mail = MailSink::start().await?;
+        let beacon = FakeBeacon::start().await?;
         let owner = Ledger::connect(&database.url, Role::Owner, PoolConfig::default())?;
         let key = organizers::key_create(&owner, KeyRole::Organizer, "Demo", "demo").await?;
         let variables = Variables {
@@ -50,6 +53,7 @@ impl Servers {
             stripe_webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
             stripe_api_base: Some(stripe.base_url()),
             stripe_browser_base: Some(stripe.base_url()),
+            beacon_url: Some(beacon.url()),
             smtp_url: Some(mail.url()),
             mail_from: Some("Onsale <tickets@example.com>".to_owned()),
             listen: Some(SocketAddr::new(listen.ip(), port).to_string()),
@@ -66,6 +70,7 @@ impl Servers {
             public_url,
             variables,
             redis,
+            _beacon: beacon,
             _postgres: postgres,
         })
     }

@@ -8,7 +8,7 @@ use sandbox::{CallFault, IntentStatus, Latency, LostReplies, Operation, WebhookF
 use serde_json::json;
 
 use crate::shopper::{Crowd, crowd};
-use crate::world::{World, sale};
+use crate::world::{NO_LIMITS, World, sale};
 
 const SHOPPERS: usize = 60;
 const UNITS: u32 = 20;
@@ -19,8 +19,6 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// Longer than the lease on what a killed process was doing.
 const LEASE_MS: i64 = 61_000;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A crowd from one machine meets no limit.
-const NO_LIMITS: (&str, &str) = ("ONSALE_RATE_LIMITS", "off");
 
 const SOLD: &str = "SELECT count(*) FROM units WHERE state = 'sold'";
 /// Work that is not done, and work that nobody could do.
@@ -124,7 +122,7 @@ async fn a_network_that_loses_replies_sells_every_unit_once() {
 async fn sells_slowly(world: &World) -> String {
     world.stripe.set_latency(Latency::Uniform { min: Duration::from_millis(20), max: Duration::from_millis(300) });
     let mut sale = sale(UNITS);
-    sale["admission"] = json!({ "rate_per_s": 8, "burst": 2, "max_shoppers": 200 });
+    sale["admission"] = json!({ "rate_per_s": 4, "burst": 2, "max_shoppers": 200 });
     world.organizer.puts_on_sale(&sale).await.unwrap()
 }
 

@@ -79,7 +79,7 @@ async fn number_of_a_new_place(world: &World, sale: &str) -> u64 {
 }
 
 /// While a store is away the answer is a clear, quick refusal, and the process itself stays alive.
-async fn is_refused(mut ask: impl AsyncFnMut() -> Result<Answer, ActorError>) {
+pub(crate) async fn is_refused(mut ask: impl AsyncFnMut() -> Result<Answer, ActorError>) {
     let started = Instant::now();
     let refused = ask().await.unwrap();
     assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, Some("store_unavailable")));
@@ -87,7 +87,21 @@ async fn is_refused(mut ask: impl AsyncFnMut() -> Result<Answer, ActorError>) {
     assert!(started.elapsed() < REFUSED_WITHIN, "{:?}", started.elapsed());
 }
 
-async fn is_normal_again(mut ask: impl AsyncFnMut() -> Result<Answer, ActorError>, status: StatusCode) -> Duration {
+/// What is answered from memory is refused as soon as that is too old: two seconds, and a margin.
+pub(crate) async fn is_refused_soon(mut ask: impl AsyncFnMut() -> Result<Answer, ActorError>) {
+    let started = Instant::now();
+    while ask().await.unwrap().status == StatusCode::OK {
+        assert!(started.elapsed() < REFUSED_WITHIN, "answered from memory for {:?}", started.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    is_refused(ask).await;
+}
+
+/// Asks until the answer is the usual one; how long that took.
+pub(crate) async fn is_normal_again(
+    mut ask: impl AsyncFnMut() -> Result<Answer, ActorError>,
+    status: StatusCode,
+) -> Duration {
     let started = Instant::now();
     loop {
         let answer = ask().await.unwrap();

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use admission::keys::SaleKeys;
+use admission::{Queue, Store, StoreConfig, View};
 use http::StatusCode;
 use sandbox::actors::{Buyer, Card, Edge, Order, Organizer, Visitor};
 use sandbox::{
@@ -16,15 +18,28 @@ use tokio::time::Instant;
 /// The webhook secret that the fake signs with and the gateway verifies with.
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_end_to_end";
 /// Key material for one test run; the kid says that it is no production key.
-const SIGNING_KEYS: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub(crate) const SIGNING_KEYS: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const TICKET_KEYS: &str = "test:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 /// A debug build on a busy machine is up within a few seconds; ten times that is a failure.
 const UP_WITHIN: Duration = Duration::from_secs(60);
+/// When the doors of a [`Prequeue`] open, unless the clocks are moved: later than any test is over.
+const DOORS_IN: Duration = Duration::from_secs(3_600);
 /// How long a process may take to end after SIGTERM: its own bound and a margin.
 const END_WITHIN: Duration = Duration::from_secs(40);
 
+/// A crowd from one machine meets no limit.
+pub(crate) const NO_LIMITS: (&str, &str) = ("ONSALE_RATE_LIMITS", "off");
+/// Payments could follow more shoppers than any test has.
+pub(crate) const ANY_NUMBER_OF_SHOPPERS: (&str, &str) = ("ONSALE_STRIPE_WRITES_PER_S", "10000000");
+
 /// The path of the command under test.
 pub(crate) const ONSALE: &str = env!("CARGO_BIN_EXE_onsale");
+
+/// A sale whose prequeue is open, and whose doors open when [`World::opens_in`] says so.
+pub(crate) struct Prequeue {
+    pub(crate) sale: String,
+    published: Instant,
+}
 
 /// A running process of the command; dropping it ends it.
 pub(crate) struct Process {
@@ -45,6 +60,7 @@ pub(crate) struct World {
     pub(crate) workers: Process,
     /// Between the processes and the stores, for a world that [`World::start_behind_proxies`].
     pub(crate) proxies: Option<Proxies>,
+    key: String,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -132,13 +148,53 @@ impl World {
         gateway.is_ready().await;
         workers.is_ready().await;
         let edge = Edge::new(&public_url);
-        let organizer = Organizer::new(&edge, key.trim());
-        Self { postgres, redis, database, stripe, mail, edge, organizer, gateway, workers, proxies, variables }
+        let key = key.trim().to_owned();
+        let organizer = Organizer::new(&edge, &key);
+        Self { postgres, redis, database, stripe, mail, edge, organizer, gateway, workers, proxies, key, variables }
     }
 
     /// Publishes a sale of one general-admission tier that opens at once.
     pub(crate) async fn sells(&self, units: u32) -> String {
         self.organizer.puts_on_sale(&sale(units)).await.unwrap()
+    }
+
+    /// Publishes a sale that lets visitors in at a pace of its own.
+    pub(crate) async fn paced(&self, units: usize, admission: Value) -> String {
+        let mut wish = sale(u32::try_from(units).unwrap());
+        wish["admission"] = admission;
+        self.organizer.puts_on_sale(&wish).await.unwrap()
+    }
+
+    /// Publishes a sale that has let one in, so that the others wait.
+    pub(crate) async fn lets_one_in(&self, units: usize) -> String {
+        let sale = self.paced(units, json!({ "rate_per_s": 1, "burst": 1, "max_shoppers": 1 })).await;
+        let mut first = Visitor::new(&self.edge, &sale);
+        first.joins().await.unwrap().expect(StatusCode::CREATED).unwrap();
+        first.waits_for_turn(UP_WITHIN).await.unwrap();
+        sale
+    }
+
+    /// Publishes a sale with an open prequeue, for as many to register as a test wants, however slow the machine.
+    pub(crate) async fn registers_for(&self, wish: &Value) -> Prequeue {
+        let published = Instant::now();
+        let sale = self.organizer.publishes_to_open(wish, Duration::ZERO, DOORS_IN).await.unwrap();
+        self.organizer.waits_until_open(&sale).await.unwrap();
+        Prequeue { sale, published }
+    }
+
+    /// Moves the clocks of both stores so that the doors open that soon; when that is, at the earliest.
+    pub(crate) async fn opens_in(&self, prequeue: &Prequeue, left: Duration) -> Instant {
+        let key = SaleKeys::new(prequeue.sale.parse().unwrap()).clock_offset();
+        let moved = Instant::now();
+        let offset = i64::try_from((DOORS_IN - (moved - prequeue.published) - left).as_millis()).unwrap();
+        self.database.set_clock_offset(offset).await.unwrap();
+        self.redis.set_clock_offset(&key, offset).await.unwrap();
+        moved + left
+    }
+
+    /// Changes how a sale lets visitors in.
+    pub(crate) async fn paces(&self, sale: &str, admission: Value) {
+        self.organizer.paces(sale, &admission).await.unwrap().expect(StatusCode::OK).unwrap();
     }
 
     /// Somebody whose turn it is.
@@ -220,12 +276,31 @@ impl World {
 
     /// Starts one more gateway beside the first, and how it is reached.
     pub(crate) async fn adds_gateway(&self) -> (Process, Edge) {
+        self.adds_gateway_and_set(&[]).await
+    }
+
+    /// The same with these variables too; they win over the usual ones.
+    pub(crate) async fn adds_gateway_and_set(&self, more: &[(&'static str, &str)]) -> (Process, Edge) {
         let address = format!("127.0.0.1:{}", port());
         let mut variables = self.variables.clone();
         variables.push(("ONSALE_LISTEN", address.clone()));
+        variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let gateway = Process::start("gateway", port(), &variables);
         gateway.is_ready().await;
         (gateway, Edge::new(&format!("http://{address}")))
+    }
+
+    /// The organizer, who asks that gateway.
+    pub(crate) fn organizer_at(&self, edge: &Edge) -> Organizer {
+        Organizer::new(edge, &self.key)
+    }
+
+    /// What Redis has of a sale at this moment.
+    pub(crate) async fn view(&self, sale: &str) -> View {
+        let store = Store::connect(&self.redis.url(), StoreConfig::default()).await.unwrap();
+        let view = Queue::new(store.clone()).view(sale.parse().unwrap()).await.unwrap();
+        store.shutdown().await;
+        view
     }
 
     /// A number from the database.

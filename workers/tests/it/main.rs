@@ -3,6 +3,7 @@
 mod eventually;
 mod world;
 
+mod draws;
 mod figures;
 mod letters;
 mod payments;

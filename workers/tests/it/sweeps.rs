@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use domain::hold::HoldState;
 use domain::order::OrderState;
 use domain::sale::CaptureMode::Manual;
+use ledger::rebuild::rebuild_turn;
+use ledger::sales::{SaleName, sale_close, sale_fetch};
 
 use crate::eventually::eventually;
 use crate::world::{Post, VISA, World};
@@ -108,6 +110,41 @@ async fn two_workers_rebuild_redis_once() {
     }
     one.stop().await;
     other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_rebuilds_while_another_worker_is_at_it() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let before = world.epoch(&sale).await.expect("it is loaded");
+
+    let turn = rebuild_turn(&world.workers, sale.id).await.expect("Postgres answers").expect("nobody has it");
+    assert!(rebuild_turn(&world.workers, sale.id).await.expect("Postgres answers").is_none(), "one turn a sale");
+    world.redis.flush().await.expect("Redis answers");
+    // Another sale is loaded meanwhile, so the workers have gone through all sales since.
+    let other = world.open_sale(5, Manual).await;
+    assert_eq!(world.epoch(&sale).await, None, "the worker that has the turn is not done");
+
+    drop(turn);
+    eventually("loaded again", async || world.epoch(&sale).await.is_some()).await;
+    assert_eq!(world.epoch(&sale).await, Some(before + 1));
+    assert_eq!(world.epoch(&other).await, Some(1));
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_lets_go_of_a_sale_that_ended() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let row = sale_fetch(&world.gateway, SaleName::Id(sale.id)).await.expect("Postgres answers").expect("it is there");
+    sale_close(&world.gateway, row.organizer, sale.id).await.expect("Postgres answers");
+    let epoch = admission::keys::SaleKeys::new(sale.id).epoch();
+    eventually("the epoch goes in time", async || world.redis.ttl_ms(&epoch).await.is_ok_and(|ttl| ttl.is_some()))
+        .await;
+    assert!(world.epoch(&sale).await.is_some(), "late questions are answered");
+    workers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

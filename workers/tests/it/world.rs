@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use admission::{Holds, Loader, Queue, Store, StoreConfig};
 use bytes::Bytes;
+use domain::clock::Clock;
 use domain::order::OrderState;
 use domain::price::{lines_of, total};
 use domain::sale::{CaptureMode, SaleConfig};
@@ -25,7 +27,10 @@ use ledger::payments::{BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, p
 use ledger::sales::{CreateSale, Publish, sale_create, sale_publish};
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{CreateIntent, Stripe, StripeConfig, StripeError, webhook};
-use sandbox::{Database, FakeStripe, FakeStripeOptions, MailSink, Persistence, Redis, RedisOptions};
+use sandbox::{
+    BeaconClock, Database, FakeBeacon, FakeBeaconOptions, FakeStripe, FakeStripeOptions, MailSink, Persistence, Redis,
+    RedisOptions,
+};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -33,7 +38,10 @@ use workers::{Drained, MailConfig, PoolSize, Workers, WorkersConfig, WorkersPart
 
 use crate::eventually::eventually;
 
+mod prequeue;
 mod shopping;
+
+pub(crate) use prequeue::GENERAL;
 
 pub(crate) const VISA: &str = "pm_card_visa";
 pub(crate) const DECLINED: &str = "pm_card_chargeDeclined";
@@ -54,6 +62,10 @@ pub(crate) struct World {
     pub(crate) redis: Redis,
     pub(crate) stripe: FakeStripe,
     pub(crate) mail: MailSink,
+    /// Goes by the database's clock.
+    pub(crate) beacon: FakeBeacon,
+    /// By how much [`World::advances`] has moved that clock.
+    ahead_ms: Arc<AtomicI64>,
     /// Postgres as the gateway sees it.
     pub(crate) gateway: Ledger,
     /// Postgres as the workers see it.
@@ -76,6 +88,13 @@ pub(crate) struct World {
 pub(crate) enum Post {
     Open,
     None,
+}
+
+/// Whether the workers have a beacon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vouched {
+    ByBeacon,
+    ByNobody,
 }
 
 /// A sale of one tier.
@@ -117,6 +136,8 @@ impl World {
         let redis = Redis::start(RedisOptions { persistence: Persistence::None }).await.expect("a private Redis");
         let store = Store::connect(&redis.url(), StoreConfig::default()).await.expect("an address");
         let stripe = FakeStripe::start(FakeStripeOptions::default()).await.expect("a free port");
+        let ahead_ms = Arc::new(AtomicI64::new(0));
+        let beacon = beacon(Arc::clone(&ahead_ms)).await;
         let pool = || PoolConfig { connections_max: 8, ..PoolConfig::default() };
         let ledger = |role| Ledger::connect(&database.url, role, pool()).expect("a URL");
         World {
@@ -130,6 +151,8 @@ impl World {
             store,
             till: Arc::new(till(&stripe)),
             mail: MailSink::start().await.expect("free ports"),
+            beacon,
+            ahead_ms,
             ticket_signer: Arc::new(TicketSigner::new(&SecretString::from(KEY)).expect("a key")),
             signer: Arc::new(Signer::new(&SecretString::from(KEY)).expect("a key")),
             posted: Mutex::default(),
@@ -141,6 +164,11 @@ impl World {
 
     /// Starts workers of a process of its own.
     pub(crate) fn start(&self, post: Post) -> Running {
+        self.start_with(post, Vouched::ByBeacon)
+    }
+
+    /// The same, with or without a beacon.
+    pub(crate) fn start_with(&self, post: Post, vouched: Vouched) -> Running {
         let config = WorkersConfig {
             inbox: PoolSize(4),
             stripe: PoolSize(4),
@@ -157,6 +185,7 @@ impl World {
             ticket_signer: Arc::clone(&self.ticket_signer),
             signer: Arc::clone(&self.signer),
             mail: (post == Post::Open).then(|| mail.expect("a good configuration")),
+            beacon: (vouched == Vouched::ByBeacon).then(|| self.beacon.url().parse().expect("a URL")),
             public_url: "https://tickets.example/".to_owned(),
         };
         let stop = CancellationToken::new();
@@ -165,10 +194,13 @@ impl World {
 
     /// A published sale with so many units. Workers load it into Redis.
     pub(crate) async fn sale(&self, capacity: u32, capture: CaptureMode) -> Sale {
+        let id = SaleId::from_uuid(Uuid::now_v7());
+        self.publishes(id, config(id, capacity, capture)).await
+    }
+
+    async fn publishes(&self, id: SaleId, config: SaleConfig) -> Sale {
         let organizer =
             key_create(&self.owner, KeyRole::Organizer, "Night Ltd", "test").await.expect("a key").organizer;
-        let id = SaleId::from_uuid(Uuid::now_v7());
-        let config = config(id, capacity, capture);
         let created = sale_create(&self.gateway, organizer, id, &config).await.expect("Postgres answers");
         assert!(matches!(created, CreateSale::Created(_)), "{created:?}");
         let published = sale_publish(&self.gateway, organizer, id).await.expect("Postgres answers");
@@ -350,6 +382,13 @@ impl World {
         self.database.execute(&wait).await.expect("Postgres answers");
     }
 
+    /// Moves the database's clock, and the beacon's with it.
+    pub(crate) async fn advances(&self, by: Duration) {
+        let by_ms = i64::try_from(by.as_millis()).expect("a short time");
+        self.ahead_ms.fetch_add(by_ms, Ordering::Relaxed);
+        self.database.advance_clock(by_ms).await.expect("Postgres answers");
+    }
+
     pub(crate) async fn count(&self, query: &str) -> i64 {
         self.database.number(query).await.expect("Postgres answers")
     }
@@ -359,6 +398,13 @@ impl World {
         let report = ledger::audit::audit(&self.auditor, None).await.expect("Postgres answers");
         assert!(report.holds(), "{report:#?}");
     }
+}
+
+async fn beacon(ahead_ms: Arc<AtomicI64>) -> FakeBeacon {
+    let system = Clock::system();
+    let clock = BeaconClock::by(move || system.now().as_millisecond() + ahead_ms.load(Ordering::Relaxed));
+    let options = FakeBeaconOptions { clock, ..FakeBeaconOptions::default() };
+    FakeBeacon::start_with(options).await.expect("a free port")
 }
 
 fn till(stripe: &FakeStripe) -> Stripe {

@@ -29,6 +29,9 @@ fn behind_trusted_proxies_the_first_stranger_from_the_right_is_the_client() {
 #[test]
 fn an_ipv6_client_is_its_64() {
     assert_eq!(seen("2001:db8:1:2:3:4:5:6", &[], ""), "2001:db8:1:2::");
+    assert_eq!(seen("2001:db8:1:2:ffff::1", &[], ""), "2001:db8:1:2::", "another address of the same line");
+    assert_eq!(seen("2001:db8:1:3::1", &[], ""), "2001:db8:1:3::", "another line");
+    assert_eq!(seen("192.0.2.1", &["2001:db8:1:2:3:4:5:6"], "192.0.2.0/24"), "2001:db8:1:2::");
     assert_eq!(seen("::ffff:203.0.113.9", &[], ""), "203.0.113.9");
 }
 

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -178,22 +179,54 @@ impl Edge {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, ActorError> {
-        let no_answer = |source| ActorError::NoAnswer { method: method.clone(), path: path.to_owned(), source };
-        let uri: Uri = format!("{}{path}", self.base).parse().map_err(|error| no_answer(Box::from(error)))?;
-        let mut request = Request::builder().method(method.clone()).uri(uri);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body)).map_err(|error| no_answer(error.into()))?;
+        let no_answer = |source| no_answer(&method, path, source);
+        let request = self.request(method.clone(), path, headers, body).map_err(no_answer)?;
         let exchange = async {
             let (parts, body) = self.client.request(request).await?.into_parts();
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((parts, body))
+            Ok::<_, Source>((parts, body))
         };
         let answered = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
         let (parts, body) = answered.map_err(|late| no_answer(late.into()))?.map_err(no_answer)?;
-        Ok(Answer { method, path: path.to_owned(), status: parts.status, headers: parts.headers, body: read(&body) })
+        let body = read(&body);
+        Ok(Answer { method, path: path.to_owned(), status: parts.status, headers: parts.headers, body })
     }
+
+    /// Sends a request without a body and leaves the answer's body to be read as it comes.
+    ///
+    /// # Errors
+    /// No head of an answer in time.
+    pub(super) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Response<Incoming>, ActorError> {
+        let no_answer = |source| no_answer(&method, path, source);
+        let request = self.request(method.clone(), path, headers, Bytes::new()).map_err(no_answer)?;
+        let answered = tokio::time::timeout(ANSWER_WITHIN, self.client.request(request)).await;
+        answered.map_err(|late| no_answer(late.into()))?.map_err(|error| no_answer(error.into()))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Source> {
+        let uri: Uri = format!("{}{path}", self.base).parse()?;
+        let request = Request::builder().method(method).uri(uri);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        Ok(request.body(Full::new(body))?)
+    }
+}
+
+/// What an actor's HTTP failed of.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+fn no_answer(method: &Method, path: &str, source: Source) -> ActorError {
+    ActorError::NoAnswer { method: method.clone(), path: path.to_owned(), source }
 }
 
 fn read(body: &[u8]) -> Value {

@@ -5,14 +5,13 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::edge::ActorError;
+use super::frames::{self, Frames, Incoming};
 
 /// The sub-protocol of the live socket.
 const SUB_PROTOCOL: &str = "v1.onsale";
@@ -23,15 +22,6 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct LiveSocket {
     stream: WebSocketStream<TcpStream>,
-}
-
-/// What comes out of the socket.
-#[derive(Debug)]
-pub enum Incoming {
-    /// A frame of the protocol.
-    Frame(Value),
-    /// The gateway closed it.
-    Closed(Option<CloseFrame>),
 }
 
 impl LiveSocket {
@@ -113,17 +103,13 @@ impl LiveSocket {
         bound: Duration,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value, ActorError> {
-        let deadline = Instant::now() + bound;
-        let mut last = Value::Null;
-        loop {
-            match tokio::time::timeout_at(deadline, self.next()).await {
-                Err(_) => return Err(ActorError::Late { what, waited_s: bound.as_secs(), last }),
-                Ok(Ok(Incoming::Frame(frame))) if wanted(&frame) => return Ok(frame),
-                Ok(Ok(Incoming::Frame(frame))) => last = frame,
-                Ok(Ok(Incoming::Closed(why))) => return Err(ActorError::Socket(format!("closed: {why:?}"))),
-                Ok(Err(error)) => return Err(error),
-            }
-        }
+        frames::wanted(what, bound, wanted, self).await
+    }
+}
+
+impl Frames for LiveSocket {
+    fn bring(&mut self) -> impl Future<Output = Result<Incoming, ActorError>> + Send {
+        self.next()
     }
 }
 

@@ -6,6 +6,8 @@ mod eventually;
 mod tasks;
 mod web;
 
+mod actors;
+mod beacon;
 mod mail;
 mod owner;
 mod postgres;

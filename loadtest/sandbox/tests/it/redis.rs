@@ -64,3 +64,49 @@ async fn flushed_scripts_are_forgotten_and_keys_are_not() {
     assert!(raw(&address(&redis), &format!("EVALSHA {digest} 0")).await.unwrap().starts_with("-NOSCRIPT"));
     assert_eq!(raw(&address(&redis), "DBSIZE").await.unwrap(), ":1\r\n");
 }
+
+#[tokio::test]
+async fn the_rest_of_a_keys_life_is_told() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    raw(&address(&redis), "SET seat taken PX 60000").await.unwrap();
+    raw(&address(&redis), "SET hall open").await.unwrap();
+    assert!(redis.ttl_ms("seat").await.unwrap().is_some_and(|ttl| (1..=60_000).contains(&ttl)));
+    assert_eq!((redis.ttl_ms("hall").await.unwrap(), redis.ttl_ms("roof").await.unwrap()), (None, None));
+}
+
+#[tokio::test]
+async fn a_failover_brings_back_what_was_kept_and_a_restart_nothing() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    raw(&address(&redis), "SET seat taken").await.unwrap();
+    redis.keep_snapshot().await.unwrap();
+    raw(&address(&redis), "SET seat sold").await.unwrap();
+    for _ in 0..2 {
+        redis.restart_from_snapshot().await.unwrap();
+        assert_eq!(raw(&address(&redis), "GET seat").await.unwrap(), "$5\r\ntaken\r\n");
+    }
+    redis.restart().await.unwrap();
+    assert_eq!(raw(&address(&redis), "DBSIZE").await.unwrap(), ":0\r\n");
+}
+
+#[tokio::test]
+async fn a_frozen_redis_answers_when_it_is_thawed() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    redis.freeze().await;
+    let address = address(&redis);
+    let mut answer = crate::tasks::beside(async move { raw(&address, "PING").await });
+    let soon = tokio::time::timeout(std::time::Duration::from_millis(300), &mut answer).await;
+    assert!(soon.is_err(), "{soon:?}");
+    redis.thaw().await;
+    assert_eq!(answer.await.unwrap().unwrap(), "+PONG\r\n");
+}
+
+#[tokio::test]
+async fn a_redis_out_of_memory_refuses_to_write_and_reads_on() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    raw(&address(&redis), "SET seat taken").await.unwrap();
+    redis.set_memory_max(1).await.unwrap();
+    assert!(raw(&address(&redis), "SET seat sold").await.unwrap().starts_with("-OOM"));
+    assert_eq!(raw(&address(&redis), "GET seat").await.unwrap(), "$5\r\ntaken\r\n");
+    redis.set_memory_max(0).await.unwrap();
+    assert_eq!(raw(&address(&redis), "SET seat sold").await.unwrap(), "+OK\r\n");
+}

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use admission::{Freeze, Join, Pace, PaceState, RequestId, Take, TakeHold};
-use domain::token::Holder;
+use admission::{Freeze, Join, JoinAsk, Pace, PaceState, Pulse, RequestId, Take, TakeHold};
+use domain::token::{Allowance, Holder};
 use domain::{HoldId, PlaceNumber};
-use ledger::queue::{Grant, grants_insert, numbers_reserve};
+use ledger::queue::{Grant, TickRecord, numbers_reserve, tick_record};
 use uuid::Uuid;
 
 use super::{Held, Sale, World};
@@ -42,13 +42,15 @@ impl World {
 
     async fn joins(&self, sale: &Sale) -> PlaceNumber {
         let holder = Holder::of_secret(Uuid::new_v4().as_bytes());
+        let ask = JoinAsk { holder, proven: None, allowance: Allowance::Usual };
         for _ in 0..3 {
-            match self.queue.join(sale.id, holder).await.expect("Redis answers") {
-                Join::New(number) | Join::Existing(number) => return number,
+            match self.queue.join_many(sale.id, &[ask], 0).await.expect("Redis answers")[0] {
+                Join::New { number, .. } | Join::Existing { number, .. } => return number,
                 Join::ReserveNumbers => {
                     let high_water = numbers_reserve(&self.gateway, sale.id, 0, 100).await.expect("Postgres answers");
                     self.queue.raise_reserved(sale.id, high_water).await.expect("Redis answers");
                 }
+                Join::Drawing => panic!("the sale has no draw"),
             }
         }
         panic!("numbers were reserved and none is handed out");
@@ -61,18 +63,24 @@ impl World {
             max_shoppers: 1_000,
             session_s: 900,
             claim_window_s: 120,
+            overbook: 1_000,
+            budget_shoppers: 1_000,
+            cohorts: 0,
             state: PaceState::Admitting,
         };
         eventually("a turn", async || {
             self.queue.heard(sale.id, &[number]).await.expect("Redis answers");
-            let granted = self.queue.admit(sale.id, &pace).await.expect("Redis answers").unconfirmed;
+            let pulse = Pulse::calm(Uuid::nil());
+            let admission = self.queue.admit(sale.id, &pace, &pulse).await.expect("Redis answers");
+            let granted = &admission.unconfirmed;
             let Some(epoch) = granted.first().map(|grant| grant.epoch) else { return false };
             let grants: Vec<_> =
                 granted.iter().map(|grant| Grant { number: grant.number, granted_at: grant.granted_at }).collect();
-            grants_insert(&self.gateway, sale.id, epoch, &grants, 1_020).await.expect("Postgres answers");
-            let numbers: Vec<_> = grants.iter().map(|grant| grant.number).collect();
-            self.queue.confirm(sale.id, &numbers, &pace).await.expect("Redis answers");
-            numbers.contains(&number)
+            let came = grants.iter().any(|grant| grant.number == number);
+            let record = TickRecord { at: grants[0].granted_at, granted: grants, ..TickRecord::default() };
+            tick_record(&self.gateway, sale.id, epoch, &record, 1_020).await.expect("Postgres answers");
+            self.queue.confirm(sale.id, &admission, &pace).await.expect("Redis answers");
+            came
         })
         .await;
     }

@@ -1,0 +1,293 @@
+//! What a line costs Redis: bytes a visitor, time a call, commands a second, at 10,000 and at 1,000,000 waiting.
+//!
+//! A private Redis, one sale at a time, the scripts that production runs. Time of day is the sandbox clock, so a second of
+//! ticks is a second whatever this machine does meanwhile. Every figure that has a bound is printed with it; a broken bound
+//! ends the bench with an error. Bounded: 2.1 million joins and some thousand ticks, about a minute.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use admission::keys::SaleKeys;
+use admission::{
+    JOIN_BATCH_MAX, JoinAsk, Loader, Pace, PaceState, Pulse, Queue, Snapshot, Store, StoreConfig, TierSnapshot,
+};
+use domain::token::{Allowance, Holder};
+use domain::{PlaceNumber, SaleId, UnitNo};
+use fred::clients::Client;
+use fred::interfaces::ClientLike;
+use fred::types::{Builder, CustomCommand, Value, config::Config};
+use sandbox::{Persistence, Redis, RedisOptions};
+use uuid::Uuid;
+
+const FEW: u64 = 10_000;
+const MANY: u64 = 1_000_000;
+const GATEWAYS: u64 = 4;
+const TICK_MS: i64 = 200;
+/// Simulated time in which commands are counted.
+const COUNTED_S: u32 = 20;
+/// Calls that are timed one by one.
+const TIMED: usize = 200;
+
+const PACE: Pace = Pace {
+    rate_per_s: 50,
+    burst: 50,
+    max_shoppers: 2_000,
+    session_s: 900,
+    claim_window_s: 120,
+    overbook: 0,
+    budget_shoppers: u32::MAX,
+    cohorts: 0,
+    state: PaceState::Admitting,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let redis = Redis::start(RedisOptions { persistence: Persistence::None }).await.expect("Redis is installed");
+    let mut bounds = Bounds::default();
+    println!("joins     {}", joins(&redis).await);
+    let mut commands = Vec::new();
+    for waiting in [FEW, MANY] {
+        let line = Line::of(&redis, waiting).await;
+        println!("\n{waiting} waiting");
+        line.bytes(&mut bounds).await;
+        line.times().await;
+        commands.push(line.commands_per_s().await);
+    }
+    println!(
+        "\nRedis commands a second, {GATEWAYS} gateways: {:.0} at {FEW}, {:.0} at {MANY}",
+        commands[0], commands[1]
+    );
+    bounds.holds("commands, 1 M to 10 k", commands[1] / commands[0], 1.10);
+    bounds.verdict()
+}
+
+/// Joins a second through four clients at once, in whole batches and one by one.
+async fn joins(redis: &Redis) -> String {
+    let mut rates = Vec::new();
+    for (batch, visitors) in [(JOIN_BATCH_MAX as u64, 400_000), (1, 40_000)] {
+        let line = Line::empty(redis).await;
+        let begun = Instant::now();
+        line.fill(1..=visitors, batch).await;
+        #[expect(clippy::cast_precision_loss, reason = "counts of a bench")]
+        rates.push(visitors as f64 / begun.elapsed().as_secs_f64());
+    }
+    format!(
+        "{:.0}/s in batches of {JOIN_BATCH_MAX}, {:.0}/s one by one: {:.1} x",
+        rates[0],
+        rates[1],
+        rates[0] / rates[1]
+    )
+}
+
+/// A sale with a line.
+struct Line {
+    sale: SaleId,
+    queue: Queue,
+    raw: Client,
+    waiting: u64,
+    memory_before: u64,
+}
+
+impl Line {
+    async fn empty(redis: &Redis) -> Self {
+        redis.flush().await.expect("Redis answers");
+        let store = Store::connect(&redis.url(), StoreConfig::default()).await.expect("an address");
+        let raw = Builder::from_config(Config::from_url(&redis.url()).expect("an address")).build().expect("a client");
+        raw.init().await.expect("Redis answers");
+        let sale = SaleId::from_uuid(Uuid::now_v7());
+        let memory_before = used_memory(&raw).await;
+        let loader = Loader::new(store.clone());
+        let tier = TierSnapshot {
+            tier: "ga".parse().expect("a tier"),
+            capacity: 50_000,
+            free: (0..50_000).map(UnitNo).collect(),
+        };
+        let (grants, left) = (Vec::new(), Vec::new());
+        let snapshot = Snapshot { sale, epoch: 1, reserved_number: 0, grants, left, cohorts: 0, tiers: vec![tier] };
+        loader.load(&snapshot).await.expect("it loads");
+        let queue = Queue::new(store);
+        queue.raise_reserved(sale, 10 * MANY).await.expect("Redis answers");
+        Self { sale, queue, raw, waiting: 0, memory_before }
+    }
+
+    async fn of(redis: &Redis, waiting: u64) -> Self {
+        let line = Self::empty(redis).await;
+        line.fill(1..=waiting, JOIN_BATCH_MAX as u64).await;
+        Self { waiting, ..line }
+    }
+
+    /// Visitors join through four clients at once.
+    async fn fill(&self, visitors: std::ops::RangeInclusive<u64>, batch: u64) {
+        let (first, last) = visitors.into_inner();
+        let share = (last - first + 1).div_ceil(GATEWAYS);
+        let clients = (0..GATEWAYS).map(|client| {
+            let (queue, sale) = (self.queue.clone(), self.sale);
+            async move {
+                let (mut next, end) = (first + client * share, (first + (client + 1) * share).min(last + 1));
+                while next < end {
+                    let to = (next + batch).min(end);
+                    let asks: Vec<_> = (next..to).map(ask).collect();
+                    queue.join_many(sale, &asks, 0).await.expect("Redis answers");
+                    next = to;
+                }
+            }
+        });
+        let mut clients: tokio::task::JoinSet<()> = clients.collect();
+        while let Some(client) = clients.join_next().await {
+            client.expect("a client ends well");
+        }
+    }
+
+    async fn bytes(&self, bounds: &mut Bounds) {
+        let grown = used_memory(&self.raw).await - self.memory_before;
+        self.pass_ms(2_500).await;
+        self.tick(1).await;
+        let all = used_memory(&self.raw).await - self.memory_before;
+        let beside = self.beside_visitors().await;
+        let each = |bytes: u64| per(bytes, self.waiting);
+        println!(
+            "bytes     {:.2} a visitor while joining, {:.2} a slot later; {:.3} beside `visitors`",
+            each(grown),
+            each(all),
+            each(beside)
+        );
+        if self.waiting == MANY {
+            bounds.holds("bytes a visitor, all in", each(grown.max(all)), 32.0);
+            bounds.holds("bytes a number beside `visitors`", each(beside), 1.0);
+        }
+    }
+
+    /// What the keys of the sale that grow with the line take, save for the dedupe of joins.
+    async fn beside_visitors(&self) -> u64 {
+        let mut bytes = 0;
+        for key in ["line", "age:0", "age:1", "age:2", "kept", "left", "patient", "granted", "pace", "totals", "pulses"]
+        {
+            bytes += self
+                .command(&["MEMORY", "USAGE", &format!("onsale:{{{}}}:{key}", self.sale)])
+                .await
+                .as_u64()
+                .unwrap_or(0);
+        }
+        bytes
+    }
+
+    async fn times(&self) {
+        let everyone: Vec<_> = (1..=self.waiting).map(PlaceNumber).collect();
+        let some: Vec<_> = (1..=self.waiting).step_by(100).map(PlaceNumber).collect();
+        for (what, numbers) in [("heard, 1 in 100", &some), ("heard, everyone", &everyone)] {
+            let heard = || async { self.queue.heard(self.sale, numbers).await.expect("Redis answers") };
+            println!("{what:<16}{}", timed(TIMED / 4, heard).await);
+        }
+        let tick = || async { self.tick(1).await };
+        println!("{:<16}{}", "tick", timed(TIMED, tick).await);
+        let slot = || async {
+            self.pass_ms(2_500).await;
+            self.tick(1).await;
+        };
+        println!("{:<16}{}", "tick, new slot", timed(TIMED / 10, slot).await);
+        let view = || async { drop(self.queue.view(self.sale).await.expect("Redis answers")) };
+        println!("{:<16}{}", "view", timed(TIMED, view).await);
+    }
+
+    /// What four gateways cost Redis in a second, each ticking five times: commands inside scripts count.
+    async fn commands_per_s(&self) -> f64 {
+        let numbers: Vec<Vec<_>> =
+            (0..GATEWAYS).map(|gateway| (1 + gateway..=self.waiting).step_by(4).map(PlaceNumber).collect()).collect();
+        let before = self.stat("total_commands_processed").await;
+        let rounds = i64::from(COUNTED_S) * 1_000 / TICK_MS;
+        for round in 0..rounds {
+            self.pass_ms(TICK_MS).await;
+            for gateway in 0..GATEWAYS {
+                if round % 15 == 0 {
+                    let numbers = &numbers[usize::try_from(gateway).expect("four")];
+                    self.queue.heard(self.sale, numbers).await.expect("Redis answers");
+                }
+                self.tick(gateway).await;
+                self.queue.view(self.sale).await.expect("Redis answers");
+            }
+        }
+        per(self.stat("total_commands_processed").await - before, u64::from(COUNTED_S))
+    }
+
+    /// A gateway's tick, confirmed.
+    async fn tick(&self, gateway: u64) {
+        let pulse = Pulse::calm(Uuid::from_u128(u128::from(gateway)));
+        let admission = self.queue.admit(self.sale, &PACE, &pulse).await.expect("Redis answers");
+        self.queue.confirm(self.sale, &admission, &PACE).await.expect("Redis answers");
+    }
+
+    async fn pass_ms(&self, ms: i64) {
+        let key = SaleKeys::new(self.sale).clock_offset();
+        self.command(&["INCRBY", &key, &ms.to_string()]).await;
+    }
+
+    async fn stat(&self, name: &str) -> u64 {
+        stat(&self.raw, name).await
+    }
+
+    async fn command(&self, words: &[&str]) -> Value {
+        command(&self.raw, words).await
+    }
+}
+
+fn ask(visitor: u64) -> JoinAsk {
+    JoinAsk { holder: Holder::of_secret(&visitor.to_be_bytes()), proven: None, allowance: Allowance::Usual }
+}
+
+async fn used_memory(raw: &Client) -> u64 {
+    stat(raw, "used_memory").await
+}
+
+async fn stat(raw: &Client, name: &str) -> u64 {
+    let info = command(raw, &["INFO"]).await.into_string().unwrap_or_default();
+    let found = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok());
+    found.expect("INFO has it")
+}
+
+async fn command(raw: &Client, words: &[&str]) -> Value {
+    let command = CustomCommand::new(words[0].to_owned(), None::<u16>, false);
+    let arguments: Vec<Value> = words[1..].iter().map(|word| Value::from((*word).to_owned())).collect();
+    raw.custom(command, arguments).await.expect("Redis answers")
+}
+
+/// The median and the slowest of calls, as the caller waits for them.
+async fn timed<F: Future<Output = ()>>(calls: usize, call: impl Fn() -> F) -> String {
+    let mut times = Vec::with_capacity(calls);
+    for _ in 0..calls {
+        let begun = Instant::now();
+        call().await;
+        times.push(begun.elapsed());
+    }
+    times.sort_unstable();
+    let at = |per_cent: usize| ms(times[(calls - 1) * per_cent / 100]);
+    format!("{:.3} ms median, {:.3} ms p95", at(50), at(95))
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a bench")]
+fn per(count: u64, of: u64) -> f64 {
+    count as f64 / of as f64
+}
+
+/// Which bounds were broken.
+#[derive(Default)]
+struct Bounds(Vec<&'static str>);
+
+impl Bounds {
+    fn holds(&mut self, what: &'static str, figure: f64, at_most: f64) {
+        let holds = figure <= at_most;
+        println!("          {what}: {figure:.3}, at most {at_most}: {}", if holds { "holds" } else { "BROKEN" });
+        if !holds {
+            self.0.push(what);
+        }
+    }
+
+    fn verdict(&self) -> ExitCode {
+        if self.0.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}

@@ -1,0 +1,28 @@
+-- Included, after hold.lua and reason.lua, where a sale may begin or cease to stand still. It does while the organizer paused it, or while
+-- Postgres or Stripe are away; `paused` says since when. What was left of turns, sessions and holds is left afterwards.
+local function shift_clocks(ms)
+    for _, key in ipairs({K.turns, K.shopping}) do
+        for _, number in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+            redis.call('ZINCRBY', key, ms, number)
+        end
+    end
+    for _, id in ipairs(redis.call('HVALS', K.claims)) do
+        local hold = hold_read(id)
+        if hold and hold.state == 'held' then
+            hold.expires_ms = hold.expires_ms + ms
+            hold_write(hold, hold.expires_ms)
+        end
+    end
+end
+
+local function stand_or_go()
+    local why = reason()
+    local since_ms = redis.call('GET', K.paused)
+    if why then
+        redis.call('SET', K.paused, now_ms, 'NX')
+    elseif since_ms then
+        shift_clocks(math.max(0, now_ms - since_ms))
+        redis.call('DEL', K.paused)
+    end
+    return why
+end

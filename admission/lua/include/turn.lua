@@ -1,0 +1,28 @@
+-- Included where turns are granted, used or lost. What a turn costs the bucket: 1 - p when it is granted, where p is the
+-- measured share of turns that nobody uses; the rest when it is used; when it is not, the cost comes back. So the visitors
+-- who arrive meet the rate, whatever p is, and without no-shows a grant costs exactly one turn.
+local TURN = 1000000 -- one turn, in the millionths in which the bucket counts
+local RESOLVED_MIN = 20 -- p is 0 until so many turns were used or lost
+local MEMORY_MIN = 64 -- p is the mean of the first turns, then exponentially weighted over so many, or all that are out:
+-- a use is known sooner than a lapse, so a memory shorter than the life of a turn would swing between them
+local NO_SHOW_MAX = 900000 -- at most ten turns are granted for each that is expected to be used
+
+local function turn_cost()
+    local resolved, no_show = unpack(redis.call('HMGET', K.pace, 'resolved', 'no_show'))
+    if tonumber(resolved or 0) < RESOLVED_MIN then
+        return TURN
+    end
+    return TURN - math.min(tonumber(no_show), NO_SHOW_MAX)
+end
+
+local function turn_resolved(number, is_no_show)
+    local charged = tonumber(redis.call('HGET', K.charges, number) or TURN)
+    redis.call('HDEL', K.charges, number)
+    local due = is_no_show and charged or charged - TURN
+    redis.call('HINCRBY', K.pace, 'turns_left', due)
+    local memory = math.max(MEMORY_MIN, redis.call('ZCARD', K.turns))
+    local weight = math.min(redis.call('HINCRBY', K.pace, 'resolved', 1), memory)
+    local no_show = tonumber(redis.call('HGET', K.pace, 'no_show') or 0)
+    local step = ((is_no_show and TURN or 0) - no_show) / weight
+    redis.call('HSET', K.pace, 'no_show', math.floor(no_show + step + 0.5))
+end

@@ -1,0 +1,105 @@
+//! Many callers, few calls: asks that come within a moment go to a store together, and each caller gets its own answer.
+//!
+//! ```text
+//! ask ─► bounded queue ─► gather ─► one call ─► each its answer
+//! ```
+//!
+//! One task takes the asks, so they reach the store in the order of their arrival. While a call is under way the next
+//! batch gathers by itself; only when the last batch had company does the task wait [`GATHER`] for more, so a lone caller
+//! waits for nothing. Bounds: the queue; who finds it full is refused at once. An ask whose caller is gone is dropped
+//! before the call.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use crate::problem::Code;
+
+/// How long a busy batch waits for company. Timers add up to a millisecond to it.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// Where callers ask.
+pub(crate) struct Batcher<A, R>(mpsc::Sender<Waiting<A, R>>);
+
+/// The asks, for the task that takes them to a store.
+pub(crate) struct Asks<A, R> {
+    queue: mpsc::Receiver<Waiting<A, R>>,
+    batch_max: usize,
+    busy: bool,
+}
+
+/// An ask whose caller waits.
+pub(crate) struct Waiting<A, R> {
+    /// What is asked.
+    pub(crate) ask: A,
+    /// Since when.
+    pub(crate) since: Instant,
+    answer: oneshot::Sender<Result<R, Code>>,
+}
+
+/// A batcher that holds `waiting_max` asks and hands them over `batch_max` at a time.
+pub(crate) fn batcher<A, R>(waiting_max: usize, batch_max: usize) -> (Batcher<A, R>, Asks<A, R>) {
+    let (sender, queue) = mpsc::channel(waiting_max);
+    (Batcher(sender), Asks { queue, batch_max, busy: false })
+}
+
+impl<A, R> Batcher<A, R> {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// Too many wait, the call failed, or the sale is over.
+    pub(crate) async fn ask(&self, ask: A) -> Result<R, Code> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Waiting { ask, since: Instant::now(), answer }).map_err(|refused| match refused {
+            TrySendError::Full(_) => Code::Overloaded,
+            TrySendError::Closed(_) => Code::SaleClosed,
+        })?;
+        answered.await.unwrap_or(Err(Code::SaleClosed))
+    }
+}
+
+impl<A, R> Asks<A, R> {
+    /// The next asks, in the order they came; none when nobody can ask any more.
+    pub(crate) async fn gather(&mut self) -> Option<Vec<Waiting<A, R>>> {
+        let mut batch = Vec::new();
+        while batch.is_empty() {
+            if self.queue.recv_many(&mut batch, self.batch_max).await == 0 {
+                return None;
+            }
+            if self.busy {
+                self.gather_more(&mut batch).await;
+            }
+            self.busy = batch.len() > 1;
+            batch.retain(Waiting::is_wanted);
+        }
+        Some(batch)
+    }
+
+    async fn gather_more(&mut self, batch: &mut Vec<Waiting<A, R>>) {
+        let deadline = Instant::now() + GATHER;
+        while batch.len() < self.batch_max {
+            let room = self.batch_max - batch.len();
+            match timeout_at(deadline, self.queue.recv_many(batch, room)).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
+    }
+}
+
+impl<A, R> Waiting<A, R> {
+    /// Whether the caller still waits.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    /// Answers. A caller who is gone hears nothing.
+    pub(crate) fn answer(self, answer: Result<R, Code>) {
+        let _ = self.answer.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! What a body may look like, for those who learn from examples.
+
+use serde_json::{Value, json};
+
+use crate::route::Route;
+
+/// An example of a route's body, where it has one.
+pub(super) fn of(route: Route) -> Option<Value> {
+    let example = match route {
+        Route::JoinQueue => json!({ "access_code": "7K3M-Q0PX-ZD52", "more_time": true }),
+        Route::TakeHold => json!({ "items": [{ "tier": "ga", "quantity": 2 }] }),
+        Route::CreateOrder => json!({
+            "hold": "hold_0190c5a0b0c07abc8def0123456789ab", "email": "ada@example.org", "name": "Ada Lovelace",
+        }),
+        Route::PayOrder => json!({ "confirmation_token": "ctoken_1" }),
+        Route::CreateSale => json!({
+            "name": "Jazz Night", "currency": "eur", "time_zone": "Europe/Berlin", "venue": "Blue Note",
+            "opens_at": "2030-05-01T16:00:00Z", "closes_at": "2030-05-08T16:00:00Z",
+            "phases": [
+                { "id": "presale", "opens_at": "2030-05-01T16:00:00Z", "access": "code" },
+                { "id": "general", "prequeue_opens_at": "2030-05-02T15:00:00Z", "opens_at": "2030-05-02T16:00:00Z" },
+            ],
+            "tiers": [{ "id": "ga", "name": "Floor", "price": 4_500, "capacity": 500 }],
+            "join": { "proof_of_work_bits": 16 }, "admission": { "rate_per_s": 20, "max_shoppers": 400 },
+        }),
+        Route::AddNotice => json!({ "text": "The second batch of tickets opens at 18:00." }),
+        Route::SetAdmission => json!({ "rate_per_s": 25, "max_shoppers": 600 }),
+        Route::CreateAccessCodes => json!({ "phase": "presale", "count": 100 }),
+        Route::BypassQueue => json!({ "number": 42, "reason": "wheelchair user, asked at the support desk" }),
+        Route::ActPlainly => json!("act=join&more_time=on"),
+        _ => return None,
+    };
+    Some(example)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::endpoints::organizer::{access_codes, line, notices};
+    use crate::endpoints::{holds, orders, pay, queue};
+    use crate::openapi::exchange;
+
+    fn reads<T: DeserializeOwned>(example: Value) -> bool {
+        serde_json::from_value::<T>(example).is_ok()
+    }
+
+    #[test]
+    fn every_example_is_a_body_that_its_route_takes_and_every_body_of_ours_has_one() {
+        for route in Route::ALL {
+            let Some(example) = of(*route) else {
+                let body = exchange::of(*route).body;
+                assert!(body.is_none_or(|given| given.shape.is_none()), "{} has no example", route.operation());
+                continue;
+            };
+            let fits = match route {
+                Route::JoinQueue => reads::<queue::JoinBody>(example),
+                Route::TakeHold => reads::<holds::TakeBody>(example),
+                Route::CreateOrder => reads::<orders::CreateBody>(example),
+                Route::PayOrder => reads::<pay::PayBody>(example),
+                Route::CreateSale => {
+                    let config: domain::sale::SaleConfig = serde_json::from_value(example).unwrap();
+                    config.faults().is_empty()
+                }
+                Route::AddNotice => reads::<notices::TellBody>(example),
+                Route::SetAdmission => reads::<line::AdmissionPatch>(example),
+                Route::CreateAccessCodes => reads::<access_codes::MakeCodesBody>(example),
+                Route::BypassQueue => reads::<line::BypassBody>(example),
+                _ => example.is_string(),
+            };
+            assert!(fits, "{}", route.operation());
+        }
+    }
+}
