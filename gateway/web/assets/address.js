@@ -5,8 +5,17 @@
  * @param {string} [path]
  */
 export function addressOf(path = location.pathname) {
-  const [, , slug = '', , order = ''] = path.split('/').map(decodeURIComponent);
+  const [, , slug = '', , order = ''] = path.split('/').map(decoded);
   return { slug, order };
+}
+
+/** What a part of a path stands for; a part that nobody encoded so stands for itself, and names nothing. @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** @param {string} slug */
@@ -27,6 +36,6 @@ export function takeParameters() {
     query: new URLSearchParams(location.search),
     fragment: new URLSearchParams(location.hash.slice(1)),
   };
-  if (location.search || location.hash) history.replaceState(null, '', location.pathname);
+  if (location.search || location.hash) history.replaceState(history.state, '', location.pathname);
   return taken;
 }

@@ -93,8 +93,18 @@ export const publishedSales = (cursor) => request('GET', cursor ? `/v1/sales?cur
 /** A sale by its id or slug. @param {string} sale */
 export const saleNamed = (sale) => request('GET', `/v1/sales/${at(sale)}`);
 
-/** Joins the queue, or finds the place that this visitor has. @param {string} sale @param {string} [place] */
-export const joinQueue = (sale, place) => request('POST', `/v1/sales/${at(sale)}/queue`, { token: place });
+/** Joins the queue, or finds the place that this visitor has. @param {string} sale @param {unknown} wishes */
+export const joinQueue = (sale, wishes) => request('POST', `/v1/sales/${at(sale)}/queue`, { body: wishes });
+
+/** A proof of work to solve before joining. @param {string} sale */
+export const challengeOf = (sale) => request('GET', `/v1/sales/${at(sale)}/queue/challenge`);
+
+/** Where everything about the draw can be read. @param {string} sale */
+export const fairnessPath = (sale) => `/v1/sales/${at(sale)}/fairness`;
+
+/** Proof that one's registration was in the draw. @param {string} sale @param {string} place */
+export const inclusionProof = (sale, place) =>
+  request('GET', `/v1/sales/${at(sale)}/queue/place/proof`, { token: place });
 
 /** Where the place stands; also a heartbeat. @param {string} sale @param {string} place */
 export const positionOf = (sale, place) => request('GET', `/v1/sales/${at(sale)}/queue/place`, { token: place });

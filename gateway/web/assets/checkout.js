@@ -100,13 +100,17 @@ class Checkout {
     location.assign(salePage(slug));
   }
 
-  /** The clock ran out here; what became of the order, the server knows. */
+  /** What became of the order, the server knows. What was said before stays: it is why somebody asks. */
   async #refresh() {
-    await this.#say(async () => {
+    try {
       this.#order = await patiently(() => orderNamed(this.#sale.id, this.#order.id, this.#known.token), waitingHeard);
       if (this.#order.state === 'awaiting_payment') this.#clock.until(this.#order.expires_at);
       else if (part('pay').getAttribute('aria-disabled') !== 'true') settle(this.#order);
-    });
+    } catch (failure) {
+      warn(sentenceFor(failure));
+    } finally {
+      note('');
+    }
   }
 
   /** Does it, and says what it was refused for. @param {() => Promise<void>} work */

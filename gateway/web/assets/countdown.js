@@ -17,6 +17,8 @@ const OVERDUE_MS = 5_000;
 /** One running countdown. */
 export class Countdown {
   #deadline = '';
+  /** The deadline that was ahead when the clocks stopped. */
+  #stoodAt = '';
   #timer = 0;
   #said = Infinity;
   #heard;
@@ -32,16 +34,34 @@ export class Countdown {
   /** Counts down to a time; the same time again changes nothing. @param {string} deadline RFC 3339 */
   until(deadline) {
     if (deadline === this.#deadline) return;
+    clearTimeout(this.#timer);
+    this.#stoodAt = '';
     this.#deadline = deadline;
     this.#said = msUntil(deadline) / SECOND_MS;
     if (this.#said > 0) this.#tick();
     else this.#timer = setTimeout(() => this.#tick(), OVERDUE_MS);
   }
 
+  /**
+   * Counts down, unless the clocks of the sale stand still: then it shows what was left when they stopped.
+   * @param {string} deadline RFC 3339 @param {boolean} isStill
+   */
+  follow(deadline, isStill) {
+    if (!isStill) {
+      this.until(deadline);
+      return;
+    }
+    if (deadline === this.#stoodAt) return;
+    this.stop();
+    this.#stoodAt = deadline;
+    this.#heard.tick(clockFace(msUntil(deadline)));
+  }
+
   /** Stops it. */
   stop() {
     clearTimeout(this.#timer);
     this.#deadline = '';
+    this.#stoodAt = '';
   }
 
   #tick() {

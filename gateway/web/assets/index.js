@@ -2,6 +2,7 @@
 
 import { publishedSales } from './api.js';
 import { salePage } from './address.js';
+import { msUntil } from './clock.js';
 import { element, note, once, part, show, warn } from './page.js';
 import { untilAnswered } from './patience.js';
 import { sentenceFor } from './problems.js';
@@ -20,7 +21,9 @@ let cursor = null;
 
 /** @param {any} sale */
 function saleEntry({ slug, name, state, opens_at: opensAt, time_zone: timeZone, venue }) {
-  const facts = [venue, state === 'scheduled' || state === 'prequeue' ? momentInWords(opensAt, timeZone) : ''];
+  // A sale that opens anew, for its next phase, has an opening behind it.
+  const isToCome = (state === 'scheduled' || state === 'prequeue') && msUntil(opensAt) > 0;
+  const facts = [venue, isToCome ? `opens ${momentInWords(opensAt, timeZone)}` : ''];
   return element('li', {},
     element('a', { href: salePage(slug) }, name),
     element('span', { class: 'hint' }, facts.filter(Boolean).join(' · ')),

@@ -88,11 +88,7 @@ function renderTickets(sale, tickets) {
 }
 
 /** The token from the mail's link, or the one this browser kept. @param {URLSearchParams} fragment */
-function tokenFrom(fragment) {
-  const token = fragment.get('token');
-  if (token) keepOrderToken(id, token);
-  return token ?? orderToken(id);
-}
+const tokenFrom = (fragment) => fragment.get('token') || orderToken(id);
 
 /** When this browser sent the payment, 0 when it did not. @param {Journey} journey @param {URLSearchParams} query */
 function submittedAt(journey, query) {
@@ -115,6 +111,8 @@ async function follow(sale, token, paidAt) {
     try {
       const order = await orderNamed(sale.id, id, token);
       failures = 0;
+      // Only now: a link that was cut short must not displace the token that this browser has.
+      keepOrderToken(id, token);
       note('');
       rememberUnpaid(journey, token, order);
       render(sale, order, Date.now() - paidAt < CONFIRMING_MAX_MS);

@@ -1,8 +1,9 @@
 /**
  * The parts of a page: its views, its slots, its messages.
  *
- * A page is a static shell. Its sections marked `data-view` are shown one at a time; elements marked `data-slot` are
- * filled, with text only, so nothing that the server or a person wrote is ever read as HTML.
+ * A page is a static shell. Its sections marked `data-view` are shown one at a time, those marked `data-with` beside the
+ * views they name; elements marked `data-slot` are filled, with text only, so nothing that the server or a person wrote is
+ * ever read as HTML.
  */
 
 /**
@@ -59,12 +60,18 @@ export function show(id) {
   for (const view of document.querySelectorAll('[data-view]')) {
     /** @type {HTMLElement} */ (view).hidden = view.id !== id;
   }
+  for (const aside of document.querySelectorAll('[data-with]')) {
+    const { dataset } = /** @type {HTMLElement} */ (aside);
+    /** @type {HTMLElement} */ (aside).hidden = !dataset.with?.split(' ').includes(id);
+  }
   markStep(part(id).dataset.step);
   if (!first) /** @type {HTMLElement | null} */ (part(id).querySelector('h2'))?.focus();
 }
 
 /** @param {string | undefined} step */
 function markStep(step) {
+  const steps = /** @type {HTMLElement | null} */ (document.querySelector('.steps'));
+  if (steps) steps.hidden = step === undefined;
   for (const entry of document.querySelectorAll('[data-step-name]')) {
     if (/** @type {HTMLElement} */ (entry).dataset.stepName === step) entry.setAttribute('aria-current', 'step');
     else entry.removeAttribute('aria-current');
@@ -76,8 +83,7 @@ function markStep(step) {
  * @param {string} text
  */
 export function warn(text) {
-  const alert = part('problem');
-  if (alert.textContent !== text) alert.textContent = text;
+  say('problem', text);
 }
 
 /**
@@ -85,8 +91,7 @@ export function warn(text) {
  * @param {string} text
  */
 export function note(text) {
-  const notice = part('notice');
-  if (notice.textContent !== text) notice.textContent = text;
+  say('notice', text);
 }
 
 /**
@@ -111,6 +116,22 @@ export function confirmed(id, agreement) {
   return new Promise((resolve) => {
     dialog.addEventListener('close', () => resolve(dialog.returnValue === agreement), { once: true });
   });
+}
+
+/** Closes a dialog that is overtaken by events, as if nobody had agreed. @param {string} id */
+export function dismiss(id) {
+  const dialog = /** @type {HTMLDialogElement} */ (part(id));
+  if (dialog.open) dialog.close('');
+}
+
+/**
+ * Says a text in a region that is read aloud, once.
+ * @param {string} id
+ * @param {string} text
+ */
+export function say(id, text) {
+  const region = part(id);
+  if (region.textContent !== text) region.textContent = text;
 }
 
 /**

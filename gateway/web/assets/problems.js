@@ -1,6 +1,6 @@
 /**
  * What a person reads when something was refused: one sentence for each code of the API, and for the few that only the
- * page knows (`network`, `place_over`, `payment_unknown`).
+ * page knows (`network`, `payment_unknown`).
  */
 
 import { Problem } from './api.js';
@@ -14,7 +14,6 @@ const SENTENCES = {
   pass_in_use: 'You already hold tickets, perhaps in another tab. Finish or give back those first.',
   pass_expired: 'Your turn is over. Your place in the queue decides when the next one comes.',
   pass_invalid: 'Your turn is over. Your place in the queue decides when the next one comes.',
-  place_over: 'Your place in the queue has ended: your time was over, or you were away too long. You may join again.',
   place_invalid: 'We do not know this place in the queue any more. Please join again.',
   hold_expired: 'The time for these tickets ran out, and they went back on sale. Nothing was charged.',
   hold_not_found: 'These tickets are no longer held for you. Nothing was charged.',
@@ -30,6 +29,7 @@ const SENTENCES = {
   unauthorized: 'This page may no longer see that. Please open it again from your link or e-mail.',
   token_invalid: 'This link is not valid. Please use the one in your e-mail.',
   access_code_required: 'This part of the sale needs an access code.',
+  proof_required: 'Your device could not show that it is no bot. Please try again, or ask for more time.',
   coupon_invalid: 'This code cannot be used here.',
   validation_failed: 'Please check what you entered.',
   idempotency_key_reused: 'This was already sent with other contents. Please reload the page.',

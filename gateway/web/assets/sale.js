@@ -1,42 +1,64 @@
 /**
- * The page of one sale: from joining to an order.
+ * The page of one sale: the waiting room, from joining to the turn; what follows is shopping.js.
  *
  * Which view is shown is a function of what is known, never of the button pressed last:
  *
- * | known                         | view    |
- * |-------------------------------|---------|
- * | an order                      | ordered |
- * | a hold                        | details |
- * | a position that is admitted   | choose  |
- * | a place, and the sale is not over | queue |
- * | nothing                       | lobby   |
+ * | known                              | view       |
+ * |------------------------------------|------------|
+ * | an order                           | `ordered`  |
+ * | a hold                             | `details`  |
+ * | a position that is admitted        | `choose`   |
+ * | a registration for the draw        | `prequeue` |
+ * | a place, and the sale is not over  | `queue`    |
+ * | a place that ended                 | `over`     |
+ * | nothing                            | `lobby`    |
  *
  * So a reload, a second tab, the back button and a lost connection all end in the right view: `resync` asks the server
  * about what the journey remembers, `render` shows it. A press whose answer never came is sent again once, by `recover`,
  * when the page is opened; another tab's press is that tab's business.
  */
 
-import { Problem, joinQueue, leaveQueue, saleNamed } from './api.js';
-import { addressOf, checkoutPage, orderPage } from './address.js';
+import { Problem, leaveQueue, saleNamed } from './api.js';
+import { addressOf, takeParameters } from './address.js';
 import { withAvailability } from './availability.js';
-import { Choosing } from './choosing.js';
-import { Countdown } from './countdown.js';
-import { heldStill, order, orderedStill, release, resend, take } from './holding.js';
+import { on } from './control.js';
+import { Draw } from './draw.js';
+import { Joining } from './joining.js';
 import { Journey } from './journey.js';
+import { LEFT, LEAVING } from './leaving.js';
 import { Lobby, isOver } from './lobby.js';
-import { inWords } from './money.js';
-import { confirmed, element, entitle, fill, markFaults, note, once, part, show, shownView, warn } from './page.js';
-import { patiently, untilAnswered } from './patience.js';
+import { outlivesTheTab } from './memory.js';
+import { confirmed, element, entitle, fill, note, part, say, show, warn } from './page.js';
+import { delayMs, patiently, pause, untilAnswered } from './patience.js';
+import { lentPlace, placeLink } from './place_link.js';
+import { Prequeue } from './prequeue.js';
 import { sentenceFor } from './problems.js';
 import { PlaceWatch } from './queue.js';
-import { momentInWords } from './times.js';
-import { offerReminder, takeTurnBack, tellTurn } from './turn.js';
-import { Waiting } from './waiting.js';
+import { pauseInWords } from './standstill.js';
+import { alone } from './tabs.js';
+import { lately } from './times.js';
+import { offerCues } from './turn.js';
+import { Waiting, nextSteps } from './waiting.js';
 
 const { slug } = addressOf();
-const BEFORE_OPENING = new Set(['scheduled', 'prequeue']);
 const PLACE_OVER = new Set(['left', 'expired']);
-const WAITS_FOR_TURN = new Set(['prequeue', 'waiting']);
+/** How often a part of the page that did not load is asked for before all of it is loaded again. */
+const LOADS_MAX = 3;
+/** @type {Record<string, {title: string, message: string, next: string}>} How a place ends. */
+const ENDS = {
+  left: LEFT.queue,
+  unregistered: LEFT.prequeue,
+  expired: {
+    title: 'Your place has ended',
+    message: 'Either your time inside was over, or nothing was heard of this page for more than half an hour.',
+    next: 'You can join again. You then start at the end.',
+  },
+  unknown: {
+    title: 'We do not know this place any more',
+    message: 'The queue was set up anew, or the link to this place is not complete.',
+    next: 'You can join again.',
+  },
+};
 
 /** Tells, beside the view, that something takes longer and is tried again. @param {Problem} problem */
 const waitingHeard = (problem) => note(sentenceFor(problem));
@@ -46,101 +68,126 @@ class Visit {
   #sale;
   #journey;
   #lobby;
+  #joining;
+  #prequeue;
   #waiting;
-  #choosing;
+  #draw;
+  /** @type {import('./shopping.js').Shopping | null} */
+  #shopping = null;
   /** @type {PlaceWatch | null} */
   #watch = null;
   /** @type {any} */
   #position = null;
-  /** @type {any} */
-  #order = null;
-  #shownHold = '';
-  /** Whether the person reads that a turn passed; the next turn takes that back. */
-  #lapsed = false;
-  #turnClock;
-  #holdClock;
+  /** How the place ended that this page stood at; empty when it did not. */
+  #end = '';
+  /** Whether nothing can be learned of the place right now. */
+  #isCutOff = false;
   #syncing = Promise.resolve();
 
-  /** @param {any} sale */
-  constructor(sale) {
+  /** @param {any} sale @param {Journey} journey */
+  constructor(sale, journey) {
     this.#sale = sale;
-    this.#journey = new Journey(sale.id);
-    this.#lobby = new Lobby(sale, (fresh) => this.#refreshed(fresh));
-    this.#waiting = new Waiting(this.#journey);
-    this.#choosing = new Choosing(sale);
-    this.#turnClock = new Countdown({
-      tick: (face) => fill('turn-clock', face),
-      warning: (seconds) => warn(`${seconds} seconds left to choose your tickets.`),
-      over: () => this.#watch?.resync(),
-    });
-    this.#holdClock = new Countdown({
-      tick: (face) => fill('hold-clock', face),
-      warning: (seconds) => warn(`${seconds} seconds left. Then these tickets go back on sale.`),
-      over: () => this.resync(),
-    });
+    this.#journey = journey;
+    this.#joining = new Joining(sale.id, waitingHeard);
+    this.#lobby = new Lobby(sale, this.#joining, (fresh) => this.#refreshed(fresh));
+    this.#prequeue = new Prequeue(() => this.#render());
+    this.#waiting = new Waiting(journey);
+    this.#draw = new Draw(sale, journey, (fresh) => this.#refreshed(fresh));
     this.#listen();
   }
 
-  /** Learns what became of a press that had no answer, then of everything else. */
-  async recover() {
-    try {
-      await resend(this.#sale.id, this.#journey, waitingHeard);
-    } catch (failure) {
-      warn(sentenceFor(failure));
-    }
+  /** Shows where the person is, once all that is remembered was asked about. */
+  async begin() {
+    const { hold, order, attempt } = this.#journey.steps;
+    if (hold || order || attempt) await this.#loadShopping();
+    await this.#shopping?.recover();
     await this.resync();
+    await this.#loadShopping();
+    this.#render();
   }
 
   /** Asks the server about everything remembered, one such round at a time, and shows what is true. */
   resync() {
-    this.#syncing = this.#syncing.then(() => this.#sync());
+    // One round that failed must not be the last.
+    this.#syncing = this.#syncing.catch(() => {}).then(async () => {
+      await this.#shopping?.sync();
+      this.#follow();
+      this.#render();
+    });
     return this.#syncing;
   }
 
-  async #sync() {
-    const { order: hadOrder, hold: hadHold } = this.#journey.steps;
-    try {
-      this.#order = await patiently(() => orderedStill(this.#sale.id, this.#journey), waitingHeard);
-      const hold = this.#order ? null : await patiently(() => heldStill(this.#sale.id, this.#journey), waitingHeard);
-      note('');
-      if (hadHold && !hadOrder && !hold) warn(sentenceFor('hold_expired'));
-      if (hadOrder && !this.#order) warn(sentenceFor('order_expired'));
-    } catch (failure) {
-      warn(sentenceFor(failure));
+  /** What can be bought with a turn. When it cannot be loaded, a reload of the page finds everything again. */
+  async #loadShopping() {
+    for (let failures = 1; !this.#shopping; failures += 1) {
+      try {
+        const { Shopping } = await import('./shopping.js');
+        this.#shopping ??= new Shopping(this.#sale, this.#journey, {
+          slug, askPlace: () => this.#watch?.resync(), resync: () => this.resync(), render: () => this.#render(),
+        });
+      } catch {
+        if (failures > LOADS_MAX && this.#position?.state === 'admitted') location.reload();
+        await pause(delayMs(failures + 1));
+      }
     }
-    this.#follow();
-    this.#render();
   }
 
-  /** Follows the place that leads somewhere, if there is one; another tab may have left it or taken a new one. */
+  /** Follows the place that leads somewhere, if there is one; another tab may have taken a new one. */
   #follow() {
-    const place = isOver(this.#sale) ? undefined : this.#journey.steps.place;
+    const { place } = this.#journey.steps;
     if (this.#watch?.place === place?.token) return;
+    // Another tab forgot the place; the server says how it ended, if it did.
+    if (!place && this.#watch) {
+      this.#watch.resync();
+      return;
+    }
     this.#watch?.stop();
-    this.#watch = place ? this.#newWatch(place.token) : null;
+    this.#watch = place && !isOver(this.#sale) ? this.#newWatch(place) : null;
+    this.#position = null;
+    this.#end = '';
   }
 
-  /** @param {string} token */
-  #newWatch(token) {
-    return new PlaceWatch(this.#sale.id, token, {
+  /** @param {{token: string, number?: number | null}} place */
+  #newWatch(place) {
+    return new PlaceWatch(this.#sale.id, place, {
       position: (position) => this.#moved(position),
-      notice: (text) => { part('announcement').textContent = text; },
-      trouble: (problem) => note(problem ? sentenceFor(problem) : ''),
-      lost: () => this.#lostPlace('place_invalid'),
+      link: (link) => this.#waiting.showLink(link),
+      trouble: (problem) => this.#troubled(problem),
+      lost: () => this.#lostPlace('unknown'),
     });
+  }
+
+  /** @param {Problem | null} problem */
+  #troubled(problem) {
+    note(problem ? sentenceFor(problem) : '');
+    this.#isCutOff = problem !== null;
+    if (!this.#position) this.#render();
   }
 
   /** @param {any} position */
   #moved(position) {
-    if (PLACE_OVER.has(position.state)) return this.#lostPlace(position.state === 'expired' ? 'place_over' : '');
+    if (PLACE_OVER.has(position.state)) return this.#lostPlace(position.state);
+    const wasStanding = Boolean(this.#position?.pause);
     this.#position = position;
     this.#sale = {
       ...this.#sale,
       state: position.sale_state ?? this.#sale.state,
       tiers: withAvailability(this.#sale.tiers, position.availability),
     };
-    if (position.pass) this.#journey.remember({ pass: { token: position.pass, expires_at: position.pass_expires_at } });
+    this.#keep(position);
+    // The clocks of holds stood still too; only the server knows what is left of them.
+    if (wasStanding && !position.pause && this.#journey.steps.hold) this.resync();
     return this.#render();
+  }
+
+  /** What is news about the place and the pass outlives this page. @param {any} position */
+  #keep({ number, state, pass, pass_expires_at: expiresAt }) {
+    const { pass: known, place = { token: this.#watch?.place ?? '' } } = this.#journey.steps;
+    const registered = place.registered || state === 'prequeue';
+    const isNews = place.number === undefined || (number && number !== place.number) || registered !== (place.registered ?? false);
+    if (isNews) this.#journey.remember({ place: { ...place, number: number ?? place.number ?? null, registered } });
+    const isNewPass = pass && (pass !== known?.token || expiresAt !== known?.expires_at);
+    if (isNewPass) this.#journey.remember({ pass: { token: pass, expires_at: expiresAt } });
   }
 
   /** @param {any} sale */
@@ -152,21 +199,47 @@ class Visit {
   #render() {
     const view = this.#view();
     if (view !== 'lobby') this.#lobby.stop();
-    if (view !== 'choose') this.#leaveChoose();
-    if (view !== 'details') this.#holdClock.stop();
-    if (view === 'ordered') this.#showOrdered();
-    if (view === 'details') this.#showDetails(this.#journey.steps.hold);
-    if (view === 'choose') this.#showChoose();
-    if (view === 'queue') this.#showQueue();
+    if (view !== 'prequeue') this.#prequeue.stop();
+    if (view !== 'queue') this.#waiting.stop();
+    this.#showAround();
+    if (view === 'loading') show('loading');
     if (view === 'lobby') this.#showLobby();
+    if (view === 'over') this.#showOver();
+    if (view === 'prequeue') this.#showNamed('prequeue', this.#prequeue.show(this.#position, this.#sale));
+    if (view === 'queue') this.#showNamed('queue', this.#waiting.show(this.#position ?? {}, this.#sale.tiers));
+    this.#shopping?.show(view, this.#sale, this.#position);
   }
 
   #view() {
-    const { place, hold } = this.#journey.steps;
-    if (this.#order) return 'ordered';
-    if (hold) return 'details';
+    const { place, hold, pass } = this.#journey.steps;
+    if (this.#shopping?.view) return this.#shopping.view;
+    if (hold) return 'loading';
+    if (this.#end) return 'over';
     if (!place || isOver(this.#sale)) return 'lobby';
-    return this.#position?.state === 'admitted' && this.#journey.steps.pass ? 'choose' : 'queue';
+    if (this.#position?.state === 'admitted' && pass) return this.#shopping ? 'choose' : 'queue';
+    if (!this.#position) return this.#isCutOff ? 'queue' : 'loading';
+    return this.#position.state === 'prequeue' ? 'prequeue' : 'queue';
+  }
+
+  /** What stands around every view. */
+  #showAround() {
+    const { notice, pause: standstill, sale_state: state } = this.#position ?? { ...this.#sale, sale_state: this.#sale.state };
+    say('pause', pauseInWords(standstill, state));
+    say('announcement', notice ? `From the organizer, ${lately(notice.at)}: ${notice.text}` : '');
+    part('keeping').hidden = outlivesTheTab;
+    part('lent').hidden = !this.#journey.isLent;
+    this.#draw.show(this.#sale, this.#position);
+    const { place } = this.#journey.steps;
+    if (!place) return;
+    const link = /** @type {HTMLInputElement} */ (part('place-link'));
+    link.value = placeLink(slug, place.token);
+    this.#showNext(nextSteps(this.#position ?? {}));
+  }
+
+  /** @param {string[]} steps */
+  #showNext(steps) {
+    const list = part('next-steps');
+    if (list.textContent !== steps.join('')) list.replaceChildren(...steps.map((step) => element('li', {}, step)));
   }
 
   #showLobby() {
@@ -175,174 +248,98 @@ class Visit {
     show('lobby');
   }
 
-  #showQueue() {
-    entitle(this.#waiting.show(this.#position ?? {}, this.#sale.tiers), this.#sale.name);
-    show('queue');
+  #showOver() {
+    const { title, message, next } = ENDS[this.#end];
+    fill('over-title', title);
+    fill('over-message', message);
+    fill('over-next', isOver(this.#sale) ? '' : next);
+    this.#showNamed('over', title);
   }
 
-  #showChoose() {
-    entitle('Your turn!', this.#sale.name);
-    tellTurn(this.#sale.name);
-    if (this.#lapsed) warn('');
-    this.#lapsed = false;
-    this.#choosing.refresh(this.#sale.tiers);
-    const { pass } = this.#journey.steps;
-    if (pass) this.#turnClock.until(pass.expires_at);
-    show('choose');
+  /** @param {string} view @param {string} words for the title */
+  #showNamed(view, words) {
+    entitle(words, this.#sale.name);
+    show(view);
   }
 
-  #leaveChoose() {
-    takeTurnBack();
-    this.#turnClock.stop();
-    if (shownView() !== 'choose' || !WAITS_FOR_TURN.has(this.#position?.state)) return;
-    this.#lapsed = true;
-    warn('Your turn passed without tickets being taken. You keep your place and get another turn.');
-  }
-
-  /** @param {any} hold */
-  #showDetails(hold) {
-    entitle('Your details', this.#sale.name);
-    if (this.#shownHold !== hold.id) part('held').replaceChildren(...this.#heldEntries(hold.items));
-    this.#shownHold = hold.id;
-    fill('hold-total', inWords(hold.total));
-    fill('order-button', hold.total.amount === 0 ? 'Get the tickets' : 'Continue to payment');
-    this.#holdClock.until(hold.expires_at);
-    show('details');
-  }
-
-  /** One entry a tier. @param {{tier: string, seat: string | null}[]} items */
-  #heldEntries(items) {
-    return this.#sale.tiers
-      .map((/** @type {any} */ { id, name }) => ({ name, units: items.filter(({ tier }) => tier === id) }))
-      .filter((/** @type {any} */ { units }) => units.length > 0)
-      .map((/** @type {any} */ { name, units }) => {
-        const seats = units.map((/** @type {any} */ { seat }) => seat).filter(Boolean).join(', ');
-        return element('li', {}, `${units.length} × ${name}${seats ? `: ${seats}` : ''}`);
-      });
-  }
-
-  #showOrdered() {
-    const unpaid = this.#order.state === 'awaiting_payment';
-    entitle(unpaid ? 'Payment' : 'Your order', this.#sale.name);
-    fill('ordered-title', unpaid ? 'Your order waits for payment' : 'You have an order here');
-    fill('ordered-message', unpaid ? 'Your tickets are held for you until then.' : 'Its tickets and its state are on a page of its own.');
-    const link = /** @type {HTMLAnchorElement} */ (part('ordered-link'));
-    link.href = unpaid ? checkoutPage(slug) : orderPage(slug, this.#order.id);
-    link.textContent = unpaid ? 'Continue to payment' : 'Show the order';
-    part('ordered-away').textContent = unpaid ? 'Give the tickets back' : 'Buy more tickets';
-    show('ordered');
-  }
-
-  /** A hold or an order outlives its place, and needs the pass. @param {string} code why, empty when the person wanted it */
-  #lostPlace(code) {
+  /** A hold or an order outlives its place, and needs the pass. @param {'left' | 'unregistered' | 'expired' | 'unknown'} end */
+  #lostPlace(end) {
     const { hold, order: made } = this.#journey.steps;
     this.#watch?.stop();
     this.#watch = null;
     this.#position = null;
     this.#journey.forget('place');
     if (!hold && !made) this.#journey.forget('pass');
+    this.#end = end;
     this.#render();
-    if (code && shownView() === 'lobby') warn(sentenceFor(code));
   }
 
   #listen() {
-    offerReminder();
-    this.#on('join', 'click', () => this.#join());
-    this.#on('leave', 'click', () => this.#leave());
-    this.#on('resign', 'click', () => this.#leave());
-    this.#on('choosing', 'submit', () => this.#take());
-    this.#on('ordering', 'submit', () => this.#placeOrder());
-    this.#on('give-back', 'click', () => this.#giveBack());
-    this.#on('ordered-away', 'click', () => this.#leaveOrder());
+    offerCues();
+    on('joining', 'submit', () => this.#join());
+    on('leave', 'click', () => this.#leave());
+    on('resign', 'click', () => this.#leave());
+    on('again', 'click', () => this.#startAgain());
+    on('copy', 'click', () => this.#copyLink());
+    on('proof', 'click', () => this.#draw.saveProof());
     this.#journey.onOtherTab(() => this.resync());
     addEventListener('pageshow', (event) => event.persisted && this.resync());
+    // A link to a place, opened where this page is open already, changes the fragment only.
+    addEventListener('hashchange', () => lentPlace(new URLSearchParams(location.hash.slice(1))) && location.reload());
   }
 
-  /**
-   * Runs the work behind a control once at a time, and says what it was refused for.
-   * @param {string} id @param {'click' | 'submit'} type @param {() => Promise<void>} work
-   */
-  #on(id, type, work) {
-    const control = part(id);
-    control.addEventListener(type, (event) => {
-      event.preventDefault();
-      const pressed = event instanceof SubmitEvent ? event.submitter : null;
-      once(pressed ?? control, async () => {
-        warn('');
-        try {
-          await work();
-        } catch (failure) {
-          warn(sentenceFor(failure));
-        } finally {
-          note('');
-        }
-      });
+  /** Joins, unless another tab just did: before the first answer nothing tells the server that both are one visitor. */
+  #join() {
+    return alone(`onsale:join:${this.#sale.id}`, async () => {
+      if (this.#journey.steps.place) return this.resync();
+      const joined = await this.#joining.join();
+      if (!joined) return undefined;
+      const { place, position } = joined;
+      this.#journey.remember({ place: { token: place.token, number: place.number } });
+      this.#follow();
+      return this.#moved({ ...position, state: position?.state ?? place.state });
     });
   }
 
-  async #join() {
-    const { place, position } = await patiently(() => joinQueue(this.#sale.id), waitingHeard);
-    this.#journey.remember({ place: { token: place.token, number: place.number } });
-    this.#follow();
-    this.#moved({ ...position, state: position?.state ?? place.state });
-  }
-
   async #leave() {
+    const line = this.#position?.state === 'prequeue' ? 'prequeue' : 'queue';
+    fill('leaving-title', LEAVING[line].title);
+    fill('leaving-message', LEAVING[line].message);
     if (!(await confirmed('leaving', 'leave'))) return;
     const { place } = this.#journey.steps;
     if (place) await patiently(() => leaveQueue(this.#sale.id, place.token), waitingHeard);
-    this.#lostPlace('');
+    this.#lostPlace(this.#position?.state === 'prequeue' ? 'unregistered' : 'left');
   }
 
-  async #take() {
-    const { fault, items, nothingFree } = this.#choosing;
-    if (fault) return warn(fault);
-    if (nothingFree) return warn(sentenceFor('all_held'));
-    try {
-      await take(this.#sale.id, this.#journey, items, waitingHeard);
-    } catch (failure) {
-      if (failure instanceof Problem && failure.status === 401) await this.#watch?.resync();
-      throw failure;
-    }
-    return this.#render();
-  }
-
-  async #placeOrder() {
-    const form = /** @type {HTMLFormElement} */ (part('ordering'));
-    const entered = new FormData(form);
-    const buyer = { name: String(entered.get('name')).trim(), email: String(entered.get('email')).trim() };
-    try {
-      const made = await order(this.#sale.id, this.#journey, buyer, waitingHeard);
-      location.assign(made.payment ? checkoutPage(slug) : orderPage(slug, made.id));
-    } catch (failure) {
-      if (!(failure instanceof Problem)) throw failure;
-      markFaults(form, failure.errors);
-      if (failure.status === 401 || failure.status === 404 || failure.status === 409) await this.resync();
-      throw failure;
-    }
-  }
-
-  async #giveBack() {
-    await patiently(() => release(this.#sale.id, this.#journey), waitingHeard);
-    await this.#watch?.resync();
+  async #startAgain() {
+    this.#sale = await patiently(() => saleNamed(this.#sale.id), waitingHeard);
+    this.#end = '';
     await this.resync();
   }
 
-  async #leaveOrder() {
-    if (this.#order?.state === 'awaiting_payment') return this.#giveBack();
-    this.#journey.forget('order', 'hold', 'attempt');
-    return this.resync();
+  async #copyLink() {
+    const link = /** @type {HTMLInputElement} */ (part('place-link'));
+    try {
+      await navigator.clipboard.writeText(link.value);
+      say('copied', 'Copied.');
+    } catch {
+      link.select();
+      say('copied', 'Selected: copy it with your keyboard or menu.');
+    }
   }
 }
 
 async function start() {
   try {
+    const { fragment } = takeParameters();
     const sale = await untilAnswered(() => saleNamed(slug), waitingHeard);
     note('');
     fill('name', sale.name);
-    const opens = BEFORE_OPENING.has(sale.state) ? `Sale opens ${momentInWords(sale.opens_at, sale.time_zone)}` : '';
-    fill('facts', [sale.venue, opens].filter(Boolean).join(' · '));
-    await new Visit(sale).recover();
+    fill('facts', sale.venue ?? '');
+    const journey = new Journey(sale.id);
+    const lent = lentPlace(fragment);
+    if (lent) journey.borrow(lent);
+    await new Visit(sale, journey).begin();
   } catch (failure) {
     show('missing');
     warn(failure instanceof Problem && failure.status === 404 ? '' : sentenceFor(failure));

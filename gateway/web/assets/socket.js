@@ -12,26 +12,22 @@ const SUB_PROTOCOL = 'v1.onsale';
 const DONE = 1000;
 
 /**
- * @typedef {{type: string, data: any}} Frame
- * @typedef {{frame: (frame: Frame) => void, closed: () => void}} Heard
- */
-
-/**
  * Opens a connection.
  * @param {string} sale
  * @param {string} place
- * @param {Heard} heard `closed` is told once, unless the page closed it
- * @returns {{close: () => void}}
+ * @param {import('./live.js').ChannelHeard} heard
+ * @returns {import('./live.js').Channel}
  */
 export function openSocket(sale, place, heard) {
   const url = new URL(`/v1/sales/${encodeURIComponent(sale)}/live`, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
-  const socket = new WebSocket(url, SUB_PROTOCOL);
+  const socket = opened(url);
+  if (!socket) return refused(heard);
   const ended = new AbortController();
   const { signal } = ended;
   const end = () => {
     ended.abort();
-    heard.closed();
+    heard.closed({ status: 0 });
   };
   socket.addEventListener('open', () => socket.send(JSON.stringify({ place })), { signal });
   socket.addEventListener('message', ({ data }) => hear(data, heard), { signal });
@@ -44,7 +40,22 @@ export function openSocket(sale, place, heard) {
   };
 }
 
-/** @param {unknown} text @param {Heard} heard */
+/** Some browsers throw where a policy or a filter forbids sockets. @param {URL} url */
+function opened(url) {
+  try {
+    return new WebSocket(url, SUB_PROTOCOL);
+  } catch {
+    return null;
+  }
+}
+
+/** A connection that ended before it began. @param {import('./live.js').ChannelHeard} heard */
+function refused(heard) {
+  const timer = setTimeout(() => heard.closed({ status: 0 }));
+  return { close: () => clearTimeout(timer) };
+}
+
+/** @param {unknown} text @param {import('./live.js').ChannelHeard} heard */
 function hear(text, heard) {
   const frame = parsed(text);
   if (!frame) return;

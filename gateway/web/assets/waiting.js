@@ -1,21 +1,34 @@
-/** The view of a person who waits: where they are, how long it may take, what happens next. */
+/** The view of a person who waits: where they are, how long it may take, what is left. */
 
 import { Announcer } from './announcer.js';
 import { leftInWords } from './availability.js';
 import { element, fill, part } from './page.js';
+import { standsStill } from './standstill.js';
+import { Steady } from './steady.js';
 import { waitInWords } from './times.js';
 
 const NOT_KNOWN = 'Not known yet';
+/** A number that needs smaller figures. */
+const LONG_FROM = 10_000;
+/** How long the reason for a number that rose is shown. */
+const RISE_SHOWN_MS = 30_000;
 /** @type {Record<string, string>} What matters more than being in the queue. */
-const TITLES = { paused: 'The sale is paused', sold_out: 'Sold out for now' };
+const TITLES = { sold_out: 'Sold out for now' };
+const LINKS = { live: 'Live', polled: 'Updated every few seconds', none: 'Reconnecting: you keep your place' };
 
 /** @param {number} n */
 const grouped = (n) => new Intl.NumberFormat().format(n);
+/** @param {number} ahead */
+const aheadInWords = (ahead) => (ahead === 1 ? 'person ahead of you' : 'people ahead of you');
 
 /** Shows positions, and says them to screen readers now and then. */
 export class Waiting {
   #announcer = new Announcer(part('status'));
+  #wait = new Steady();
   #journey;
+  /** @type {number | null} */
+  #ahead = null;
+  #riseTimer = 0;
 
   /** @param {import('./journey.js').Journey} journey */
   constructor(journey) {
@@ -30,34 +43,56 @@ export class Waiting {
    */
   show(position, tiers) {
     const { place } = this.#journey.steps;
-    fill('number', place?.number ? grouped(place.number) : 'Drawn when the sale opens');
+    const number = position.number ?? place?.number;
+    fill('number', number ? grouped(number) : NOT_KNOWN);
+    fill('queue-title', titleFor(position));
     this.#showLeft(tiers);
-    fill('next', nextInWords(position));
-    if (position.ahead === null || position.ahead === undefined) return this.#showUnknown(position);
+    if (position.ahead === null || position.ahead === undefined) return titleFor(position);
+    this.#showWait(position);
     return this.#showAhead(position);
   }
 
-  /** @param {any} position */
-  #showUnknown(position) {
-    fill('queue-title', titleFor(position));
-    fill('ahead', '');
-    fill('ahead-label', position.state === 'prequeue' ? 'The order is drawn at random when the sale opens.' : '');
-    fill('wait', NOT_KNOWN);
-    part('progress').hidden = true;
-    return '';
+  /** Shows how news comes. @param {'live' | 'polled' | 'none'} link */
+  showLink(link) {
+    part('link').dataset.link = link;
+    fill('link-words', LINKS[link]);
+  }
+
+  /** What was said belongs to the place that is gone. */
+  stop() {
+    this.#ahead = null;
+    fill('rise', '');
   }
 
   /** @param {any} position */
-  #showAhead({ ahead, eta_s: eta, sale_state: sale }) {
-    const label = ahead === 1 ? 'person ahead of you' : 'people ahead of you';
-    const wait = waitInWords(eta);
-    fill('queue-title', ahead === 0 && sale === 'open' ? 'You are next' : titleFor({ sale_state: sale }));
-    fill('ahead', grouped(ahead));
-    fill('ahead-label', label);
+  #showWait(position) {
+    // A pause is said at once: while it lasts, nothing may come that would let it be said later.
+    const wait = standsStill(position) ? 'Paused' : this.#wait.of(waitInWords(position.eta_s));
     fill('wait', wait || NOT_KNOWN);
+  }
+
+  /** @param {any} position */
+  #showAhead(position) {
+    const { ahead } = position;
+    const wait = waitInWords(position.eta_s);
+    this.#showRise(ahead);
+    this.#ahead = ahead;
+    fill('ahead', grouped(ahead));
+    part('ahead').toggleAttribute('data-long', ahead >= LONG_FROM);
+    fill('ahead-label', aheadInWords(ahead));
     this.#showProgress(ahead);
-    this.#announcer.ahead(ahead, `${grouped(ahead)} ${label}.${wait ? ` Estimated wait: ${wait}.` : ''}`);
+    this.#announcer.ahead(ahead, `${grouped(ahead)} ${aheadInWords(ahead)}.${wait ? ` Estimated wait: ${wait}.` : ''}`);
+    if (standsStill(position)) return 'Paused';
     return ahead === 0 ? 'You are next' : `${grouped(ahead)} ahead`;
+  }
+
+  /** A number that rises has a reason, and it is said. @param {number} ahead */
+  #showRise(ahead) {
+    if (this.#ahead === null || ahead <= this.#ahead) return;
+    const came = ahead - this.#ahead;
+    fill('rise', `${came === 1 ? 'A person' : `${grouped(came)} people`} with a lower number came back, so there are more ahead of you than before.`);
+    clearTimeout(this.#riseTimer);
+    this.#riseTimer = setTimeout(() => fill('rise', ''), RISE_SHOWN_MS);
   }
 
   /** Progress counts from the most that were ever ahead. @param {number} ahead */
@@ -66,29 +101,42 @@ export class Waiting {
     const firstAhead = Math.max(place?.firstAhead ?? 0, ahead);
     if (place && place.firstAhead !== firstAhead) this.#journey.remember({ place: { ...place, firstAhead } });
     const progress = /** @type {HTMLProgressElement} */ (part('progress'));
-    progress.hidden = false;
+    progress.hidden = firstAhead === 0;
     progress.max = firstAhead + 1;
     progress.value = firstAhead - ahead;
   }
 
   /** @param {import('./prices.js').Tier[]} tiers */
   #showLeft(tiers) {
-    const entries = tiers.map((tier) => `${tier.name}: ${leftInWords(tier.availability) || 'unknown'}`);
+    const entries = tiers.map((tier) => [tier.name, leftInWords(tier.availability) || 'unknown', tier.availability?.level ?? '']);
     const list = part('left');
-    if ([...list.children].map((entry) => entry.textContent).join('\n') === entries.join('\n')) return;
-    list.replaceChildren(...entries.map((entry) => element('li', {}, entry)));
+    const key = JSON.stringify(entries);
+    if (list.dataset.shown === key) return;
+    list.dataset.shown = key;
+    list.replaceChildren(...entries.map(([name, words, level]) => element('li', {},
+      element('span', {}, name), element('span', { class: 'availability', 'data-level': level }, words))));
   }
 }
 
 /** @param {any} position */
-function titleFor({ state, sale_state: sale }) {
-  return TITLES[sale] ?? (state === 'prequeue' ? 'You are registered' : 'You are in the queue');
+function titleFor(position) {
+  if (standsStill(position)) return 'The sale is paused';
+  if (position.ahead === 0 && position.sale_state === 'open') return 'You are next';
+  return TITLES[position.sale_state] ?? 'You are in the queue';
 }
 
-/** @param {any} position */
-function nextInWords({ state, sale_state: sale }) {
-  if (sale === 'paused') return 'The sale is paused for a moment. Nobody moves, and you keep your place.';
-  if (sale === 'sold_out') return 'Every ticket is sold or being paid for. If a payment fails, tickets come back, and the queue moves on.';
-  if (state === 'prequeue') return 'Keep this page open. When the sale opens you get a number, and this page shows your place.';
-  return 'Keep this page open. When it is your turn, this page tells you, and you have a little time to choose your tickets. Reloading the page, or losing the connection for a while, does not lose your place.';
+/**
+ * What happens next, step by step.
+ * @param {any} position
+ * @returns {string[]}
+ */
+export function nextSteps({ state, sale_state: sale }) {
+  const turn = 'When it is your turn, this page says so, and you have a few minutes to choose your tickets. They are held for you while you pay.';
+  if (state === 'prequeue') {
+    return ['When the sale opens, the order is drawn at random, and you get your number.', 'Then this page shows how many people are ahead of you.', turn];
+  }
+  const first = sale === 'sold_out'
+    ? 'Every ticket is sold or being paid for. If a payment fails, its tickets come back, and the queue moves on.'
+    : 'Keep this page open. You may reload it, switch networks, or look at other tabs.';
+  return [first, turn, 'If you are away, others go first. Your number is kept for half an hour, and when you return you are first in line.'];
 }

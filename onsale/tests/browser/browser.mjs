@@ -1,9 +1,9 @@
 /**
- * A real browser for one scenario: a fresh profile, and a record of everything that must not happen on our pages.
+ * A real browser for the scenarios: fresh profiles, and a record of everything that must not happen on our pages.
  */
 
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -17,8 +17,12 @@ const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
+/** Switched off by Playwright; people have it. */
+const WITH_BACK_FORWARD_CACHE = ['--disable-back-forward-cache'];
 /** A phone, because most people buy with one. */
 const VIEWPORT = { width: 412, height: 892 };
+/** What blocks all cookies in Chromium's settings. */
+const BLOCKED = 2;
 
 /** The browser to drive: `CHROMIUM`, or the first that is installed. */
 export function chromiumPath() {
@@ -28,40 +32,60 @@ export function chromiumPath() {
 }
 
 /**
- * Runs a scenario in a browser of its own, which is gone afterwards.
- * @param {(page: import('playwright-core').Page, faults: Faults) => Promise<void>} scenario
- * @param {{colorScheme?: 'light' | 'dark'}} [options]
+ * @typedef {object} Settings
+ * @property {'light' | 'dark'} [colorScheme]
+ * @property {'allowed' | 'blocked'} [cookies]
+ * @property {boolean} [javaScriptEnabled]
+ * @property {'reduce' | 'no-preference'} [reducedMotion]
  */
-export async function inBrowser(scenario, { colorScheme = 'light' } = {}) {
+
+/**
+ * Runs a scenario in a browser of its own, which is gone afterwards.
+ * @param {(context: import('playwright-core').BrowserContext) => Promise<void>} scenario
+ * @param {Settings} [settings]
+ */
+export async function inBrowser(scenario, { colorScheme = 'light', cookies = 'allowed', ...rest } = {}) {
   const profile = await mkdtemp(join(tmpdir(), 'onsale-browser-'));
+  if (cookies === 'blocked') await block(profile);
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: chromiumPath(), headless: true, args: FLAGS, viewport: VIEWPORT, colorScheme,
+    executablePath: chromiumPath(), headless: true, args: FLAGS, ignoreDefaultArgs: WITH_BACK_FORWARD_CACHE,
+    viewport: VIEWPORT, colorScheme, ...rest,
   });
   try {
-    const page = context.pages()[0] ?? await context.newPage();
-    await scenario(page, await Faults.of(page));
+    await scenario(context);
   } finally {
     await context.close();
     await rm(profile, { recursive: true, force: true });
   }
 }
 
-/** Page errors, console errors and violations of the content security policy. */
+/** @param {string} profile */
+async function block(profile) {
+  const settings = { profile: { default_content_setting_values: { cookies: BLOCKED } } };
+  await mkdir(join(profile, 'Default'));
+  await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(settings));
+}
+
+/** Page errors, console errors and violations of the content security policy, in every page of a browser. */
 export class Faults {
   /** @type {string[]} */
   #seen = [];
   /** @type {RegExp[]} */
   #expected = [];
 
-  /** @param {import('playwright-core').Page} page */
-  static async of(page) {
+  /** @param {import('playwright-core').BrowserContext} context */
+  static async of(context) {
     const faults = new Faults();
-    page.on('pageerror', (error) => faults.#saw(`page error: ${error.stack ?? error.message}`));
-    page.on('console', (message) => {
-      if (message.type() === 'error') faults.#saw(`console error: ${message.text()} (${message.location().url})`);
-    });
-    await page.exposeFunction('onsaleViolation', (/** @type {string} */ what) => faults.#saw(`policy violation: ${what}`));
-    await page.addInitScript(() => {
+    const watch = (/** @type {import('playwright-core').Page} */ page) => {
+      page.on('pageerror', (error) => faults.#saw(`page error: ${error.stack ?? error.message}`));
+      page.on('console', (message) => {
+        if (message.type() === 'error') faults.#saw(`console error: ${message.text()} (${message.location().url})`);
+      });
+    };
+    context.pages().forEach(watch);
+    context.on('page', watch);
+    await context.exposeFunction('onsaleViolation', (/** @type {string} */ what) => faults.#saw(`policy violation: ${what}`));
+    await context.addInitScript(() => {
       addEventListener('securitypolicyviolation', (event) => {
         // @ts-ignore: exposed above
         globalThis.onsaleViolation(`${event.violatedDirective} ${event.blockedURI}`);

@@ -67,7 +67,7 @@ export class Buyer {
 
   async joins() {
     await this.#page.locator('#join').click();
-    await this.#page.locator('#queue:not([hidden]), #choose:not([hidden])').waitFor();
+    await this.#page.locator('#prequeue:not([hidden]), #queue:not([hidden]), #choose:not([hidden])').waitFor();
     await this.#looks('queue');
   }
 
@@ -100,7 +100,7 @@ export class Buyer {
   async leaves() {
     await this.#page.locator('#leave:visible, #resign:visible').click();
     await this.#page.locator('#leaving button[value="leave"]').click();
-    await this.#sees('lobby', 'left');
+    await this.#sees('over', 'left');
   }
 
   async fillsIn() {

@@ -1,5 +1,6 @@
 /**
- * Starts the demo without its scripted buyers and buys from it in a real browser; everything ends with this process.
+ * Starts the demo without its scripted buyers, buys from it and waits in its waiting room in a real browser; everything ends
+ * with this process.
  *
  *     node run.mjs [screenshot-dir]
  *
@@ -18,28 +19,36 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ONSALE = process.env.ONSALE ?? join(HERE, '../../../target/debug/onsale');
 const UP_WITHIN_MS = 120_000;
 
-/** Waits for the line that says where the page is. */
-async function pageOf(demo) {
+/** Waits for the lines that say where the page is and what opens the organizer API. */
+async function upOf(demo) {
   const late = setTimeout(() => demo.kill(), UP_WITHIN_MS);
+  const said = new Map();
   for await (const line of createInterface({ input: demo.stdout })) {
-    const page = /^page +(\S+)/.exec(line);
-    if (page) {
-      clearTimeout(late);
-      return page[1];
-    }
+    const [, name, value] = /^(page|key) +(\S+)/.exec(line) ?? [];
+    if (name) said.set(name, value);
+    if (said.size < 2) continue;
+    clearTimeout(late);
+    return { page: said.get('page'), key: said.get('key') };
   }
   throw new Error('the demo ended before its page was up');
+}
+
+/** Runs a script of this directory to its end. @param {string} script @param {...string} args */
+async function works(script, ...args) {
+  const running = spawn(process.execPath, [join(HERE, script), ...args], { stdio: 'inherit' });
+  const [code] = await once(running, 'exit');
+  return code === 0;
 }
 
 const screenshots = process.argv[2] ?? (await mkdtemp(join(tmpdir(), 'onsale-browser-')));
 const demo = spawn(ONSALE, ['demo', '--page-only'], { stdio: ['ignore', 'pipe', 'inherit'] });
 const ended = once(demo, 'exit');
 try {
-  const page = await pageOf(demo);
+  const { page, key } = await upOf(demo);
   demo.stdout.resume();
-  const buying = spawn(process.execPath, [join(HERE, 'buy.mjs'), page, screenshots], { stdio: 'inherit' });
-  const [code] = await once(buying, 'exit');
-  process.exitCode = code ?? 1;
+  const bought = await works('buy.mjs', page, screenshots);
+  const waited = await works('wait.mjs', new URL(page).origin, key, screenshots);
+  process.exitCode = bought && waited ? 0 : 1;
 } finally {
   demo.kill('SIGTERM');
   await ended;

@@ -1,0 +1,113 @@
+/**
+ * Joining, with what a person wishes and what the sale asks for: more time, an access code, a proof of work.
+ *
+ * The doors that are open say whether a code is asked for; the proof is asked for by refusing. It has a way out: who asks
+ * for more time needs none.
+ */
+
+import { Problem, challengeOf, joinQueue } from './api.js';
+import { fill, part } from './page.js';
+import { patiently } from './patience.js';
+import { GivenUp, proofOf } from './proof.js';
+
+/** Challenges expire; a slow device may need a second one. */
+const PROOFS_MAX = 3;
+const WITH_CODE = 'With a code you join a part of the sale that is not open to everybody. Upper or lower case, spaces and dashes make no difference.';
+const ONLY_WITH_CODE = 'Right now the sale is open to people with a code. Upper or lower case, spaces and dashes make no difference.';
+
+/** The form in the lobby. */
+export class Joining {
+  #sale;
+  #waiting;
+  #isCodeNeeded = false;
+
+  /** @param {string} sale @param {(problem: Problem) => void} waiting told while a passing refusal is waited out */
+  constructor(sale, waiting) {
+    this.#sale = sale;
+    this.#waiting = waiting;
+  }
+
+  /** Shows the field for a code where one opens a door. @param {import('./phases.js').Doors['code']} code */
+  askForCode(code) {
+    part('code-asked').hidden = code === 'no';
+    fill('code-label', code === 'optional' ? 'Access code, if you have one' : 'Access code');
+    fill('code-why', code === 'optional' ? WITH_CODE : ONLY_WITH_CODE);
+    this.#isCodeNeeded = code === 'required';
+  }
+
+  /**
+   * Joins.
+   * @returns {Promise<any>} what the API answers; nothing when a code is asked for first, or the person gave up
+   */
+  async join() {
+    if (this.#isCodeNeeded && !this.#code.value.trim()) return this.#demandCode('');
+    try {
+      return await this.#joinProving();
+    } catch (failure) {
+      if (failure instanceof GivenUp) return part('join').focus();
+      if (failure instanceof Problem && failure.code === 'access_code_required') return this.#demandCode(this.#code.value);
+      throw failure;
+    }
+  }
+
+  async #joinProving() {
+    /** @type {{challenge: string, nonce: string} | undefined} */
+    let proof;
+    for (let proofs = 0; ; proofs += 1) {
+      try {
+        return await patiently(() => joinQueue(this.#sale, this.#wishes(proof)), this.#waiting);
+      } catch (failure) {
+        const isAsked = failure instanceof Problem && failure.code === 'proof_required' && proofs < PROOFS_MAX;
+        if (!isAsked) throw failure;
+        proof = await this.#prove();
+      }
+    }
+  }
+
+  /** @param {{challenge: string, nonce: string} | undefined} proof */
+  #wishes(proof) {
+    const code = part('code-asked').hidden ? '' : this.#code.value.trim();
+    return { ...(code && { access_code: code }), ...(this.#moreTime.checked && { more_time: true }), ...(proof && { proof }) };
+  }
+
+  /** A proof; none when the person asks for more time instead. */
+  async #prove() {
+    const challenge = await patiently(() => challengeOf(this.#sale), this.#waiting);
+    const given = new AbortController();
+    const [panel, bar] = [part('proving'), /** @type {HTMLProgressElement} */ (part('proving-progress'))];
+    part('prove-not').onclick = () => {
+      this.#moreTime.checked = true;
+      given.abort();
+    };
+    part('prove-stop').onclick = () => given.abort();
+    panel.hidden = false;
+    try {
+      const nonce = await proofOf(challenge, { progress: (chance) => { bar.value = chance; }, signal: given.signal });
+      return { challenge: challenge.challenge, nonce };
+    } catch (failure) {
+      if (this.#moreTime.checked) return undefined;
+      throw failure;
+    } finally {
+      panel.hidden = true;
+      bar.value = 0;
+    }
+  }
+
+  /** @param {string} refused the code that was refused */
+  #demandCode(refused) {
+    if (part('code-asked').hidden) this.askForCode('required');
+    if (refused) this.#code.setCustomValidity('This code does not open the sale now. Please check it.');
+    else this.#code.setCustomValidity('Please enter your access code.');
+    this.#code.addEventListener('input', () => this.#code.setCustomValidity(''), { once: true });
+    this.#code.focus();
+    this.#code.reportValidity();
+  }
+
+  get #code() {
+    return /** @type {HTMLInputElement} */ (part('code'));
+  }
+
+  get #moreTime() {
+    return /** @type {HTMLInputElement} */ (part('more-time'));
+  }
+}
