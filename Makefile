@@ -6,9 +6,10 @@ CARGO := cargo
 DENY_WARNINGS := -D warnings
 BROWSER_TEST := onsale/tests/browser
 # The tests mostly wait for servers, so more of them than cores run at once.
-TEST_THREADS := 6
+TEST_THREADS := 4
+CORES := $(shell nproc)
 
-.PHONY: help demo test check browser
+.PHONY: help demo test soak check bench browser
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +27,16 @@ browser: ## the page in headless Chromium, as a new visitor would use it
 	@$(SETUP) postgres redis chromium
 	@$(CARGO) build --quiet --locked --package onsale
 	@cd $(BROWSER_TEST) && npm ci --silent --no-audit --no-fund && node --test && node run.mjs
+
+soak: ## the same tests at their full counts, optimised (about an hour on 2 cores)
+	@$(SETUP) postgres redis promtool
+	ONSALE_SOAK=1 RUST_TEST_THREADS=$(CORES) $(CARGO) test --release --locked --workspace
+
+bench: ## benchmarks, each beside its reference in the same run
+	@$(SETUP) postgres redis
+	@for bench in admission:line gateway:joins gateway:sockets; do \
+		$(CARGO) bench --quiet --locked --package $${bench%:*} --bench $${bench#*:} || exit 1; \
+	done
 
 check: ## formatting, lints, documentation, dependency rules
 	$(CARGO) fmt --all --check
