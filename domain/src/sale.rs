@@ -23,7 +23,7 @@ use crate::money::{Currency, Money};
 mod phase;
 mod validation;
 
-pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo};
+pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo, doors, opened_draws};
 pub use validation::Fault;
 
 /// The most units one sale sells.
@@ -366,21 +366,21 @@ pub enum Stock {
 impl SaleState {
     /// What visitors see of a stored state at a time.
     #[must_use]
-    pub fn of(stored: StoredState, config: &SaleConfig, published_at: Timestamp, now: Timestamp, stock: Stock) -> Self {
+    pub fn of(stored: StoredState, phases: &[Phase], published_at: Timestamp, now: Timestamp, stock: Stock) -> Self {
         match stored {
             StoredState::Draft => Self::Draft,
             StoredState::Paused => Self::Paused,
             StoredState::Closed => Self::Closed,
             StoredState::Cancelled => Self::Cancelled,
-            StoredState::Published => Self::of_published(config, published_at, now, stock),
+            StoredState::Published => Self::of_published(phases, published_at, now, stock),
         }
     }
 
-    fn of_published(config: &SaleConfig, published_at: Timestamp, now: Timestamp, stock: Stock) -> Self {
-        if config.phases().last().is_some_and(|last| last.is_over(now)) {
+    fn of_published(phases: &[Phase], published_at: Timestamp, now: Timestamp, stock: Stock) -> Self {
+        if phases.last().is_some_and(|last| last.is_over(now)) {
             return Self::Closed;
         }
-        match (config.doors(published_at, now).first().map(|door| door.kind), stock) {
+        match (doors(phases, published_at, now).first().map(|door| door.kind), stock) {
             (Some(DoorKind::Open), Stock::Left) => Self::Open,
             (Some(DoorKind::Open), Stock::Gone) => Self::SoldOut,
             (Some(DoorKind::Prequeue), Stock::Left | Stock::Gone) => Self::Prequeue,

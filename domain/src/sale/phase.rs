@@ -2,7 +2,7 @@
 //!
 //! A sale that names no phases has one, `general`, made of its own times. All phases share one line: numbers grow over
 //! all of them. Two phases are never open at once, but the prequeue of a later one may be open while an earlier one
-//! sells; [`SaleConfig::doors`] lists what a visitor may enter at a time, the best first.
+//! sells; [`doors`] lists what a visitor may enter at a time, the best first.
 //!
 //! | time                                   | the phase gives                          |
 //! |----------------------------------------|------------------------------------------|
@@ -84,10 +84,10 @@ pub struct Phase {
 }
 
 /// A way into the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door<'a> {
     /// The phase it belongs to.
-    pub phase: Phase,
+    pub phase: &'a Phase,
     /// What it gives.
     pub kind: DoorKind,
 }
@@ -131,6 +131,20 @@ impl Phase {
     }
 }
 
+/// What a visitor may enter, in the order to try: the open phase, then the open prequeues, the earliest first.
+#[must_use]
+pub fn doors(phases: &[Phase], published_at: Timestamp, now: Timestamp) -> Vec<Door<'_>> {
+    let door = |phase| Phase::door(phase, published_at, now).map(|kind| Door { phase, kind });
+    phases.iter().filter_map(door).collect()
+}
+
+/// How many draws should have been held by now: phases with a prequeue whose opening has come.
+#[must_use]
+pub fn opened_draws(phases: &[Phase], published_at: Timestamp, now: Timestamp) -> u32 {
+    let is_due = |phase: &Phase| phase.has_prequeue(published_at) && phase.opens_at <= now;
+    phases.iter().map(|phase| u32::from(is_due(phase))).sum()
+}
+
 impl SaleConfig {
     /// The phases in time order; never none.
     #[must_use]
@@ -139,20 +153,6 @@ impl SaleConfig {
             return vec![self.general()];
         }
         (0..=u8::MAX).zip(&self.phases).map(|(no, config)| self.phase(PhaseNo(no), config)).collect()
-    }
-
-    /// What a visitor may enter, in the order to try: the open phase, then the open prequeues, the earliest first.
-    #[must_use]
-    pub fn doors(&self, published_at: Timestamp, now: Timestamp) -> Vec<Door> {
-        let door = |phase: Phase| phase.door(published_at, now).map(|kind| Door { phase, kind });
-        self.phases().into_iter().filter_map(door).collect()
-    }
-
-    /// How many draws should have been held by now: phases with a prequeue whose opening has come.
-    #[must_use]
-    pub fn opened_draws(&self, published_at: Timestamp, now: Timestamp) -> u32 {
-        let is_due = |phase: &Phase| phase.has_prequeue(published_at) && phase.opens_at <= now;
-        self.phases().iter().map(|phase| u32::from(is_due(phase))).sum()
     }
 
     fn general(&self) -> Phase {

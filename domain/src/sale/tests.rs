@@ -100,10 +100,10 @@ fn what_visitors_see_follows_the_time_and_the_stock() {
         ("2026-12-01T10:00:00Z", Stock::Gone, SaleState::SoldOut),
         ("2026-12-02T10:00:00Z", Stock::Left, SaleState::Closed),
     ] {
-        assert_eq!(SaleState::of(StoredState::Published, &sale, published_at, at(now), stock), seen, "{now}");
+        assert_eq!(SaleState::of(StoredState::Published, &sale.phases(), published_at, at(now), stock), seen, "{now}");
     }
     let during = at("2026-12-01T11:00:00Z");
-    let paused = SaleState::of(StoredState::Paused, &sale, published_at, during, Stock::Left);
+    let paused = SaleState::of(StoredState::Paused, &sale.phases(), published_at, during, Stock::Left);
     assert_eq!(paused, SaleState::Paused);
 }
 

@@ -34,7 +34,8 @@ fn pointers(sale: &SaleConfig) -> Vec<String> {
 }
 
 fn doors(sale: &SaleConfig, published_at: &str, now: &str) -> Vec<(String, DoorKind)> {
-    let doors = sale.doors(at(published_at), day(now));
+    let phases = sale.phases();
+    let doors = super::doors(&phases, at(published_at), day(now));
     doors.into_iter().map(|door| (door.phase.id.to_string(), door.kind)).collect()
 }
 
@@ -95,8 +96,8 @@ fn doors_open_and_close_with_the_phases() {
     for (now, open, state, draws) in expected {
         let open: Vec<_> = open.iter().map(|(id, kind)| ((*id).to_owned(), *kind)).collect();
         assert_eq!(doors(&sale, EARLY, now), open, "{now}");
-        assert_eq!(sale.opened_draws(at(EARLY), day(now)), draws, "{now}");
-        let seen = SaleState::of(StoredState::Published, &sale, at(EARLY), day(now), Stock::Left);
+        assert_eq!(opened_draws(&sale.phases(), at(EARLY), day(now)), draws, "{now}");
+        let seen = SaleState::of(StoredState::Published, &sale.phases(), at(EARLY), day(now), Stock::Left);
         assert_eq!(seen, state, "{now}");
     }
 }
@@ -106,7 +107,7 @@ fn between_phases_without_a_prequeue_nothing_is_open() {
     let mut sale = presale();
     sale.phases[1].prequeue_opens_at = Some(day("12:00:00"));
     assert_eq!(doors(&sale, EARLY, "11:30:00"), []);
-    let seen = SaleState::of(StoredState::Published, &sale, at(EARLY), day("11:30:00"), Stock::Gone);
+    let seen = SaleState::of(StoredState::Published, &sale.phases(), at(EARLY), day("11:30:00"), Stock::Gone);
     assert_eq!(seen, SaleState::Scheduled);
 }
 
@@ -115,14 +116,18 @@ fn published_late_a_sale_opens_at_once_without_a_draw() {
     let sale = presale();
     let published_at = "2026-12-01T10:15:00Z";
     assert_eq!(doors(&sale, published_at, "10:15:00"), [("members".to_owned(), DoorKind::Open)]);
-    assert_eq!(sale.opened_draws(at(published_at), day("10:15:00")), 0);
-    assert_eq!(sale.opened_draws(at(published_at), day("12:00:00")), 1, "the later phase still has its draw");
+    assert_eq!(opened_draws(&sale.phases(), at(published_at), day("10:15:00")), 0);
+    assert_eq!(
+        opened_draws(&sale.phases(), at(published_at), day("12:00:00")),
+        1,
+        "the later phase still has its draw"
+    );
 }
 
 #[test]
 fn sold_out_is_told_only_while_a_phase_is_open() {
     let sale = presale();
-    let seen = |now| SaleState::of(StoredState::Published, &sale, at(EARLY), day(now), Stock::Gone);
+    let seen = |now| SaleState::of(StoredState::Published, &sale.phases(), at(EARLY), day(now), Stock::Gone);
     assert_eq!(seen("10:30:00"), SaleState::SoldOut);
     assert_eq!(seen("11:30:00"), SaleState::Prequeue);
 }
