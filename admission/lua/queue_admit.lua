@@ -13,8 +13,8 @@
 -- Returns
 --   not_loaded   Redis was lost, or its last writes were
 --   ticked epoch ended lapsed [number, ms, is patient …] [event …] [at ms, count, lowest] factor reason
---     counts; turns granted but not confirmed yet, oldest first; events (`kind number ms`) likewise; who came back, or
---     nothing; the factor (millionths); organizer, postgres, stripe or none
+--     counts; turns granted but not confirmed yet, oldest first; events (`kind number ms` or `stands reason ms`)
+--     likewise; who came back, or nothing; the factor (millionths); organizer, postgres, stripe or none
 -- Invariant: I7, nobody is granted a turn before a live number that is smaller; I8, in every window that ends with a grant,
 -- what turns cost ≤ rate × window + burst, and at every grant granted + turns + shopping ≤ the cap, and turns out ≤ units
 -- free + overbook; while the sale stands still nothing of a turn, a session or a hold elapses.
@@ -145,7 +145,11 @@ local function is_quiet()
         quiet_ms = math.max(tonumber(quiet_ms), now_ms + DRAW_GRACE_MS)
         redis.call('HSET', K.pace, 'greeted', cohorts, 'quiet_ms', quiet_ms)
     end
-    return now_ms < tonumber(quiet_ms)
+    if now_ms < tonumber(quiet_ms) then
+        return true
+    end
+    redis.call('HDEL', K.pace, 'ungreeted_from')
+    return false
 end
 
 local function room_for_turns(left, cost, burst, cap)
@@ -158,13 +162,19 @@ local function room_for_turns(left, cost, burst, cap)
     return math.min(ADMIT_MAX, math.floor(left / cost), cap - inside(), free + ARGV[4] - turns_out(), shown)
 end
 
-local function admit(factor)
-    local rate, burst, cap = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-    local turns_left, refilled_ms = unpack(redis.call('HMGET', K.pace, 'turns_left', 'refilled_ms'))
+-- What came back is filled in before what is owed is taken out, whichever was first: of all orders it allows the least.
+local function refill(rate, burst, factor)
+    local turns_left, refilled_ms, owed, regained =
+        unpack(redis.call('HMGET', K.pace, 'turns_left', 'refilled_ms', 'owed', 'regained'))
+    redis.call('HDEL', K.pace, 'owed', 'regained')
     local earned = math.floor(math.max(0, now_ms - refilled_ms) * rate * TURN / 1000 * factor / ONE)
     local full = math.min(burst * TURN, math.max(TURN, burst * TURN * factor / ONE))
-    local left = math.floor(math.min(full, turns_left + earned))
-    local cost = turn_cost()
+    return math.floor(math.min(full, turns_left + earned + (regained or 0))) - (owed or 0)
+end
+
+local function admit(factor)
+    local rate, burst, cap = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+    local left, cost = refill(rate, burst, factor), turn_cost()
     local room = room_for_turns(left, cost, burst, cap)
     if room > 0 then
         left = left - cost * grant(room, cost)
@@ -172,12 +182,21 @@ local function admit(factor)
     redis.call('HSET', K.pace, 'turns_left', left, 'refilled_ms', now_ms, 'cap', cap, 'overbook', ARGV[4])
 end
 
+-- A sorted set has the numbers of one moment in the order of their digits, 1000 before 999. Of one moment are at most as
+-- many as are delivered, so the first of twice as many are the first of all.
 local function unconfirmed()
-    local granted, turns = redis.call('ZRANGE', K.granted, 0, ADMIT_MAX - 1, 'WITHSCORES'), {}
+    local granted, oldest = redis.call('ZRANGE', K.granted, 0, 2 * ADMIT_MAX - 1, 'WITHSCORES'), {}
     for index = 1, #granted, 2 do
-        local number = tonumber(granted[index])
+        oldest[#oldest + 1] = {number = tonumber(granted[index]), at_ms = tonumber(granted[index + 1])}
+    end
+    table.sort(oldest, function(one, other)
+        return one.at_ms < other.at_ms or one.at_ms == other.at_ms and one.number < other.number
+    end)
+    local turns = {}
+    for index = 1, math.min(#oldest, ADMIT_MAX) do
+        local number = oldest[index].number
         local is_patient = redis.call('GETBIT', K.patient, number)
-        turns[#turns + 1], turns[#turns + 2], turns[#turns + 3] = number, tonumber(granted[index + 1]), is_patient
+        turns[#turns + 1], turns[#turns + 2], turns[#turns + 3] = number, oldest[index].at_ms, is_patient
     end
     return turns
 end

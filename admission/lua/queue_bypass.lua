@@ -27,7 +27,7 @@ if not has_room or redis.call('EXISTS', K.paused) == 1 then
 end
 local cost = turn_cost()
 let_in(number, cost)
-redis.call('HINCRBY', K.pace, 'turns_left', -cost)
+settle(cost)
 redis.call('HINCRBY', K.totals, 'admitted', 1)
 record('bypassed', number)
 return {'granted'}

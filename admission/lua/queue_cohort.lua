@@ -30,6 +30,8 @@ if last >= first then
     redis.call('SET', K.next, last)
     redis.call('SET', K.reserved, math.max(last, tonumber(redis.call('GET', K.reserved))))
     redis.call('HINCRBY', K.totals, 'joined', last - first + 1)
+    -- Nobody of it can be heard before the draw. Until it was greeted all of it counts as ahead of who comes now.
+    redis.call('HSETNX', K.pace, 'ungreeted_from', first)
 end
 redis.call('HSET', K.pace, 'cohorts', ordinal)
 return {'placed'}

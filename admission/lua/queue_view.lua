@@ -47,4 +47,5 @@ return {
     'stock', redis.call('HGETALL', K.stock),
     'totals', redis.call('HGETALL', K.totals),
     'pace', redis.call('HMGET', K.pace, 'factor', 'no_show', 'resolved', 'payments', 'bad', 'sum_ms'),
+    'ungreeted_from', tonumber(redis.call('HGET', K.pace, 'ungreeted_from') or 0),
 }

@@ -12,8 +12,8 @@
 --   loaded           the sale runs in this epoch
 --   already_loaded   it runs in this epoch or a later one; nothing changed
 -- Invariant: no number at or below the reserved one is handed out again; the bucket starts empty, so I8 holds across the
--- loss of Redis too. `visitors` and `patient` stay: numbers are never reused, so what they say is still true. A pause of the
--- organizer's stands.
+-- loss of Redis too, save for a debt that the time of grace does not make up for. `visitors` and `patient` stay: numbers are
+-- never reused, so what they say is still true. A pause of the organizer's stands.
 -- Repeat: safe; the epoch is there.
 -- Cost: O(numbers / 8 + units / 8) bytes + O(inside · log n + tiers), once an epoch.
 assert(#KEYS == 26 and #ARGV >= 6, 'sale_load takes 26 keys and 6 or more arguments')

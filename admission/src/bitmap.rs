@@ -1,5 +1,7 @@
 //! Bitmaps as Redis keeps them: bit 0 is the highest bit of byte 0.
 
+use std::cmp::Ordering;
+
 use domain::{PlaceNumber, UnitNo};
 
 const WORD_BITS: u64 = 64;
@@ -37,6 +39,18 @@ impl CountedBitmap {
     pub(crate) fn and(&self, other: &Self) -> Self {
         let words = self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect();
         Self::counted(self.first_word, words)
+    }
+
+    /// Those of its bits that are set in the other too, and all of its bits from one on; the other begins at the same word.
+    pub(crate) fn and_or_from(&self, other: &Self, bit: u64) -> Self {
+        let mask = |index: u64| match (self.first_word + index).cmp(&(bit / WORD_BITS)) {
+            Ordering::Less => 0,
+            Ordering::Equal => u64::MAX >> (bit % WORD_BITS),
+            Ordering::Greater => u64::MAX,
+        };
+        let others = other.words.iter().copied().chain(std::iter::repeat(0));
+        let words = self.words.iter().zip(others).zip(0..).map(|((word, other), index)| word & (other | mask(index)));
+        Self::counted(self.first_word, words.collect())
     }
 
     pub(crate) fn contains(&self, bit: u64) -> bool {

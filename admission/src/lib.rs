@@ -41,7 +41,7 @@ pub use loader::{ENDED_KEPT_S, GrantRow, Load, Loader, Pause, Snapshot, TierSnap
 pub use pacer::{Health, Incident, PULSE_WINDOW_S, Pulse, Standstill};
 pub use queue::{
     Bypass, Leave, Queue,
-    event::{EventKind, QueueEvent, Returned},
+    event::{EventKind, QueueEvent, Returned, Stop},
     join::{JOIN_BATCH_MAX, Join, JoinAsk},
     mark::Mark,
     tick::{Admission, Grant, Pace, PaceState},

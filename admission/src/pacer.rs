@@ -26,7 +26,7 @@
 //!
 //! **What it cannot do.** Who is inside already pays, so f acts late by the time from a turn to its payment. It is made for
 //! trouble that passes. Against a payment system that is too small for the rate it swings between its floor and 1: the
-//! system is not drowned, but a third of it stays unused (simulated: half of the rate, 6 s from turn to payment). What holds
+//! system is not drowned, but about half of it stays unused (simulated: half of the rate, 6 s from turn to payment). What holds
 //! such a system steady is the payment budget, which is passed in as a second cap and bounds shoppers, not the rate.
 //!
 //! **Incidents.** A sale stands still by itself while a store is away for longer than a bound, and says so:
@@ -124,13 +124,24 @@ pub enum Incident {
 }
 
 impl Standstill {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Organizer, Self::Incident(Incident::Stripe), Self::Incident(Incident::Postgres)];
+
+    /// Its word, in Redis and in the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Organizer => "organizer",
+            Self::Incident(Incident::Stripe) => "stripe",
+            Self::Incident(Incident::Postgres) => "postgres",
+        }
+    }
+
+    /// The reason of that word; none for `none`.
     pub(crate) fn of_word(word: &str) -> Result<Option<Self>, ()> {
         match word {
             "none" => Ok(None),
-            "organizer" => Ok(Some(Self::Organizer)),
-            "stripe" => Ok(Some(Self::Incident(Incident::Stripe))),
-            "postgres" => Ok(Some(Self::Incident(Incident::Postgres))),
-            _ => Err(()),
+            word => Self::ALL.into_iter().find(|reason| reason.word() == word).map(Some).ok_or(()),
         }
     }
 }

@@ -106,7 +106,7 @@ scripts! {
     QUEUE_HEARD "queue_heard" [LOADED LIVENESS] [Line, Age(0), Age(1), Age(2), Kept, Pace, Scratch(0), Scratch(1)];
     QUEUE_ALLOW "queue_allow" [LOADED] [Next, Patient];
     QUEUE_ADMIT "queue_admit" [
-        LOADED PAST CLOCK LIVENESS DRAW HOLD REASON STANDSTILL EVENT TURN INSIDE PACER
+        LOADED PAST CLOCK LIVENESS DRAW HOLD REASON EVENT STANDSTILL TURN INSIDE PACER
     ] [
         Holds, Due, Claims, Paused, Standstill, Next, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns,
         Shopping, Charges, Pace, Totals, Pulses, Events, Stock, Scratch(0)
@@ -139,8 +139,8 @@ scripts! {
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Granted, Turns, Shopping, Charges, Pace,
         Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims
     ];
-    SALE_PAUSE "sale_pause" [LOADED HOLD REASON STANDSTILL] [
-        Holds, Due, Claims, Paused, Standstill, Turns, Shopping
+    SALE_PAUSE "sale_pause" [LOADED HOLD REASON EVENT STANDSTILL] [
+        Holds, Due, Claims, Paused, Standstill, Turns, Shopping, Totals, Events
     ];
     SALE_UNLOAD "sale_unload" [] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns, Shopping, Charges,

@@ -1,5 +1,6 @@
--- Included, after hold.lua and reason.lua, where a sale may begin or cease to stand still. It does while the organizer paused it, or while
--- Postgres or Stripe are away; `paused` says since when. What was left of turns, sessions and holds is left afterwards.
+-- Included, after hold.lua, reason.lua and event.lua, where a sale may begin or cease to stand still. It does while the
+-- organizer paused it, or while Postgres or Stripe are away; `paused` says since when. What was left of turns, sessions and
+-- holds is left afterwards.
 local function shift_clocks(ms)
     for _, key in ipairs({K.turns, K.shopping}) do
         for _, number in ipairs(redis.call('ZRANGE', key, 0, -1)) do
@@ -17,6 +18,11 @@ end
 
 local function stand_or_go()
     local why = reason()
+    local told = why or 'none'
+    if told ~= (redis.call('HGET', K.standstill, 'told') or 'none') then
+        redis.call('HSET', K.standstill, 'told', told)
+        record('stands', told)
+    end
     local since_ms = redis.call('GET', K.paused)
     if why then
         redis.call('SET', K.paused, now_ms, 'NX')

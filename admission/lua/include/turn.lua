@@ -15,11 +15,16 @@ local function turn_cost()
     return TURN - math.min(tonumber(no_show), NO_SHOW_MAX)
 end
 
+-- What is charged beside a grant, and what comes back, waits for the next refill. Taken at once from a bucket that was not
+-- filled since the last tick, a cost would vanish in what flows over: I8 counts it, and a whole burst behind it.
+local function settle(cost)
+    redis.call('HINCRBY', K.pace, cost < 0 and 'regained' or 'owed', math.abs(cost))
+end
+
 local function turn_resolved(number, is_no_show)
     local charged = tonumber(redis.call('HGET', K.charges, number) or TURN)
     redis.call('HDEL', K.charges, number)
-    local due = is_no_show and charged or charged - TURN
-    redis.call('HINCRBY', K.pace, 'turns_left', due)
+    settle(is_no_show and -charged or TURN - charged)
     local memory = math.max(MEMORY_MIN, redis.call('ZCARD', K.turns))
     local weight = math.min(redis.call('HINCRBY', K.pace, 'resolved', 1), memory)
     local no_show = tonumber(redis.call('HGET', K.pace, 'no_show') or 0)

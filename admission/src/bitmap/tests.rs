@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use domain::{PlaceNumber, UnitNo};
 use proptest::prelude::*;
 
@@ -5,6 +7,15 @@ use super::{CountedBitmap, PATCH_BYTES_MAX, of_numbers_but, of_units, patches};
 
 fn numbers(bits: &[u64]) -> Vec<PlaceNumber> {
     bits.iter().copied().map(PlaceNumber).collect()
+}
+
+/// So many bytes of a bitmap, from the second word on.
+fn bitmap_of(bits: &BTreeSet<u64>, bytes: usize) -> CountedBitmap {
+    let mut bitmap = vec![0_u8; bytes];
+    for bit in bits {
+        bitmap[usize::try_from(bit / 8).unwrap()] |= 0x80 >> (bit % 8);
+    }
+    CountedBitmap::new(16, &bitmap[16..])
 }
 
 #[test]
@@ -34,18 +45,18 @@ proptest! {
         bits in proptest::collection::btree_set(128_u64..900, 0..200),
         others in proptest::collection::btree_set(128_u64..900, 0..200),
         probe in 0_u64..1_200,
+        from in 0_u64..1_200,
     ) {
-        let bitmap = |bits: &std::collections::BTreeSet<u64>| {
-            let mut bytes = [0_u8; 120];
-            for bit in bits {
-                bytes[usize::try_from(bit / 8).unwrap()] |= 0x80 >> (bit % 8);
-            }
-            CountedBitmap::new(16, &bytes[16..])
-        };
+        let bitmap = |bits| bitmap_of(bits, 120);
         let (one, both) = (bitmap(&bits), bitmap(&bits).and(&bitmap(&others)));
         prop_assert_eq!(one.contains(probe), bits.contains(&probe));
         prop_assert_eq!(one.count(), bits.len() as u64);
         prop_assert_eq!(one.count_below(probe), bits.range(..probe).count() as u64);
         prop_assert_eq!(both.count_below(probe), bits.intersection(&others).filter(|bit| **bit < probe).count() as u64);
+        // Redis cuts a bitmap behind its last byte that is set.
+        let short: BTreeSet<_> = others.range(..300).copied().collect();
+        let expected = bits.iter().filter(|bit| short.contains(bit) || **bit >= from).filter(|bit| **bit < probe).count();
+        let filled = bitmap(&bits).and_or_from(&bitmap_of(&short, 40), from);
+        prop_assert_eq!(filled.count_below(probe), expected as u64);
     }
 }

@@ -19,11 +19,16 @@
 //! | it lapses, is left or ended unused | the 1 − p comes back |
 //!
 //! In the end a used turn has cost 1 and an unused one nothing, whatever p was: p only decides how early the bucket knows.
-//! It is the mean of the turns resolved so far, then exponentially weighted over as many turns as are out, at least 64; 0 until
-//! 20 were resolved, at most 0.9. A shorter memory would swing, because a use is known sooner than a lapse (simulated with 64
-//! at 50 turns a second and 70 % no-shows: grants in fits and starts between 0 and 400 a second). Every grant leaves the
-//! bucket at 0 or above, so over every window that ends with a grant the costs are at most `rate × window + burst`; if turns
-//! are used after all that were expected to lapse, the debt stops grants until it is paid. The cap on shoppers inside is hard in any case. Smoothed no-show compensation is also what smoketurner's
+//! It is the mean of the turns resolved so far, then exponentially weighted over as many turns as are out, at least 64; 0
+//! until 20 were resolved, at most 0.9. A shorter memory would swing, because a use is known sooner than a lapse (simulated
+//! with 64 at 50 turns a second and 70 % no-shows: grants in fits and starts between 0 and 400 a second).
+//!
+//! What is owed and what comes back between two ticks waits for the refill of the next one: a cost that was taken from a
+//! bucket not filled yet would be made up for by what then flows over.
+//!
+//! Every grant leaves the bucket at 0 or above, so over every window that ends with a grant the costs are at most
+//! `rate × window + burst`; if turns are used after all that were expected to lapse, the debt stops grants until it is paid.
+//! The cap on shoppers inside is hard in any case. Smoothed no-show compensation is also what smoketurner's
 //! virtual-waiting-room does (release = target / (1 − no-show)), there without the settlement.
 //!
 //! Units: turns that nobody has used yet never exceed the units that are free and the overbooking; with nothing free nobody
@@ -35,7 +40,7 @@ use domain::{PlaceNumber, SaleId};
 use fred::types::Value;
 use jiff::Timestamp;
 
-use super::event::{QueueEvent, Returned};
+use super::event::{QueueEvent, Returned, Stop};
 use super::{Mark, Queue, expect_word, text, timestamp};
 use crate::AdmissionError;
 use crate::keys::SaleKeys;
@@ -96,6 +101,8 @@ pub struct Admission {
     pub unconfirmed: Vec<Grant>,
     /// What happened to turns and places and is not confirmed yet, oldest first.
     pub events: Vec<QueueEvent>,
+    /// When the sale stopped and went on, as far as it is not confirmed yet, oldest first.
+    pub stops: Vec<Stop>,
     /// Who came back and is not confirmed yet.
     pub returned: Option<Returned>,
     /// Turns that lapsed in this tick.
@@ -136,7 +143,7 @@ impl Queue {
     /// # Errors
     /// Redis is away, or does not have the sale; then the next tick delivers everything again.
     pub async fn confirm(&self, sale: SaleId, admission: &Admission, pace: &Pace) -> Result<u64, AdmissionError> {
-        if admission.unconfirmed.is_empty() && admission.events.is_empty() && admission.returned.is_none() {
+        if admission.is_confirmed() {
             return Ok(0);
         }
         let arguments = confirm_arguments(admission, pace);
@@ -169,18 +176,27 @@ fn confirm_arguments(admission: &Admission, pace: &Pace) -> Vec<Value> {
         arguments.extend([text(grant.number), text(grant.granted_at.as_millisecond())]);
     }
     arguments.extend(admission.events.iter().map(text));
+    arguments.extend(admission.stops.iter().map(text));
     arguments
 }
 
 impl Admission {
+    fn is_confirmed(&self) -> bool {
+        self.unconfirmed.is_empty() && self.events.is_empty() && self.stops.is_empty() && self.returned.is_none()
+    }
+
     fn parse(mut reply: Reply) -> Result<Self, AdmissionError> {
         let epoch = reply.parsed()?;
+        let (ended, lapsed) = (reply.parsed()?, reply.parsed()?);
+        let unconfirmed = grants(&mut reply, epoch)?;
+        let (events, stops) = events(&mut reply)?;
         Ok(Self {
             epoch,
-            ended: reply.parsed()?,
-            lapsed: reply.parsed()?,
-            unconfirmed: grants(&mut reply, epoch)?,
-            events: events(&mut reply)?,
+            ended,
+            lapsed,
+            unconfirmed,
+            events,
+            stops,
             returned: returned(&mut reply)?,
             factor_milli: reply.parsed::<u32>()? / 1_000,
             standstill: Standstill::of_word(&reply.text()?).map_err(|()| reply.odd("an odd reason"))?,
@@ -199,9 +215,15 @@ fn grants(reply: &mut Reply, epoch: u32) -> Result<Vec<Grant>, AdmissionError> {
     Ok(grants)
 }
 
-fn events(reply: &mut Reply) -> Result<Vec<QueueEvent>, AdmissionError> {
-    let texts = reply.texts()?;
-    texts.iter().map(|event| event.parse().map_err(|()| reply.odd("an odd event"))).collect()
+fn events(reply: &mut Reply) -> Result<(Vec<QueueEvent>, Vec<Stop>), AdmissionError> {
+    let (mut events, mut stops) = (Vec::new(), Vec::new());
+    for text in reply.texts()? {
+        match text.parse() {
+            Ok(stop) => stops.push(stop),
+            Err(()) => events.push(text.parse().map_err(|()| reply.odd("an odd event"))?),
+        }
+    }
+    Ok((events, stops))
 }
 
 fn returned(reply: &mut Reply) -> Result<Option<Returned>, AdmissionError> {

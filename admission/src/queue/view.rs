@@ -1,7 +1,9 @@
 //! One moment of a sale, from which a gateway answers every visitor without asking Redis again.
 //!
 //! A visitor's *live people ahead* is the number of set bits before the visitor's own in `line AND live`. The view counts
-//! the bits before each 64-bit word once, so that a place costs one look-up and one popcount.
+//! the bits before each 64-bit word once, so that a place costs one look-up and one popcount. The cohort of a draw is in
+//! line from the freeze on, but nobody of it can be heard before the draw: until it was greeted all of it counts, so that
+//! who joins meanwhile sees the number fall and never rise.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -46,6 +48,8 @@ pub struct View {
     pub stock: BTreeMap<TierId, TierStock>,
     line: CountedBitmap,
     live_line: CountedBitmap,
+    /// Those, and cohorts that were not greeted yet.
+    expected_line: CountedBitmap,
     left: CountedBitmap,
     granted: HashSet<u64>,
     turns: HashMap<u64, Timestamp>,
@@ -102,7 +106,7 @@ const NO_SHOW_MAX: u64 = 900_000;
 pub enum PlaceView {
     /// In line.
     Waiting {
-        /// Live visitors with a smaller number.
+        /// Live visitors with a smaller number, and whoever of a new draw may be one.
         ahead: u64,
         /// Whether the visitor itself counts as live.
         live: bool,
@@ -137,10 +141,13 @@ impl View {
             return PlaceView::Shopping { until: *until };
         }
         if self.granted.contains(&bit) {
-            return PlaceView::Waiting { ahead: self.live_line.count_below(bit), live: true };
+            return PlaceView::Waiting { ahead: self.expected_line.count_below(bit), live: true };
         }
         if self.line.contains(bit) {
-            return PlaceView::Waiting { ahead: self.live_line.count_below(bit), live: self.live_line.contains(bit) };
+            return PlaceView::Waiting {
+                ahead: self.expected_line.count_below(bit),
+                live: self.live_line.contains(bit),
+            };
         }
         match bit {
             _ if bit == 0 || bit >= self.next_number => PlaceView::Unknown,
@@ -149,10 +156,10 @@ impl View {
         }
     }
 
-    /// Live visitors in line.
+    /// Live visitors in line, and whoever of a new draw may be one.
     #[must_use]
     pub fn waiting(&self) -> u64 {
-        self.live_line.count()
+        self.expected_line.count()
     }
 
     /// Everyone in line, the silent too.
@@ -179,6 +186,11 @@ impl View {
         let totals = values.counts("totals")?;
         let total = |name: &str| totals.get(name).copied().unwrap_or(0);
         let pacing = values.integers_or_0("pace")?;
+        let live_line = line.and(&live);
+        let expected_line = match values.integer("ungreeted_from")? {
+            0 => live_line.clone(),
+            from => line.and_or_from(&live, from),
+        };
         Ok(Self {
             epoch: values.narrow("epoch")?,
             now: timestamp(&reply, now_ms)?,
@@ -193,7 +205,8 @@ impl View {
             left_total: total("left"),
             expired_total: total("expired"),
             unrecorded_total: total("unrecorded"),
-            live_line: line.and(&live),
+            live_line,
+            expected_line,
             line,
             left,
             granted: values.integers("granted")?.into_iter().collect(),

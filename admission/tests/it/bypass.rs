@@ -39,6 +39,19 @@ async fn the_line_pays_for_a_bypass() {
 }
 
 #[tokio::test]
+async fn a_bypass_after_a_lull_counts_with_the_burst_behind_it() {
+    let sale = Onsale::of(&[("ga", 100)]).await;
+    let numbers = sale.join_many(20).await;
+    let pace = Pace { rate_per_s: 1, burst: 5, ..OPEN };
+    sale.passes(1_000, 200, &pace, &numbers).await;
+    sale.passes(10_000, 1_000, &CLOSED, &numbers).await;
+    assert_eq!(sale.queue.bypass(sale.id, numbers[19]).await.unwrap(), Bypass::Granted);
+    let admitted = sale.admits(&pace).await;
+    assert_eq!(admitted.len(), 5, "I8: the bypass is one of the five: {admitted:?}");
+    assert!(admitted.contains(&numbers[19]));
+}
+
+#[tokio::test]
 async fn cap_stock_and_standstill_hold_for_a_bypass_too() {
     let sale = Onsale::of(&[("ga", 2)]).await;
     let numbers = sale.join_many(5).await;

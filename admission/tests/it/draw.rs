@@ -26,7 +26,7 @@ async fn nobody_new_gets_a_number_until_the_draw_is_in_line() {
     sale.queue.cohort(sale.id, 1, 1, 300).await.unwrap();
     assert_eq!(joins_after(&sale, 1).await, Join::New { number: PlaceNumber(301), epoch: 1 });
     let view = sale.view().await;
-    assert_eq!((view.in_line(), view.waiting(), view.joined_total), (301, 1, 301));
+    assert_eq!((view.in_line(), view.waiting(), view.joined_total), (301, 301, 301));
     for outside in [302, 0] {
         assert_eq!(view.place(PlaceNumber(outside)), PlaceView::Unknown);
     }
@@ -88,6 +88,28 @@ async fn the_first_turns_come_a_grace_after_the_draw_so_that_the_slower_gateway_
     assert_eq!(sale.admits(&DRAWN).await, []);
     sale.advance_ms(1).await;
     assert_eq!(sale.admits(&DRAWN).await, numbers(1..=4));
+}
+
+/// Who joins between the freeze and the draw is not told a small number that then jumps.
+#[tokio::test]
+async fn people_ahead_of_a_walk_up_count_the_whole_draw_until_it_was_greeted_and_only_fall() {
+    let sale = Onsale::of(&[("ga", 1)]).await;
+    sale.advance_ms(1_000).await;
+    sale.queue.cohort(sale.id, 1, 1, 4).await.unwrap();
+    let Join::New { number: walk_up, .. } = joins_after(&sale, 1).await else { panic!("a number") };
+    let ahead = async || match sale.place(walk_up).await {
+        PlaceView::Waiting { ahead, live: true } => ahead,
+        elsewhere => panic!("{elsewhere:?}"),
+    };
+    let mut seen = vec![ahead().await];
+    sale.hears(&numbers(3..=4)).await;
+    seen.push(ahead().await);
+    for _ in 0..2 {
+        sale.admits(&Pace { max_shoppers: 1, ..DRAWN }).await;
+        seen.push(ahead().await);
+        sale.advance_ms(GRACE_MS).await;
+    }
+    assert_eq!(seen, [4, 4, 4, 1], "two are not there, and one is let in");
 }
 
 /// The control: without the grace the gateway that comes first brings its own people first.

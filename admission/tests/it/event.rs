@@ -1,6 +1,6 @@
 //! What happens to turns and places is told until somebody has written it down, and who came back is told with it.
 
-use admission::{EventKind, GrantRow, PlaceView, Returned};
+use admission::{EventKind, GrantRow, Pause, PlaceView, Returned, Standstill};
 use domain::PlaceNumber;
 
 use crate::onsale::{OPEN, Onsale};
@@ -159,4 +159,26 @@ async fn a_gateway_that_slept_through_an_epoch_confirms_nothing() {
     let view = sale.view().await;
     assert_eq!(view.place(numbers[0]), PlaceView::Expired);
     assert_eq!(view.place(numbers[1]), PlaceView::Waiting { ahead: 0, live: false });
+}
+
+#[tokio::test]
+async fn a_stop_is_told_with_its_reason_and_so_is_going_on() {
+    let sale = Onsale::of(&[("ga", 10)]).await;
+    let told = async || {
+        let tick = sale.tick(&CLOSED).await;
+        (tick.stops.iter().map(|stop| stop.why).collect::<Vec<_>>(), tick)
+    };
+    assert_eq!(told().await.0, [], "it goes");
+    sale.advance_ms(1_000).await;
+    sale.loader.set_paused(sale.id, Pause::Paused, 1).await.unwrap();
+    let began_ms = sale.now_ms();
+    sale.advance_ms(1_000).await;
+    let (why, tick) = told().await;
+    assert_eq!(why, [Some(Standstill::Organizer)]);
+    assert_eq!(tick.stops[0].at.as_millisecond(), began_ms, "when it began, not when somebody looked");
+    assert_eq!(told().await.0, why, "another gateway goes on where the first one died");
+    sale.queue.confirm(sale.id, &tick, &CLOSED).await.unwrap();
+    assert_eq!(told().await.0, []);
+    sale.loader.set_paused(sale.id, Pause::Running, 2).await.unwrap();
+    assert_eq!(told().await.0, [None]);
 }

@@ -45,7 +45,9 @@ async fn the_line_does_what_the_oracle_does() {
     for runner in runners.join_all().await {
         seen.add(&runner);
     }
-    eprintln!("{steps} steps from seed {SEED} in {:?}: {seen:?}", begun.elapsed());
+    let Seen { steps: of_each_kind, sights } = &seen;
+    eprintln!("{} steps from seed {SEED} in {:.0?}, no divergence", seen.steps(), begun.elapsed());
+    eprintln!("steps of each kind: {of_each_kind:?}\nand what they came to: {sights:?}");
     assert!(seen.is_enough_of(steps), "{steps} steps from seed {SEED}: {seen:?}: too few to mean anything");
 }
 

@@ -136,3 +136,19 @@ async fn a_number_that_was_never_given_has_no_pass() {
     let sale = Onsale::of(&[("ga", 1)]).await;
     assert_eq!(sale.takes(PlaceNumber(9), "ga", 1).await, Take::PassUnknown);
 }
+
+/// A tick delivers 500 turns at most: what it leaves for the next one are the last of the line.
+#[tokio::test]
+async fn turns_that_wait_to_be_confirmed_are_delivered_in_the_order_of_their_numbers() {
+    let sale = Onsale::of(&[("ga", 2_000)]).await;
+    let numbers = sale.joins_in_batches(1_300).await;
+    sale.advance_s(1).await;
+    let mut delivered = sale.admits(&Pace { burst: 500, ..OPEN }).await;
+    sale.advance_s(1).await;
+    assert_eq!(sale.ticks(&Pace { burst: 400, ..OPEN }).await.len(), 400);
+    for _ in 0..2 {
+        sale.advance_s(1).await;
+        delivered.extend(sale.admits(&OPEN).await);
+    }
+    assert_eq!(delivered, numbers);
+}

@@ -7,6 +7,10 @@ use admission::{EventKind, Pace, PaceState, Pause, Pulse, Standstill};
 use super::pacer::{ONE, Pacer};
 use crate::window::{Charge, TURN, What};
 
+mod standstill;
+mod tick;
+mod turns;
+
 const SLOT_MS: i64 = 2_500;
 const GAP_MS: i64 = 5_000;
 const GRACE_MS: i64 = 2_000;
@@ -65,6 +69,8 @@ pub(super) struct Oracle {
     pub(super) holds: BTreeMap<u64, Hold>,
     pub(super) free: u32,
     pub(super) events: Vec<Event>,
+    /// When it stopped and went on, and why.
+    pub(super) stops: Vec<(i64, Option<Standstill>)>,
     pub(super) charges: Vec<Charge>,
     pub(super) pacer: Pacer,
     pub(super) paused_since: Option<i64>,
@@ -82,14 +88,18 @@ pub(super) struct Oracle {
     ticked: i64,
     steered: Option<i64>,
     greeted: u32,
+    ungreeted_from: Option<u64>,
     quiet_until: i64,
     refilled: i64,
     bucket: i64,
+    owed: i64,
+    regained: i64,
     unused: BTreeMap<u64, i64>,
     resolved: i64,
     no_show: i64,
     came: Option<(u64, u64)>,
     told: Option<(Came, i64)>,
+    told_stop: Option<Standstill>,
     swept: Option<i64>,
     serves: Serves,
 }
@@ -124,6 +134,7 @@ impl Oracle {
             holds: BTreeMap::new(),
             free,
             events: Vec::new(),
+            stops: Vec::new(),
             charges: Vec::new(),
             pacer: Pacer::new(),
             paused_since: None,
@@ -141,14 +152,18 @@ impl Oracle {
             ticked: now,
             steered: None,
             greeted: 0,
+            ungreeted_from: None,
             quiet_until: if reserved > 0 { now + LOAD_GRACE_MS } else { 0 },
             refilled: now,
             bucket: 0,
+            owed: 0,
+            regained: 0,
             unused: BTreeMap::new(),
             resolved: 0,
             no_show: 0,
             came: None,
             told: None,
+            told_stop: None,
             swept: None,
             serves: Serves::TheFirst,
             spots,
@@ -167,16 +182,18 @@ impl Oracle {
         self.spots.iter().filter(|(number, spot)| **spot == Spot::Waiting && self.live(**number)).map(|(n, _)| *n)
     }
 
+    /// Whoever counts as ahead of those behind: who is live, and who of a new draw may be.
+    pub(super) fn expected_line(&self) -> Vec<u64> {
+        let expected = |number: u64| self.live(number) || self.ungreeted_from.is_some_and(|from| from <= number);
+        self.numbers(|spot| *spot == Spot::Waiting).into_iter().filter(|number| expected(*number)).collect()
+    }
+
     pub(super) fn numbers(&self, is: impl Fn(&Spot) -> bool) -> Vec<u64> {
         self.spots.iter().filter(|(_, spot)| is(spot)).map(|(number, _)| *number).collect()
     }
 
     pub(super) fn inside(&self) -> usize {
         self.numbers(is_inside).len()
-    }
-
-    pub(super) fn standstill(&self) -> Option<Standstill> {
-        if self.organizer.0 { Some(Standstill::Organizer) } else { self.pacer.incident() }
     }
 
     /// The clock of turns, sessions and holds.
@@ -238,6 +255,7 @@ impl Oracle {
             self.kept.insert(number);
         }
         (self.next, self.reserved) = (last, self.reserved.max(last));
+        self.ungreeted_from.get_or_insert(first);
         self.place_nobody();
     }
 
@@ -245,278 +263,6 @@ impl Oracle {
     pub(super) fn place_nobody(&mut self) {
         self.cohorts += 1;
         self.opened = self.opened.max(self.cohorts);
-    }
-
-    pub(super) fn pause(&mut self, pause: Pause, version: u64) {
-        if version >= self.organizer.1 {
-            self.organizer = (pause == Pause::Paused, version);
-            self.stand_or_go();
-        }
-    }
-
-    fn stand_or_go(&mut self) {
-        if self.standstill().is_some() {
-            self.paused_since.get_or_insert(self.now);
-        } else if let Some(since) = self.paused_since.take() {
-            self.shift(self.now - since);
-        }
-    }
-
-    fn shift(&mut self, ms: i64) {
-        for spot in self.spots.values_mut() {
-            if let Spot::Turn { due } | Spot::Shopping { due } = spot {
-                *due += ms;
-            }
-        }
-        for hold in self.holds.values_mut() {
-            hold.due += ms;
-        }
-    }
-
-    fn record(&mut self, kind: EventKind, number: u64) {
-        self.events.push((self.now, kind, number));
-        self.events.sort_by_key(|(at, kind, number)| (*at, kind.word(), number.to_string()));
-    }
-
-    fn charge(&mut self, micro_turns: i64, what: What) {
-        self.bucket -= micro_turns;
-        self.charges.push(Charge { at: self.now, micro_turns, what });
-    }
-
-    fn resolve(&mut self, number: u64, fate: Fate) {
-        let paid = self.unused.remove(&number).expect("a turn was paid for");
-        let no_show = fate == Fate::NotUsed;
-        self.charge(if no_show { -paid } else { TURN - paid }, What::Settlement);
-        self.resolved += 1;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            reason = "millionths, as a script reckons"
-        )]
-        {
-            let target = if no_show { TURN as f64 } else { 0.0 };
-            let step = (target - self.no_show as f64) / self.resolved.min(64) as f64;
-            self.no_show = (self.no_show as f64 + step + 0.5).floor() as i64;
-        }
-    }
-
-    pub(super) fn leave(&mut self, number: u64) -> bool {
-        match self.spots[&number] {
-            Spot::Left => return true,
-            Spot::Gone => return false,
-            Spot::Granted { .. } | Spot::Turn { .. } => self.resolve(number, Fate::NotUsed),
-            Spot::Waiting | Spot::Shopping { .. } => {}
-        }
-        self.spots.insert(number, Spot::Left);
-        self.left += 1;
-        self.record(EventKind::Left, number);
-        true
-    }
-
-    pub(super) fn end(&mut self, number: u64) {
-        match self.spots[&number] {
-            Spot::Turn { .. } => self.resolve(number, Fate::NotUsed),
-            Spot::Shopping { .. } => {}
-            Spot::Waiting | Spot::Granted { .. } | Spot::Left | Spot::Gone => return,
-        }
-        self.spots.insert(number, Spot::Gone);
-        self.expired += 1;
-        self.record(EventKind::Ended, number);
-    }
-
-    /// The first hold of a turn, or another one of a session.
-    pub(super) fn take(&mut self, number: u64, units: u32, ttl: i64, session: i64) {
-        let due = self.now + ttl;
-        let session_end = match self.spots[&number] {
-            Spot::Turn { .. } => {
-                self.resolve(number, Fate::Used);
-                self.now + session
-            }
-            Spot::Shopping { due } => due,
-            other => panic!("{number} is {other:?} and holds"),
-        };
-        self.spots.insert(number, Spot::Shopping { due: session_end.max(due) });
-        self.holds.insert(number, Hold { units, due });
-        self.free -= units;
-    }
-
-    pub(super) fn confirm(&mut self, number: u64, granted_at: i64, window: i64, times: i64) -> bool {
-        if self.spots.get(&number) != Some(&Spot::Granted { at: granted_at }) {
-            return false;
-        }
-        let times = if self.patient.contains(&number) { times } else { 1 };
-        let due = self.clock() + window * times;
-        self.spots.insert(number, Spot::Turn { due });
-        true
-    }
-
-    pub(super) fn forget_return(&mut self, at: i64) {
-        if self.told.is_some_and(|(told, _)| told.at == at) {
-            self.told = None;
-        }
-    }
-
-    pub(super) fn bypass(&mut self, number: u64) -> Option<bool> {
-        if self.spots.get(&number) != Some(&Spot::Waiting) {
-            return None;
-        }
-        let has_room = self.last_cap.is_some_and(|(cap, overbook)| {
-            self.inside() < cap as usize && self.free > 0 && self.turns_out() < i64::from(self.free + overbook)
-        });
-        if !has_room || self.paused_since.is_some() {
-            return Some(false);
-        }
-        self.let_in(number, What::Settlement);
-        self.record(EventKind::Bypassed, number);
-        Some(true)
-    }
-
-    fn let_in(&mut self, number: u64, what: What) {
-        let cost = self.cost();
-        self.charge(cost, what);
-        self.unused.insert(number, cost);
-        self.spots.insert(number, Spot::Granted { at: self.now });
-        self.admitted += 1;
-    }
-
-    fn cost(&self) -> i64 {
-        if self.resolved < 20 { TURN } else { TURN - self.no_show.min(900_000) }
-    }
-
-    /// Granted, and not used yet.
-    fn turns_out(&self) -> i64 {
-        let unused = self.numbers(|spot| matches!(spot, Spot::Granted { .. } | Spot::Turn { .. }));
-        i64::try_from(unused.len()).unwrap()
-    }
-
-    pub(super) fn tick(&mut self, pace: &Pace, pulse: &Pulse) -> Tick {
-        let gap = self.gap();
-        if gap > 0 {
-            self.pass_over(gap);
-        }
-        let since = self.now - self.steered.unwrap_or(self.now);
-        (self.ticked, self.steered) = (self.now, Some(self.now));
-        self.grow_old();
-        self.weed();
-        let elapsed = since.min(1_000);
-        self.pacer.hear(self.now, elapsed, pulse);
-        self.stand_or_go();
-        let mut tick = Tick::default();
-        if self.standstill().is_some() {
-            self.refilled += if gap > 0 { 0 } else { since };
-        } else {
-            tick.ended = self.end_due();
-            tick.lapsed = self.lapse();
-            self.pacer.steer(self.now, elapsed);
-            if pace.state == PaceState::Admitting {
-                self.admit(pace);
-            }
-        }
-        tick.returned = self.tell_return();
-        tick
-    }
-
-    fn pass_over(&mut self, gap: i64) {
-        if self.paused_since.is_none() {
-            self.shift(gap);
-        }
-        (self.weeded, self.refilled, self.quiet_until) =
-            (self.weeded + gap, self.refilled + gap, self.quiet_until + gap);
-        let slots = self.now / SLOT_MS - self.slot;
-        self.heard.values_mut().for_each(|slot| *slot += slots);
-        self.slot += slots;
-    }
-
-    fn weed(&mut self) {
-        if self.now - self.weeded < KEPT_MS {
-            return;
-        }
-        let live: Vec<_> = self.heard.keys().copied().filter(|number| self.live(*number)).collect();
-        self.kept.extend(&live);
-        for number in self.numbers(|spot| *spot == Spot::Waiting) {
-            if !self.kept.contains(&number) {
-                self.spots.insert(number, Spot::Gone);
-                self.expired += 1;
-            }
-        }
-        (self.kept, self.weeded) = (live.into_iter().collect(), self.now);
-    }
-
-    fn end_due(&mut self) -> u32 {
-        let over = self.numbers(|spot| matches!(spot, Spot::Shopping { due } if *due <= self.now));
-        over.iter().for_each(|number| self.end(*number));
-        u32::try_from(over.len()).unwrap()
-    }
-
-    fn lapse(&mut self) -> u32 {
-        let over = self.numbers(|spot| matches!(spot, Spot::Turn { due } if *due <= self.now));
-        let silent = self.numbers(|spot| matches!(spot, Spot::Turn { due } if *due > self.now));
-        let looks = self.swept.replace(self.slot) != Some(self.slot);
-        let silent: Vec<_> = silent.into_iter().filter(|number| looks && !self.live(*number)).collect();
-        for number in over.iter().chain(&silent) {
-            self.resolve(*number, Fate::NotUsed);
-            self.spots.insert(*number, Spot::Waiting);
-            self.kept.insert(*number);
-            self.record(EventKind::Lapsed, *number);
-        }
-        self.heard.retain(|number, _| !over.contains(number));
-        u32::try_from(over.len() + silent.len()).unwrap()
-    }
-
-    fn admit(&mut self, pace: &Pace) {
-        let (cap, overbook) = (pace.max_shoppers.min(pace.budget_shoppers), pace.overbook);
-        self.last_cap = Some((cap, overbook));
-        self.refill(pace);
-        let waits = self.must_wait(pace.cohorts);
-        let granted = self.numbers(|spot| matches!(spot, Spot::Granted { .. })).len();
-        let cost = self.cost();
-        let shown = i64::from(pace.burst) * TURN / cost - i64::try_from(granted).unwrap();
-        let inside = i64::try_from(self.inside()).unwrap();
-        let units = i64::from(self.free + overbook) - self.turns_out();
-        let room =
-            [500, self.bucket.div_euclid(cost), i64::from(cap) - inside, units, shown].into_iter().min().unwrap();
-        if waits || self.free == 0 || room <= 0 {
-            return;
-        }
-        let mut line: Vec<_> = self.live_line().collect();
-        if self.serves == Serves::TheLast {
-            line.reverse();
-        }
-        let next: Vec<_> = line.into_iter().take(usize::try_from(room).unwrap()).collect();
-        next.into_iter().for_each(|number| self.let_in(number, What::Grant));
-    }
-
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "millionths, as a script reckons")]
-    fn refill(&mut self, pace: &Pace) {
-        let (rate, burst, factor) = (f64::from(pace.rate_per_s), f64::from(pace.burst), self.pacer.factor as f64);
-        let (turn, one) = (TURN as f64, ONE as f64);
-        let earned = ((self.now - self.refilled).max(0) as f64 * rate * turn / 1_000.0 * factor / one).floor();
-        let full = (burst * turn).min(turn.max(burst * turn * factor / one));
-        self.bucket = full.min(self.bucket as f64 + earned).floor() as i64;
-        self.refilled = self.now;
-    }
-
-    fn must_wait(&mut self, draws: u32) -> bool {
-        self.opened = self.opened.max(draws);
-        if self.cohorts < self.opened {
-            return true;
-        }
-        if self.greeted < self.cohorts {
-            (self.greeted, self.quiet_until) = (self.cohorts, self.quiet_until.max(self.now + GRACE_MS));
-        }
-        self.now < self.quiet_until
-    }
-
-    fn tell_return(&mut self) -> Option<Came> {
-        match self.told {
-            Some((_, told_at)) if self.now - told_at < 1_000 => return None,
-            Some((came, _)) => self.told = Some((came, self.now)),
-            None => {
-                let (count, lowest) = self.came.take()?;
-                self.told = Some((Came { at: self.now, count, lowest }, self.now));
-            }
-        }
-        self.told.map(|(came, _)| came)
     }
 }
 
