@@ -133,8 +133,9 @@ BEGIN
 END
 $$;
 
--- The registrations of these holders, in their order; of several the one for the latest phase.
-CREATE FUNCTION registrations_find(p_sale uuid, p_holders bytea[]) RETURNS TABLE (phase_no smallint, index integer)
+-- The registrations of these holders, a row each in their order: phases from the first, and the index in each. No holder has
+-- more than a sale has phases.
+CREATE FUNCTION registrations_find(p_sale uuid, p_holders bytea[]) RETURNS TABLE (phases smallint[], indices integer[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp
 SET plan_cache_mode = force_custom_plan
@@ -146,11 +147,12 @@ SET enable_mergejoin = off
 AS $$
 BEGIN
     RETURN QUERY
-    SELECT found.phase_no, found.index
+    SELECT coalesce(found.phases, '{}'), coalesce(found.indices, '{}')
       FROM unnest(p_holders) WITH ORDINALITY AS asked (holder, rank)
-      LEFT JOIN LATERAL (SELECT r.phase_no, r.index FROM registrations r
-                          WHERE r.sale_id = p_sale AND r.holder = asked.holder
-                          ORDER BY r.phase_no DESC LIMIT 1) AS found ON true
+     CROSS JOIN LATERAL (SELECT array_agg(r.phase_no ORDER BY r.phase_no) AS phases,
+                                array_agg(r.index ORDER BY r.phase_no) AS indices
+                           FROM registrations r
+                          WHERE r.sale_id = p_sale AND r.holder = asked.holder) AS found
      ORDER BY rank;
 END
 $$;

@@ -18,14 +18,15 @@ CREATE TABLE admission_log (
     CONSTRAINT admission_log_pkey PRIMARY KEY (sale_id, seq),
     CONSTRAINT admission_log_sale_fkey FOREIGN KEY (sale_id) REFERENCES sales (id),
     CONSTRAINT admission_log_kind_check CHECK (kind IN (
-        'granted', 'lapsed', 'left', 'ended', 'bypassed', 'bypass_asked', 'returned', 'epoch', 'note')),
+        'granted', 'lapsed', 'left', 'ended', 'bypassed', 'bypass_asked', 'returned', 'epoch', 'stopped', 'resumed')),
     CONSTRAINT admission_log_number_check
-        CHECK (CASE kind WHEN 'note' THEN number IS NULL WHEN 'epoch' THEN number IS NULL OR number >= 1
-                         ELSE number >= 1 AND number IS NOT NULL END),
+        CHECK (CASE WHEN kind IN ('stopped', 'resumed') THEN number IS NULL
+                    WHEN kind = 'epoch' THEN number IS NULL OR number >= 1
+                    ELSE number >= 1 AND number IS NOT NULL END),
     CONSTRAINT admission_log_count_check CHECK (count >= 1 AND kind = 'returned' OR count IS NULL AND kind <> 'returned'),
     CONSTRAINT admission_log_note_check
-        CHECK (char_length(note) BETWEEN 1 AND 500 AND kind IN ('note', 'bypass_asked')
-               OR note IS NULL AND kind NOT IN ('note', 'bypass_asked'))
+        CHECK (char_length(note) BETWEEN 1 AND 500 AND kind IN ('stopped', 'bypass_asked')
+               OR note IS NULL AND kind NOT IN ('stopped', 'bypass_asked'))
 );
 
 -- By which a line that is told again is known. Times grow, so it grows at one end.
@@ -76,7 +77,8 @@ $$;
 CREATE FUNCTION tick_record(p_sale uuid, p_epoch integer, p_at timestamptz, p_bound_s integer,
                             p_granted bigint[], p_granted_at timestamptz[],
                             p_kinds text[], p_numbers bigint[], p_times timestamptz[],
-                            p_returned integer, p_lowest bigint, p_notes text[])
+                            p_returned integer, p_lowest bigint,
+                            p_stopped_why text[], p_stopped_at timestamptz[])
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
@@ -103,7 +105,8 @@ BEGIN
           FROM unnest(p_granted, p_granted_at) AS given (number, at)
          UNION SELECT kind, number, at, NULL, NULL FROM unnest(p_kinds, p_numbers, p_times) AS event (kind, number, at)
          UNION SELECT 'returned', p_lowest, p_at, p_returned, NULL WHERE p_returned > 0
-         UNION SELECT 'note', NULL, p_at, NULL, left(note, 500) FROM unnest(p_notes) AS note WHERE note <> ''),
+         UNION SELECT CASE WHEN why IS NULL THEN 'resumed' ELSE 'stopped' END, NULL, at, NULL, why
+                 FROM unnest(p_stopped_why, p_stopped_at) AS stop (why, at)),
     logged AS (
         INSERT INTO admission_log (sale_id, seq, epoch, kind, number, at, count, note)
         SELECT p_sale, v_last + row_number() OVER (ORDER BY at, kind <> 'lapsed', kind, number, note), p_epoch, kind, number, at,

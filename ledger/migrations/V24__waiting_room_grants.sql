@@ -26,7 +26,7 @@ GRANT EXECUTE ON FUNCTION
     registrations_find(uuid, bytea[]),
     numbers_reserve_behind(uuid, integer, bigint),
     tick_record(uuid, integer, timestamptz, integer, bigint[], timestamptz[], text[], bigint[], timestamptz[], integer, bigint,
-                text[])
+                text[], timestamptz[])
     TO onsale_gateway;
 
 GRANT EXECUTE ON FUNCTION

@@ -16,7 +16,7 @@ mod log;
 mod tick;
 
 pub use log::{Bypass, LogKind, LogRow, admission_log, admission_log_latest, bypass_log};
-pub use tick::{Event, EventKind, Returned, TickRecord, tick_record};
+pub use tick::{Event, EventKind, Returned, Stop, TickRecord, tick_record};
 
 /// A turn that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,8 @@
 //! with them and stays. It is a hash over 122 random bits beside the thumbprint, so what is published about a person
 //! who was erased says nothing of them, and the published root can still be recomputed by anybody.
 //!
-//! A visitor may register for several phases; the latest is the one that counts.
+//! A visitor may register for several phases, once for each. Which of the registrations counts depends on what became of
+//! their draws, and is not decided here.
 
 use std::ops::Range;
 
@@ -33,10 +34,13 @@ pub enum Register {
     At(u32),
 }
 
+/// A visitor's registrations, one a phase at most, in the order of the phases: the phase, and the index in it.
+pub type Registrations = Vec<(PhaseNo, u32)>;
+
 pub(crate) const STATEMENTS: &[&str] = &[ADD, FIND, SALT, ERASE];
 
 const ADD: &str = "SELECT registrations_add($1, $2, $3)";
-const FIND: &str = "SELECT phase_no, index FROM registrations_find($1, $2)";
+const FIND: &str = "SELECT phases, indices FROM registrations_find($1, $2)";
 const SALT: &str =
     "SELECT salt, holder FROM registrations WHERE sale_id = $1 AND phase_no = $2 AND index = $3 AND holder IS NOT NULL";
 const ERASE: &str = "SELECT registrations_erase($1, $2, $3, $4)";
@@ -57,7 +61,7 @@ pub async fn registrations_add(
     indices.into_iter().map(|index| index.map_or(Ok(Register::Closed), |index| fit(index).map(Register::At))).collect()
 }
 
-/// The registrations of these visitors, in their order; of several the one for the latest phase.
+/// The registrations of these visitors, in their order.
 ///
 /// # Errors
 /// The database is away or refuses.
@@ -65,7 +69,7 @@ pub async fn registrations_find(
     ledger: &Ledger,
     sale: SaleId,
     holders: &[Holder],
-) -> Result<Vec<Option<(PhaseNo, u32)>>, LedgerError> {
+) -> Result<Vec<Registrations>, LedgerError> {
     ledger.rows(FIND, &[&sale.uuid(), &columns(holders)]).await?.iter().map(found).collect()
 }
 
@@ -103,7 +107,7 @@ fn columns(holders: &[Holder]) -> Vec<&[u8]> {
     holders.iter().map(|holder| holder.0.as_slice()).collect()
 }
 
-fn found(row: &Row) -> Result<Option<(PhaseNo, u32)>, LedgerError> {
-    let (phase, index): (Option<i16>, Option<i32>) = (row.try_get(0)?, row.try_get(1)?);
-    phase.zip(index).map(|(phase, index)| Ok((phase_no(phase)?, fit(index)?))).transpose()
+fn found(row: &Row) -> Result<Registrations, LedgerError> {
+    let (phases, indices): (Vec<i16>, Vec<i32>) = (row.try_get(0)?, row.try_get(1)?);
+    phases.into_iter().zip(indices).map(|(phase, index)| Ok((phase_no(phase)?, fit(index)?))).collect()
 }

@@ -45,8 +45,10 @@ pub enum LogKind {
     Returned,
     /// An epoch began: Redis was rebuilt.
     Epoch,
-    /// Anything else.
-    Note,
+    /// The sale stands still; the note says why.
+    Stopped,
+    /// It goes on.
+    Resumed,
 }
 
 /// What came of asking for a bypass.
@@ -60,7 +62,7 @@ pub enum Bypass {
 
 impl LogKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Granted,
         Self::Lapsed,
         Self::Left,
@@ -69,7 +71,8 @@ impl LogKind {
         Self::BypassAsked,
         Self::Returned,
         Self::Epoch,
-        Self::Note,
+        Self::Stopped,
+        Self::Resumed,
     ];
 
     /// The word in the database and in JSON.
@@ -84,7 +87,8 @@ impl LogKind {
             Self::BypassAsked => "bypass_asked",
             Self::Returned => "returned",
             Self::Epoch => "epoch",
-            Self::Note => "note",
+            Self::Stopped => "stopped",
+            Self::Resumed => "resumed",
         }
     }
 

@@ -19,8 +19,17 @@ pub struct TickRecord {
     pub events: Vec<Event>,
     /// Who came back to the line: why others count more people ahead.
     pub returned: Option<Returned>,
-    /// Whatever else explains what visitors see: a pause, an incident, a gap.
-    pub notes: Vec<String>,
+    /// When the sale stopped, and when it went on.
+    pub stops: Vec<Stop>,
+}
+
+/// A sale stands still from here on, or goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// The word for why it stands still; none when it goes on.
+    pub why: Option<&'static str>,
+    /// When, by Redis.
+    pub at: Timestamp,
 }
 
 /// Something that became of a place.
@@ -76,11 +85,11 @@ impl TickRecord {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.granted.is_empty() && self.events.is_empty() && self.returned.is_none() && self.notes.is_empty()
+        self.granted.is_empty() && self.events.is_empty() && self.returned.is_none() && self.stops.is_empty()
     }
 }
 
-pub(super) const RECORD: &str = "SELECT tick_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+pub(super) const RECORD: &str = "SELECT tick_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 /// Writes down what one tick did; a turn is good until `bound_s` after it was given. The same again, or an earlier tick
 /// after a later one, leaves the same behind. Answers how many lines of the record now stand in the log; 0 when there were
@@ -106,7 +115,9 @@ pub async fn tick_record(
     let times: Vec<Timestamp> = record.events.iter().map(|event| event.at).collect();
     let returned = record.returned.map(|returned| fit::<_, i32>(returned.count)).transpose()?;
     let lowest = record.returned.map(|returned| fit::<_, i64>(returned.lowest.0)).transpose()?;
-    let params: [&(dyn ToSql + Sync); 12] = [
+    let reasons: Vec<Option<&str>> = record.stops.iter().map(|stop| stop.why).collect();
+    let stopped_at: Vec<Timestamp> = record.stops.iter().map(|stop| stop.at).collect();
+    let params: [&(dyn ToSql + Sync); 13] = [
         &sale.uuid(),
         &epoch,
         &record.at,
@@ -118,7 +129,8 @@ pub async fn tick_record(
         &times,
         &returned,
         &lowest,
-        &record.notes,
+        &reasons,
+        &stopped_at,
     ];
     fit(ledger.one(RECORD, &params).await?.try_get::<_, i64>(0)?)
 }

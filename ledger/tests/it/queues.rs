@@ -12,7 +12,7 @@ use ledger::draws::draw_freeze;
 use ledger::epochs::{EpochBegin, EpochSnapshot, epoch_begin};
 use ledger::orders::CreateOrder;
 use ledger::queue::{
-    Bypass, Event, EventKind, Grant, LogKind, LogRow, Returned, TickRecord, admission_log, admission_log_latest,
+    Bypass, Event, EventKind, Grant, LogKind, LogRow, Returned, Stop, TickRecord, admission_log, admission_log_latest,
     bypass_log, numbers_reserve, tick_record,
 };
 use ledger::registrations::registrations_add;
@@ -137,7 +137,7 @@ fn a_sales_ticks() -> Vec<TickRecord> {
     let told = TickRecord {
         at: at(10),
         returned: Some(Returned { count: 12, lowest: PlaceNumber(31) }),
-        notes: vec!["paused: stripe".to_owned(), "gap of 7 s".to_owned()],
+        stops: vec![Stop { why: Some("stripe"), at: at(7) }, Stop { why: None, at: at(10) }],
         ..TickRecord::default()
     };
     let mut ticks: Vec<_> = [1, 3, 4, 5, 6, 7].into_iter().map(|number| given(0, number)).collect();
@@ -224,8 +224,9 @@ async fn the_log_says_what_happened_and_why() {
     );
     let last = log.last().expect("lines");
     assert_eq!((last.kind, last.number, last.epoch), (LogKind::Epoch, Some(PlaceNumber(100)), 2));
-    let notes = log.iter().filter(|row| row.kind == LogKind::Note).filter_map(|row| row.note.as_deref());
-    assert_eq!(notes.collect::<Vec<_>>(), ["gap of 7 s", "paused: stripe"]);
+    let stopped = line(LogKind::Stopped);
+    assert_eq!((stopped.at, stopped.note.as_deref()), (at(7), Some("stripe")));
+    assert_eq!((line(LogKind::Resumed).at, line(LogKind::Resumed).note.as_deref()), (at(10), None));
     let of_seven = log.iter().filter(|row| row.number == Some(PlaceNumber(7))).map(|row| row.kind);
     assert_eq!(
         of_seven.collect::<Vec<_>>(),

@@ -12,7 +12,9 @@ use jiff::SignedDuration;
 use ledger::LedgerError;
 use ledger::draws::{DueDraw, Freeze, draw_finish, draw_freeze, draw_leaves, draws_due};
 use ledger::queue::{numbers_reserve, numbers_reserve_behind};
-use ledger::registrations::{Register, registration_salt, registrations_add, registrations_erase, registrations_find};
+use ledger::registrations::{
+    Register, Registrations, registration_salt, registrations_add, registrations_erase, registrations_find,
+};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
@@ -33,7 +35,7 @@ async fn registrations_are_dense_and_one_a_visitor() {
     assert_eq!(registers(&world, sale, PhaseNo(1), &holders([1])).await, [Register::Closed], "there is no such phase");
     assert_eq!(the_draw(&world, sale).await.count, 4);
     let found = registrations_find(&world.gateway, sale, &holders([9, 1, 7])).await.unwrap();
-    assert_eq!(found, [Some((GENERAL, 2)), None, Some((GENERAL, 0))]);
+    assert_eq!(found, [vec![(GENERAL, 2)], vec![], vec![(GENERAL, 0)]]);
     let too_many = registrations_add(&world.gateway, sale, GENERAL, &holders(0..1_001)).await;
     assert_eq!(rule(too_many), "registrations_batch_max");
 
@@ -61,7 +63,7 @@ async fn a_sale_that_is_over_registers_nobody() {
 }
 
 #[tokio::test]
-async fn of_several_registrations_the_latest_phase_counts() {
+async fn a_visitor_has_a_registration_for_each_phase_and_all_are_found() {
     let world = World::new().await;
     let now = world.now().await;
     let hours = |hours: i64| now + SignedDuration::from_hours(hours);
@@ -70,8 +72,10 @@ async fn of_several_registrations_the_latest_phase_counts() {
     let sale = world.sale_with(json!({"opens_at": hours(1), "phases": phases})).await.id;
     assert_eq!(registers(&world, sale, GENERAL, &holders([1, 2])).await, [Register::At(0), Register::At(1)]);
     assert_eq!(registers(&world, sale, PhaseNo(1), &holders([3, 2])).await, [Register::At(0), Register::At(1)]);
-    let found = registrations_find(&world.gateway, sale, &holders([1, 2, 3])).await.unwrap();
-    assert_eq!(found, [Some((GENERAL, 0)), Some((PhaseNo(1), 1)), Some((PhaseNo(1), 0))]);
+    let found = registrations_find(&world.gateway, sale, &holders([1, 2, 3, 4, 2])).await.unwrap();
+    let of_both = vec![(GENERAL, 1), (PhaseNo(1), 1)];
+    assert_eq!(found, [vec![(GENERAL, 0)], of_both.clone(), vec![(PhaseNo(1), 0)], vec![], of_both]);
+    assert_eq!(registrations_find(&world.gateway, sale, &[]).await.unwrap(), Vec::<Registrations>::new());
 
     assert_eq!(draws_due(&world.workers).await.unwrap(), []);
     world.database.advance_clock(HOUR_MS).await.unwrap();
@@ -112,7 +116,7 @@ async fn leaves_are_what_the_domain_says_and_outlive_the_person() {
     }
     assert_eq!(erased, [200, 100, 0]);
     assert_eq!(registration_salt(&world.gateway, sale, GENERAL, 0).await.unwrap(), None);
-    assert_eq!(registrations_find(&world.gateway, sale, &holders([0])).await.unwrap(), [None]);
+    assert_eq!(registrations_find(&world.gateway, sale, &holders([0])).await.unwrap(), [vec![]]);
     assert_eq!(draw_leaves(&world.workers, sale, GENERAL).await.unwrap(), leaves);
     assert_eq!(world.number("SELECT count(*) FROM registrations WHERE num_nulls(salt, holder) = 2").await, 300);
     let rest = registration_salt(&world.workers, sale, GENERAL, 0).await;
@@ -145,7 +149,7 @@ async fn everybody_who_was_answered_is_in_the_frozen_set() {
     assert_eq!(usize::try_from(draw.count).unwrap(), visitors.len(), "nobody is in who was not answered");
     for chunk in visitors.chunks(1_000) {
         let rows = registrations_find(&world.gateway, sale, &holders(chunk.iter().copied())).await.unwrap();
-        let expected: Vec<_> = chunk.iter().map(|visitor| Some((GENERAL, told[visitor]))).collect();
+        let expected: Vec<_> = chunk.iter().map(|visitor| vec![(GENERAL, told[visitor])]).collect();
         assert_eq!(rows, expected);
     }
     assert!(told.values().all(|index| *index < draw.count));
