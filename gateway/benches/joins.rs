@@ -1,4 +1,4 @@
-//! How many join in a second, against real Redis and Postgres, beside a bare hyper handler that answers the same text.
+//! How many join in a second, against real Redis and Postgres, beside a bare hyper handler that answers the same bytes.
 //!
 //! `cargo bench -p gateway --bench joins`. Gateway and handler are in one server process and take turns of a few seconds,
 //! with the same client over as many connections; each join is a new visitor with a new number.
@@ -26,8 +26,9 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use http::Method;
+use http::header::{CONTENT_LENGTH, DATE};
 use serde_json::json;
-use server::{Server, authority};
+use server::{Server, authority, busy_s};
 use table::{Bound, Table, quantile};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,36 +53,80 @@ async fn main() {
     let sale = control.publishes(&server.at.api_key, &sale).await;
     server.does(&format!("load {sale}")).await;
     let path = format!("/v1/sales/{sale}/queue");
-    let answer = control.asks(Method::POST, &path, None, "").await;
-    server.does(&format!("answer {}", String::from_utf8(answer.to_vec()).unwrap())).await;
+    let (headers, answer) = control.asks_for_all(Method::POST, &path, None, "").await;
+    let ours = headers.iter().filter(|(name, _)| **name != DATE && **name != CONTENT_LENGTH);
+    let headers: Vec<_> = ours.map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    let said = (headers, std::str::from_utf8(&answer).unwrap());
+    server.does(&format!("answer {}", serde_json::to_string(&said).unwrap())).await;
 
-    let (mut ours, mut bare, mut busy) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut bare) = (Turns::default(), Turns::default());
     for round in 0..=ROUNDS {
-        let before_s = server.busy_s();
-        let joins_per_s = asks_per_s(authority(&server.at.gateway), &path, &tasks).await;
-        let between_s = server.busy_s();
-        let answers_per_s = asks_per_s(&server.at.bare_http, &path, &tasks).await;
-        let used_s = [between_s - before_s, server.busy_s() - between_s];
+        let of_ours = Turn::of(&server, authority(&server.at.gateway), &path, &tasks).await;
+        let of_bare = Turn::of(&server, &server.at.bare_http, &path, &tasks).await;
         if round > 0 {
-            ours.push(joins_per_s);
-            bare.push(answers_per_s);
-            busy.push((used_s[0] / joins_per_s) / (used_s[1] / answers_per_s));
+            ours.add(&of_ours);
+            bare.add(&of_bare);
         }
     }
     server.stop().await;
-    let (ours, bare) = (quantile(&mut ours, 50), quantile(&mut bare, 50));
     let table = Table::new(&format!("joins over {CONNECTIONS} connections"));
     table.figure("an answer", &format!("{} bytes", answer.len()));
-    table.figure("joins a second", &format!("{ours:.0}"));
-    table.figure("answers of a bare handler a second", &format!("{bare:.0}"));
-    table.figure("server time of a join over that of a bare answer", &format!("{:.2} x", quantile(&mut busy, 50)));
-    table.target("joins over bare answers", ours / bare, Bound::AtLeast(RATIO_MIN), "x");
+    let (joins_per_s, answers_per_s) = (ours.tell("a join", &table), bare.tell("an answer of a bare handler", &table));
+    table.target("joins over bare answers", joins_per_s / answers_per_s, Bound::AtLeast(RATIO_MIN), "x");
 }
 
-/// Asks as often as it can over every connection for a while.
-async fn asks_per_s(authority: &str, path: &str, tasks: &TaskTracker) -> f64 {
+/// What one turn brought.
+struct Turn {
+    per_s: f64,
+    /// Processor time of the server, and of this process, for each.
+    server_s: f64,
+    client_s: f64,
+}
+
+impl Turn {
+    async fn of(server: &Server, authority: &str, path: &str, tasks: &TaskTracker) -> Self {
+        let (server_before_s, client_before_s) = (server.busy_s(), busy_s("self"));
+        let (count, per_s) = ask(authority, path, tasks).await;
+        let each = |after_s: f64, before_s: f64| (after_s - before_s) / count;
+        Self {
+            per_s,
+            server_s: each(server.busy_s(), server_before_s),
+            client_s: each(busy_s("self"), client_before_s),
+        }
+    }
+}
+
+/// What the turns brought that count.
+#[derive(Default)]
+struct Turns {
+    per_s: Vec<f64>,
+    server_s: Vec<f64>,
+    client_s: Vec<f64>,
+}
+
+impl Turns {
+    fn add(&mut self, turn: &Turn) {
+        self.per_s.push(turn.per_s);
+        self.server_s.push(turn.server_s);
+        self.client_s.push(turn.client_s);
+    }
+
+    /// Says the medians, and comes back with that of the rate.
+    fn tell(&mut self, what: &str, table: &Table) -> f64 {
+        let [per_s, server_s, client_s] =
+            [&mut self.per_s, &mut self.server_s, &mut self.client_s].map(|figures| quantile(figures, 50));
+        table.figure(&format!("{what}: in a second"), &format!("{per_s:.0}"));
+        table.figure(&format!("{what}: server time"), &format!("{:.1} µs", server_s * 1e6));
+        table.figure(&format!("{what}: time of the client"), &format!("{:.1} µs", client_s * 1e6));
+        per_s
+    }
+}
+
+/// Asks as often as it can over every connection for a while; says how often in all, and in a second.
+async fn ask(authority: &str, path: &str, tasks: &TaskTracker) -> (f64, f64) {
     let (answers, over) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
     let mut askers = Vec::new();
+
     for _ in 0..CONNECTIONS {
         let mut client = Client::connect(authority, tasks).await;
         let (path, answers, over) = (path.to_owned(), Arc::clone(&answers), over.clone());
@@ -94,13 +139,13 @@ async fn asks_per_s(authority: &str, path: &str, tasks: &TaskTracker) -> f64 {
     }
     let begun = Instant::now();
     tokio::time::sleep(ROUND).await;
-    let count = answers.load(Ordering::Relaxed);
+    let counted = answers.load(Ordering::Relaxed);
     let took = begun.elapsed();
     over.cancel();
     for asker in askers {
         asker.await.unwrap();
     }
     #[expect(clippy::cast_precision_loss, reason = "some thousand answers")]
-    let per_s = count as f64 / took.as_secs_f64();
-    per_s
+    let (all, per_s) = (answers.load(Ordering::Relaxed) as f64, counted as f64 / took.as_secs_f64());
+    (all, per_s)
 }

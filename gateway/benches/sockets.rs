@@ -35,8 +35,8 @@ use tokio_util::task::TaskTracker;
 
 /// Sockets, when nothing is said.
 const SOCKETS: usize = 10_000;
-/// Event streams that are measured beside them.
-const STREAMS: usize = 1_000;
+/// Event streams, and bare sockets, whose memory is measured beside them.
+const BESIDE: usize = 1_000;
 /// How often everybody is told: half of the times that the sale stops, half that it goes on.
 const TELLINGS: usize = 8;
 /// Connections that join at once.
@@ -63,7 +63,6 @@ async fn main() {
     let table = Table::new(&format!("{sockets} sockets"));
     let mut bench = Bench::new(sockets).await;
     bench.measures(&table).await;
-    turns::measures(&mut bench.server, &bench.tasks, &table).await;
     bench.server.stop().await;
 }
 
@@ -82,7 +81,7 @@ impl Bench {
         let mut control = Client::connect(authority(&server.at.gateway), &tasks).await;
         let sale = control.publishes(&server.at.api_key, &slow_sale()).await;
         server.does(&format!("load {sale}")).await;
-        let places = join_all(&server, &sale, count + STREAMS, &tasks).await;
+        let places = join_all(&server, &sale, count + BESIDE, &tasks).await;
         let bench = Self { count, server, tasks, sale, places };
         bench.decides("pause").await;
         bench
@@ -96,7 +95,7 @@ impl Bench {
 
     async fn measures(&mut self, table: &Table) {
         let ours = self.gateway(table).await;
-        let bare = self.bare(&ours, table).await;
+        let bare = self.bare(&ours).await;
         table.figure("a frame", &format!("{} bytes", ours.text.len()));
         table.figure("all told, first to last: gateway", &format!("{:.0} ms", ours.span_s * 1e3));
         table.figure("all told, first to last: bare loop", &format!("{:.0} ms", bare.span_s * 1e3));
@@ -123,16 +122,23 @@ impl Bench {
         table.target("resident memory of an idle socket", resident, Bound::AtMost(IDLE_MAX_KIB), "KiB");
         table.figure("kernel memory beside it (slab, both ends)", &format!("{slab:.2} KiB"));
         table.figure("kernel buffers beside it (sockstat, both ends)", &format!("{buffers:.2} KiB"));
+        self.bare_memory(table).await;
         self.streams(table).await;
         let telling = self.tells_through_gateway(&crowd).await;
+        turns::measures(&mut self.server, &self.tasks, table).await;
         self.hangs_up(&crowd).await;
         telling
     }
 
-    /// Opens the sockets, and says what each cost. The server has memory to spare from those who joined, so the first half
-    /// goes into that, and the second one is counted.
+    /// Opens the sockets, and says what each cost.
     async fn opens(&self, url: &str) -> (Crowd, [f64; 3]) {
-        let (first, second) = self.places[..self.count].split_at(self.count / 2);
+        self.opens_for(url, &self.places[..self.count]).await
+    }
+
+    /// The server has memory to spare from those who joined, so the first half goes into that, and the second one is
+    /// counted.
+    async fn opens_for(&self, url: &str, places: &[String]) -> (Crowd, [f64; 3]) {
+        let (first, second) = places.split_at(places.len() / 2);
         let mut crowd = Crowd::new();
         crowd.grow(url, first, &self.tasks).await;
         tokio::time::sleep(REST).await;
@@ -140,6 +146,18 @@ impl Bench {
         crowd.grow(url, second, &self.tasks).await;
         tokio::time::sleep(REST).await;
         (crowd, Memory::of(&self.server).each_since(&before, second.len()))
+    }
+
+    /// What bare sockets cost, opened when there is nothing to spare any more.
+    async fn bare_memory(&mut self, table: &Table) {
+        let (crowd, [resident, ..]) = self.opens_for(&self.bare_url(), &self.places[self.count..]).await;
+        table.figure("resident memory of a bare socket", &format!("{resident:.2} KiB"));
+        self.server.does("hang-up").await;
+        crowd.hang_up();
+    }
+
+    fn bare_url(&self) -> String {
+        format!("ws://{}/", self.server.at.bare_sockets)
     }
 
     async fn hangs_up(&self, crowd: &Crowd) {
@@ -168,7 +186,7 @@ impl Bench {
     async fn streams(&self, table: &Table) {
         let authority = authority(&self.server.at.gateway);
         let path = format!("/v1/sales/{}/live", self.sale);
-        let (first, second) = self.places[self.count..].split_at(STREAMS / 2);
+        let (first, second) = self.places[self.count..].split_at(BESIDE / 2);
         let streams = crowd::open_streams(authority, &path, first).await;
         tokio::time::sleep(REST).await;
         let before = Memory::of(&self.server);
@@ -179,10 +197,8 @@ impl Bench {
         drop((streams, more));
     }
 
-    async fn bare(&mut self, ours: &Telling, table: &Table) -> Telling {
-        let url = format!("ws://{}/", self.server.at.bare_sockets);
-        let (crowd, [resident, ..]) = self.opens(&url).await;
-        table.figure("resident memory of a bare socket", &format!("{resident:.2} KiB"));
+    async fn bare(&mut self, ours: &Telling) -> Telling {
+        let (crowd, _) = self.opens(&self.bare_url()).await;
         let mut tellings = Vec::new();
         for _ in 0..TELLINGS {
             let (busy_s, frames) = (self.server.busy_s(), crowd.frames());

@@ -1,6 +1,6 @@
 //! Through which door a visitor enters a sale: the phases that are open to them now, and codes for those that need one.
 //!
-//! [`enter`] tries the doors of the sale in their order ([`domain::sale::SaleConfig::doors`]). Without a code the first
+//! [`enter`] tries the doors of the sale in their order ([`domain::sale::doors`]). Without a code the first
 //! public door opens. Whoever shows a code wants what it opens: the doors that need one are tried first, and a code that
 //! opens none of them is refused rather than ignored, because a visitor who mistyped it would find out too late. When no
 //! door needs a code, one that is shown does not matter.
@@ -31,18 +31,18 @@ pub(crate) const CODE_BYTES_MAX: usize = 64;
 /// # Errors
 /// None is open, or those that are need another code than was shown; too many codes were tried from the visitor's address,
 /// or Postgres is away.
-pub(crate) async fn enter(
+pub(crate) async fn enter<'a>(
     app: &App,
     sale: &Sale,
-    doors: &[Door],
+    doors: &[Door<'a>],
     visitor: &Visitor,
     code: Option<&str>,
-) -> Result<Door, Problem> {
-    let (coded, public): (Vec<&Door>, Vec<&Door>) =
-        doors.iter().partition(|door| door.phase.access == PhaseAccess::Code);
+) -> Result<Door<'a>, Problem> {
+    let is_coded = |door: &Door<'_>| door.phase.access == PhaseAccess::Code;
+    let (coded, public): (Vec<Door<'_>>, Vec<Door<'_>>) = doors.iter().copied().partition(is_coded);
     match (coded.is_empty(), public.first(), code) {
-        (false, _, Some(code)) => Ok(open(app, sale, &coded, visitor, code).await?.clone()),
-        (_, Some(door), _) => Ok((*door).clone()),
+        (false, _, Some(code)) => open(app, sale, &coded, visitor, code).await,
+        (_, Some(door), _) => Ok(*door),
         (false, None, None) => Err(Code::AccessCodeRequired.into()),
         (true, None, _) => Err(Code::SaleNotOpen.into()),
     }
@@ -52,10 +52,10 @@ pub(crate) async fn enter(
 async fn open<'a>(
     app: &App,
     sale: &Sale,
-    doors: &[&'a Door],
+    doors: &[Door<'a>],
     visitor: &Visitor,
     code: &str,
-) -> Result<&'a Door, Problem> {
+) -> Result<Door<'a>, Problem> {
     let address = Client::Address(visitor.address);
     app.count(Limit::Code, address)?;
     let mut used_up = false;
@@ -63,7 +63,7 @@ async fn open<'a>(
         let digest = digest(sale.id(), code);
         for door in doors {
             match access_code_redeem(&app.ledger, sale.id(), door.phase.no, digest, visitor.holder).await? {
-                Redeem::Redeemed => return Ok(door),
+                Redeem::Redeemed => return Ok(*door),
                 Redeem::UsedUp => used_up = true,
                 Redeem::Unknown => {}
             }

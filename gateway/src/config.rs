@@ -27,6 +27,9 @@ pub struct GatewayConfig {
     pub stripe_writes_per_s: u32,
     /// The webhook's secrets: more than one while it is rotated.
     pub stripe_webhook_secrets: Vec<SecretString>,
+    /// Whether the workers ask a public beacon for the draws. Nothing here depends on it but what visitors are told before a
+    /// draw.
+    pub beacon_configured: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
     /// How often one client may ask.
@@ -61,6 +64,7 @@ impl GatewayConfig {
             stripe_browser_base: None,
             stripe_writes_per_s: STRIPE_WRITES_PER_S,
             stripe_webhook_secrets: Vec::new(),
+            beacon_configured: false,
             trusted_proxies: TrustedProxies::default(),
             rate_limits: RateLimits::default(),
             drain: Drain::default(),

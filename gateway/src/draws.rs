@@ -10,7 +10,7 @@
 //! and 4 MiB; it is computed once, on a thread of its own kind, before the draw is shown here as drawn.
 //!
 //! What it guarantees: what is shown is what Postgres has committed, and never goes back. Draws of sales that ended are
-//! read when somebody asks and kept for [`KEPT_FOR`].
+//! read when somebody asks and kept for [`KEPT_FOR`], at most [`ENDED_MAX`] of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +37,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long draws of a sale that ended are kept after somebody asked.
 const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// Sales that ended and whose draws are kept. A million registrations are 36 MiB with their leaves.
+const ENDED_MAX: usize = 16;
 
 /// The leaves of a draw's Merkle tree, by index.
 pub(crate) type Leaves = Arc<[[u8; 32]]>;
@@ -75,13 +78,26 @@ impl Draws {
     pub(crate) async fn find(&self, app: &App, sale: &Sale) -> Result<Arc<SaleDraws>, Problem> {
         match self.known(sale.id()).filter(|draws| sale.is_live() || draws.are_drawn()) {
             Some(draws) => Ok(draws),
-            None => Ok(self.read(app, sale.id()).await?),
+            None => {
+                let draws = self.read(app, sale.id()).await?;
+                self.retain(|sale| app.floors.get(sale).is_some());
+                Ok(draws)
+            }
         }
     }
 
-    /// Forgets the draws of sales that are not live and that nobody asks for.
+    /// Forgets the draws of sales that are not live and that nobody asks for, and of those that are too many the ones not
+    /// asked for the longest.
     pub(crate) fn retain(&self, is_live: impl Fn(SaleId) -> bool) {
-        self.kept().retain(|sale, kept| is_live(*sale) || kept.asked_at.elapsed() < KEPT_FOR);
+        let mut kept = self.kept();
+        kept.retain(|sale, kept| is_live(*sale) || kept.asked_at.elapsed() < KEPT_FOR);
+        let mut ended: Vec<_> =
+            kept.iter().filter(|(sale, _)| !is_live(**sale)).map(|(sale, kept)| (kept.asked_at, *sale)).collect();
+        ended.sort_unstable();
+        let too_many = ended.len().saturating_sub(ENDED_MAX);
+        for (_, sale) in &ended[..too_many] {
+            kept.remove(sale);
+        }
     }
 
     /// Reads the draws of a sale.

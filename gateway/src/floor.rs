@@ -33,6 +33,7 @@ mod seen;
 pub(crate) mod tick;
 
 use presence::Presence;
+pub(crate) use presence::TooMany;
 pub(crate) use seen::{Away, NoticeBody, PauseBody, Seen};
 
 /// How old a view may be: ten ticks. The contract allows two seconds of doubt, not more.
@@ -195,10 +196,13 @@ impl Floor {
     }
 
     /// Notes a socket, until the value is dropped.
-    pub(crate) fn connected(self: &Arc<Self>, place: &PlaceToken) -> Connected {
+    ///
+    /// # Errors
+    /// The place has too many already.
+    pub(crate) fn connected(self: &Arc<Self>, place: &PlaceToken) -> Result<Connected, TooMany> {
         let draws = self.draws();
-        self.presence().connect(place, &draws, Instant::now());
-        Connected { floor: Arc::clone(self), spot: place.spot }
+        self.presence().connect(place, &draws, Instant::now())?;
+        Ok(Connected { floor: Arc::clone(self), spot: place.spot })
     }
 
     /// Takes back what polls of a registration said: it was given up.

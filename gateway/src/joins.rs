@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`numbers`] | Redis, one script | 256 | a number, or that the draw comes first |
 //! | [`registrations`] | Postgres, one call a phase | 500 | an index, durable, or that the prequeue is closed |
-//! | [`lookups`] | Postgres, one statement | 500 | the registration that a holder has, if any |
+//! | [`lookups`] | Postgres, one statement | 500 | the registrations that a holder has, one a phase at most |
 //!
 //! Each has a task of its own for as long as the sale is live and a queue of at most [`WAITING_MAX`] callers; who finds it
 //! full is told that the gateway is overloaded. Within a gateway numbers are given in the order of arrival. A call that
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use domain::sale::PhaseNo;
 use domain::token::Holder;
-use ledger::registrations::Register;
+use ledger::registrations::{Register, Registrations};
 
 use crate::app::App;
 use crate::floor::Floor;
@@ -35,21 +35,18 @@ const WAITING_MAX: usize = 4_096;
 /// Registrations and look-ups in one call to Postgres: some milliseconds of it.
 const POSTGRES_BATCH_MAX: usize = 500;
 
-/// A registration as a place token names it.
-type Registration = (PhaseNo, u32);
-
 /// Where the joins of a sale ask.
 pub(crate) struct Joins {
     numbers: Batcher<NumberAsk, Number>,
     registrations: Vec<Batcher<Holder, Register>>,
-    lookups: Batcher<Holder, Option<Registration>>,
+    lookups: Batcher<Holder, Registrations>,
 }
 
 /// The other end of [`Joins`]: what its tasks take.
 pub(crate) struct Takers {
     numbers: Asks<NumberAsk, Number>,
     registrations: Vec<Asks<Holder, Register>>,
-    lookups: Asks<Holder, Option<Registration>>,
+    lookups: Asks<Holder, Registrations>,
 }
 
 impl Joins {
@@ -87,11 +84,11 @@ impl Joins {
         }
     }
 
-    /// The registration that a holder has, if any.
+    /// The registrations that a holder has.
     ///
     /// # Errors
     /// Postgres is away, or too many wait.
-    pub(crate) async fn registration_of(&self, holder: Holder) -> Result<Option<Registration>, Problem> {
+    pub(crate) async fn registrations_of(&self, holder: Holder) -> Result<Registrations, Problem> {
         Ok(self.lookups.ask(holder).await?)
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use admission::{Pace, PaceState};
 use domain::price::{OrderLine, UnitPrice, lines_of, unit_price};
-use domain::sale::{Door, Phase, PhaseNo, SaleConfig, SaleState, Stock, StoredState, TierConfig};
+use domain::sale::{Door, Phase, PhaseNo, SaleConfig, SaleState, Stock, StoredState, TierConfig, doors, opened_draws};
 use domain::token::Allowance;
 use domain::{SaleId, TierId};
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ impl Sale {
 
     /// What visitors see of it.
     pub(crate) fn state(&self, now: Timestamp, stock: Stock) -> SaleState {
-        SaleState::of(self.row.state, &self.row.config, self.published_at(), now, stock)
+        SaleState::of(self.row.state, &self.phases, self.published_at(), now, stock)
     }
 
     /// The phase of that number.
@@ -87,13 +87,13 @@ impl Sale {
     }
 
     /// What a visitor may enter, in the order to try.
-    pub(crate) fn doors(&self, now: Timestamp) -> Vec<Door> {
-        self.row.config.doors(self.published_at(), now)
+    pub(crate) fn doors(&self, now: Timestamp) -> Vec<Door<'_>> {
+        doors(&self.phases, self.published_at(), now)
     }
 
     /// How many draws should have been held by now.
     pub(crate) fn opened_draws(&self, now: Timestamp) -> u32 {
-        self.row.config.opened_draws(self.published_at(), now)
+        opened_draws(&self.phases, self.published_at(), now)
     }
 
     /// What the organizer tells everyone waiting.

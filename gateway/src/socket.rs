@@ -41,6 +41,11 @@ pub(crate) use message::Frame;
 /// The sub-protocol. A client that offers others only is told to upgrade.
 const SUB_PROTOCOL: &str = "v1.onsale";
 
+/// How much of the room a socket takes.
+const SOCKET_ROOM: u32 = 1;
+/// How much an event stream takes: its HTTP connection stays, with buffers of its own, at about 32 KiB (see the bench).
+const STREAM_ROOM: u32 = 8;
+
 /// Answers with a stream of events or with a handshake, as the client asks, and leaves the rest to a task.
 ///
 /// # Errors
@@ -58,18 +63,21 @@ fn asks_for_events(request: &Request) -> bool {
 async fn open_stream(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let sale = app.sale(request.params.text("sale")).await?;
     let place = identity::place(request, sale.id(), &app.signer, &app.cookies)?;
-    let (floor, room) = enter(app, &sale).await?;
+    let floor = live_floor(app, &sale).await?;
+    // A HEAD asks for what a GET would answer, and holds nothing.
     if request.parts.method == Method::HEAD {
         return Ok(event_stream::head());
     }
-    Ok(event_stream::open(app, floor, place, room))
+    let room = take_room(app, STREAM_ROOM)?;
+    event_stream::open(app, floor, place, room)
 }
 
 async fn open_socket(app: &Arc<App>, mut request: Request) -> Result<Answer, Problem> {
     let accept_key = accept_key(&request)?;
     let sale = app.sale(request.params.text("sale")).await?;
     let place = place_in_cookie(app, &request, &sale)?;
-    let (floor, room) = enter(app, &sale).await?;
+    let floor = live_floor(app, &sale).await?;
+    let room = take_room(app, SOCKET_ROOM)?;
     let upgrade = request.upgrade.take().ok_or(Code::UpgradeRequired)?;
     app.visits.spawn(connection::run(Arc::clone(app), floor, place, upgrade, room));
     Ok(empty(StatusCode::SWITCHING_PROTOCOLS)
@@ -79,17 +87,21 @@ async fn open_socket(app: &Arc<App>, mut request: Request) -> Result<Answer, Pro
         .with_text(header::SEC_WEBSOCKET_ACCEPT, &accept_key))
 }
 
-/// Room for one more on the floor of a sale.
+/// The floor of a sale that can be watched.
 ///
 /// # Errors
-/// The sale has no queue, the gateway stops, or it is full.
-async fn enter(app: &Arc<App>, sale: &Arc<Sale>) -> Result<(Arc<Floor>, OwnedSemaphorePermit), Problem> {
+/// The sale has no queue, or the gateway stops.
+async fn live_floor(app: &Arc<App>, sale: &Arc<Sale>) -> Result<Arc<Floor>, Problem> {
     let (floor, _) = app.live(sale).await?;
-    if app.draining.is_cancelled() {
-        return Err(Code::StoreUnavailable.into());
-    }
-    let room = Arc::clone(&app.sockets).try_acquire_owned().map_err(|_| Code::Overloaded)?;
-    Ok((floor, room))
+    if app.draining.is_cancelled() { Err(Code::StoreUnavailable.into()) } else { Ok(floor) }
+}
+
+/// Room for one more, as long as the value lives.
+///
+/// # Errors
+/// The gateway is full.
+fn take_room(app: &App, size: u32) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&app.sockets).try_acquire_many_owned(size).map_err(|_| Code::Overloaded.into())
 }
 
 /// RFC 6455, section 4.2.1.

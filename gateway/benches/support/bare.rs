@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Request, Response};
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -62,18 +62,25 @@ impl BareSockets {
     }
 }
 
-/// A server that reads every request to its end and answers it with the same text.
+/// A server that reads every request to its end and gives the same answer.
 pub(crate) struct BareHttp {
     addr: SocketAddr,
-    text: Arc<Mutex<Bytes>>,
+    said: Arc<Mutex<Said>>,
+}
+
+/// An answer, headers and all.
+#[derive(Clone, Default)]
+struct Said {
+    headers: HeaderMap,
+    text: Bytes,
 }
 
 impl BareHttp {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let text = Arc::new(Mutex::new(Bytes::new()));
-        let (tasks, said) = (TaskTracker::new(), Arc::clone(&text));
+        let to_say = Arc::new(Mutex::new(Said::default()));
+        let (tasks, said) = (TaskTracker::new(), Arc::clone(&to_say));
         tasks.clone().spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -87,22 +94,27 @@ impl BareHttp {
                 });
             }
         });
-        Self { addr, text }
+        Self { addr, said: to_say }
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    pub(crate) fn answers(&self, text: &str) {
-        *self.text.lock().unwrap() = Bytes::copy_from_slice(text.as_bytes());
+    /// Answers with these headers, as `[name, value]`, and that text.
+    pub(crate) fn answers(&self, headers: &[(String, String)], text: &str) {
+        let mut said = Said { text: Bytes::copy_from_slice(text.as_bytes()), ..Said::default() };
+        for (name, value) in headers {
+            said.headers.append(name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap());
+        }
+        *self.said.lock().unwrap() = said;
     }
 }
 
-async fn answer(request: Request<Incoming>, text: &Mutex<Bytes>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, said: &Mutex<Said>) -> Result<Response<Full<Bytes>>, Infallible> {
     let _ = request.into_body().collect().await;
-    let text = text.lock().unwrap().clone();
+    let Said { headers, text } = said.lock().unwrap().clone();
     let mut answer = Response::new(Full::new(text));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *answer.headers_mut() = headers;
     Ok(answer)
 }

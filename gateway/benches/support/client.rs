@@ -1,7 +1,7 @@
 //! The other end: plain HTTP over connections that are kept.
 
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{HeaderMap, Method, Request, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -9,20 +9,31 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
-/// One kept connection.
-pub(crate) struct Client(SendRequest<Full<Bytes>>);
+/// One kept connection. When the server closed it because nobody asked for a while, the next question opens another.
+pub(crate) struct Client {
+    authority: String,
+    tasks: TaskTracker,
+    sender: SendRequest<Full<Bytes>>,
+}
 
 impl Client {
     pub(crate) async fn connect(authority: &str, tasks: &TaskTracker) -> Self {
-        let stream = TcpStream::connect(authority).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-        tasks.spawn(connection);
-        Self(sender)
+        Self { authority: authority.to_owned(), tasks: tasks.clone(), sender: open(authority, tasks).await }
     }
 
     /// Asks, and reads the answer to its end.
     pub(crate) async fn asks(&mut self, method: Method, path: &str, bearer: Option<&str>, body: &str) -> Bytes {
+        self.asks_for_all(method, path, bearer, body).await.1
+    }
+
+    /// Asks, and says the headers too.
+    pub(crate) async fn asks_for_all(
+        &mut self,
+        method: Method,
+        path: &str,
+        bearer: Option<&str>,
+        body: &str,
+    ) -> (HeaderMap, Bytes) {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
         if let Some(token) = bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -31,12 +42,14 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
-        self.0.ready().await.unwrap();
-        let answer = self.0.send_request(request).await.unwrap();
-        let status = answer.status();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        assert!(status.is_success(), "{path}: {status} {body:?}");
-        body
+        if self.sender.ready().await.is_err() {
+            self.sender = open(&self.authority, &self.tasks).await;
+        }
+        let answer = self.sender.send_request(request).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        assert!(head.status.is_success(), "{path}: {} {body:?}", head.status);
+        (head.headers, body)
     }
 
     pub(crate) async fn asks_json(&mut self, method: Method, path: &str, bearer: Option<&str>, body: &str) -> Value {
@@ -56,4 +69,12 @@ impl Client {
         let joined = self.asks_json(Method::POST, &format!("/v1/sales/{sale}/queue"), None, "").await;
         joined["place"]["token"].as_str().unwrap().to_owned()
     }
+}
+
+async fn open(authority: &str, tasks: &TaskTracker) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(authority).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+    tasks.spawn(connection);
+    sender
 }

@@ -59,11 +59,7 @@ impl Server {
 
     /// Processor time that the server has used, in seconds.
     pub(crate) fn busy_s(&self) -> f64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
-        let ran_ns = |task: std::path::PathBuf| -> Option<f64> {
-            std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-        };
-        tasks.filter_map(|task| ran_ns(task.ok()?.path())).sum::<f64>() / 1e9
+        busy_s(&self.id().to_string())
     }
 
     /// How many files and connections the server has open.
@@ -87,6 +83,15 @@ pub(crate) fn authority(base: &str) -> &str {
     base.trim_start_matches("http://")
 }
 
+/// Processor time that a process has used, in seconds.
+pub(crate) fn busy_s(process: &str) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let ran_ns = |task: std::path::PathBuf| -> Option<f64> {
+        std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    tasks.filter_map(|task| ran_ns(task.ok()?.path())).sum::<f64>() / 1e9
+}
+
 /// The server process itself.
 pub(crate) async fn serve() {
     let world = World::with(Setup { limits: "off", ..Setup::default() }).await;
@@ -103,7 +108,10 @@ pub(crate) async fn serve() {
         match order.split_once(' ').unwrap_or((&order, "")) {
             ("load", sale) => world.load(sale).await,
             ("tell", text) => sockets.tell(text).await,
-            ("answer", text) => http.answers(text),
+            ("answer", said) => {
+                let (headers, text): (Vec<_>, String) = serde_json::from_str(said).unwrap();
+                http.answers(&headers, &text);
+            }
             ("hang-up", _) => sockets.hang_up().await,
             ("stop", _) => break,
             (other, _) => panic!("no such order: {other}"),

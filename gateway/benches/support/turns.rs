@@ -15,12 +15,12 @@ use crate::server::{Server, authority};
 use crate::table::{Bound, Table, quantile};
 use crate::{TURN_MAX_S, join_all, world};
 
-/// Visitors who get their turn, one after the other.
-const TURNS: usize = 60;
+/// Visitors who get their turn, one after the other: a hundred wait for it.
+const TURNS: usize = 101;
 /// How long a turn may take before something is broken.
 const TURN_PANIC: Duration = Duration::from_secs(20);
 
-/// One is inside and leaves; the next is told. Again and again.
+/// One is inside and leaves; the next is told. Again and again, while the many of the other sale stay connected.
 pub(crate) async fn measures(server: &mut Server, tasks: &TaskTracker, table: &Table) {
     let mut control = Client::connect(authority(&server.at.gateway), tasks).await;
     let sale = world::jazz_with(1_000, json!({ "admission": { "rate_per_s": 100, "burst": 100, "max_shoppers": 1 } }));

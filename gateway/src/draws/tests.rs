@@ -74,3 +74,18 @@ fn draws_of_sales_that_are_over_are_kept_while_somebody_asks() {
     draws.retain(|_| false);
     assert!(draws.kept().is_empty());
 }
+
+#[test]
+fn of_the_sales_that_are_over_only_the_last_asked_for_are_kept() {
+    let draws = Draws::default();
+    let id = |n: usize| SaleId::from_uuid(uuid::Uuid::from_u128(n as u128));
+    for n in 0..=ENDED_MAX + 1 {
+        draws.keep(id(n), Arc::new(SaleDraws::one(PHASE, 1, &[0])));
+        draws.kept().get_mut(&id(n)).unwrap().asked_at -= KEPT_FOR / 2;
+    }
+    draws.of(id(1));
+    draws.retain(|sale| sale == id(0));
+    assert_eq!(draws.kept().len(), ENDED_MAX + 1, "and the live one");
+    assert!([0, 1].iter().all(|n| draws.kept().contains_key(&id(*n))));
+    assert!(!draws.kept().contains_key(&id(2)), "nobody asked for it since");
+}

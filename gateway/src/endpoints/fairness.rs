@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use domain::fairness::leaf;
 use domain::sale::PhaseNo;
-use domain::token::{Holder, PlaceToken, Spot};
+use domain::token::{PlaceToken, Spot};
 use domain::{PhaseId, PlaceNumber};
 use http::{HeaderValue, StatusCode, header};
 use ledger::draws::{Draw, DrawState};
@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 
 use crate::answer::{Answer, With as _, empty, json, json_bytes};
 use crate::app::App;
+use crate::config::GatewayConfig;
 use crate::draws::SaleDraws;
 use crate::identity;
 use crate::limits::{Client, Limit};
@@ -72,6 +73,8 @@ pub(crate) struct Fairness {
     phase: PhaseId,
     /// SHA-256 of the seed, published with the sale.
     seed_hash: String,
+    /// Whether public randomness is going to be mixed in, or was meant to be; without, the order is the operator's word.
+    beacon_configured: bool,
     /// The public randomness that is mixed in; null when none is configured, or not chosen yet.
     beacon: Option<BeaconBody>,
     /// The seed, once drawn.
@@ -99,7 +102,7 @@ pub(crate) struct BeaconBody {
 
 impl Fairness {
     /// The draw that matters now: the first that is not held, else the last one; none for a sale without a prequeue.
-    pub(crate) fn of(sale: &Sale, draws: &SaleDraws) -> Option<Self> {
+    pub(crate) fn of(config: &GatewayConfig, sale: &Sale, draws: &SaleDraws) -> Option<Self> {
         let not_held = |draw: &&Draw| draw.state != DrawState::Drawn;
         let draw = draws.all().find(not_held).or_else(|| draws.all().last())?;
         let beacon = draw.beacon.as_ref().map(|beacon| BeaconBody {
@@ -111,6 +114,8 @@ impl Fairness {
         Some(Self {
             phase: phase_id(sale, draw.phase)?,
             seed_hash: hex::encode(draw.seed_hash),
+            // It is decided, and recorded, with the root.
+            beacon_configured: draw.root.map_or(config.beacon_configured, |_| beacon.is_some()),
             beacon,
             seed: draw.seed.as_ref().map(|seed| hex::encode(seed.0)),
             state: draw.state.word(),
@@ -140,12 +145,12 @@ pub(crate) async fn proof(app: &Arc<App>, request: &Request) -> Result<Answer, P
     let sale = app.sale(request.params.text("sale")).await?;
     let place = identity::place(request, sale.id(), &app.signer, &app.cookies)?;
     app.count(Limit::Place, Client::Holder(place.holder))?;
-    let (phase, index) = registration(app, &sale, &place).await?;
+    let draws = app.draws.find(app, &sale).await?;
+    let (phase, index) = registration(app, &sale, &draws, &place).await?;
     let (salt, holder) = registration_salt(&app.ledger, sale.id(), phase, index).await?.ok_or(Code::NotFound)?;
     if holder != place.holder {
         return Err(Code::PlaceInvalid.into());
     }
-    let draws = app.draws.find(app, &sale).await?;
     let published = app.fairness.of(app, &sale, &draws).await?;
     let Some((draw, tree)) = published.draw(phase) else {
         let early = "The proof is there once the registrations are frozen, when the sale opens.";
@@ -168,15 +173,21 @@ pub(crate) async fn proof(app: &Arc<App>, request: &Request) -> Result<Answer, P
     Ok(json(StatusCode::OK, &body))
 }
 
-/// The registration behind a place: its own, or the one its holder had before the draw gave it a number.
-async fn registration(app: &App, sale: &Sale, place: &PlaceToken) -> Result<(PhaseNo, u32), Problem> {
-    if let Spot::Registration { phase, index } = place.spot {
-        return Ok((phase, index));
-    }
-    let holder: Holder = place.holder;
-    let found = registrations_find(&app.ledger, sale.id(), &[holder]).await?;
+/// The registration behind a place: its own, or the one of its holder that was drawn its number.
+async fn registration(
+    app: &App,
+    sale: &Sale,
+    draws: &SaleDraws,
+    place: &PlaceToken,
+) -> Result<(PhaseNo, u32), Problem> {
+    let number = match place.spot {
+        Spot::Registration { phase, index } => return Ok((phase, index)),
+        Spot::Number(number) => number,
+    };
+    let found = registrations_find(&app.ledger, sale.id(), &[place.holder]).await?;
+    let was_drawn = |(phase, index): &(PhaseNo, u32)| draws.number(*phase, *index) == Some(number);
     let none = || Problem::new(Code::NotFound).detail("The place came first come, first served: it was in no draw.");
-    found.into_iter().next().flatten().ok_or_else(none)
+    found.into_iter().flatten().find(was_drawn).ok_or_else(none)
 }
 
 fn phase_id(sale: &Sale, phase: PhaseNo) -> Option<PhaseId> {

@@ -258,7 +258,7 @@ fn join_form(app: &App, sale: &Sale, state: SaleState, button: &'static str) -> 
         return None;
     }
     let doors = sale.doors(app.time_of(sale));
-    let coded = |door: &domain::sale::Door| door.phase.access == PhaseAccess::Code;
+    let coded = |door: &domain::sale::Door<'_>| door.phase.access == PhaseAccess::Code;
     Some(JoinForm {
         button,
         code: doors.iter().any(coded),

@@ -29,7 +29,7 @@ use crate::written::Written;
 
 mod join;
 
-pub(crate) use join::{Joined, join_visitor};
+pub(crate) use join::join_visitor;
 
 /// What a visitor says with a join; all of it may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -92,15 +92,15 @@ pub(crate) async fn join(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
         Some(cookie) => problem.header(header::SET_COOKIE, cookie),
         None => problem,
     };
-    let Joined { place, arrival, position, cookies } =
-        join_visitor(app, &sale, visitor, body).await.map_err(refused)?;
-    let status = match arrival {
+    let joined = join_visitor(app, &sale, visitor, body).await.map_err(refused)?;
+    let status = match joined.arrival {
         Arrival::New => StatusCode::CREATED,
         Arrival::Known => StatusCode::OK,
     };
-    let place = PlaceBody { token: app.signer.sign_place(&place), number: position.number, state: position.state };
+    let position = joined.position;
+    let place = PlaceBody { token: joined.token, number: position.number, state: position.state };
     let answer = json(status, &JoinedBody { place, position });
-    Ok(cookies.into_iter().fold(answer, |answer, cookie| answer.with(header::SET_COOKIE, cookie)))
+    Ok(joined.cookies.into_iter().fold(answer, |answer, cookie| answer.with(header::SET_COOKIE, cookie)))
 }
 
 /// `GET /v1/sales/{sale}/queue/place`
@@ -140,7 +140,8 @@ pub(crate) async fn look(app: &Arc<App>, sale: &Arc<Sale>, place: &PlaceToken) -
 }
 
 /// Gives up a place, and what it holds. A registration is part of a list that is fixed at the opening, so it cannot be
-/// taken back: nobody answers to it any more, and the draw passes it over as it does everybody who is not here.
+/// taken back: who is not here at the draw is passed over. It is as if this visitor closed the page; another tab, or opening
+/// it again, takes part.
 ///
 /// # Errors
 /// A store is away.

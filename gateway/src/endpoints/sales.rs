@@ -219,7 +219,7 @@ async fn fairness(app: &App, sale: &Sale) -> Result<Option<Fairness>, Problem> {
     if !sale.has_draws() {
         return Ok(None);
     }
-    Ok(Fairness::of(sale, app.draws.find(app, sale).await?.as_ref()))
+    Ok(Fairness::of(&app.config, sale, app.draws.find(app, sale).await?.as_ref()))
 }
 
 /// The same for everybody, and soon old.

@@ -19,6 +19,9 @@ use domain::token::{Allowance, PlaceToken, Spot};
 
 use crate::draws::SaleDraws;
 
+/// Connections of one place at once: every tab of a person has one, and those that a phone left behind go within a minute.
+const CONNECTIONS_MAX: u32 = 16;
+
 /// How long a poll says that somebody is here: as long as the line remembers a number.
 const POLL_COUNTS_FOR: Duration = Duration::from_secs(15);
 
@@ -30,6 +33,10 @@ pub(super) struct Presence {
     connected: HashMap<Spot, u32>,
     unhurried: HashMap<Spot, Told>,
 }
+
+/// A place has as many connections as one person may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
 
 /// In which epoch Redis was told that a place has more time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +58,15 @@ impl Presence {
         }
     }
 
-    /// Notes a socket.
-    pub(super) fn connect(&mut self, place: &PlaceToken, draws: &SaleDraws, now: Instant) {
-        *self.connected.entry(place.spot).or_default() += 1;
+    /// Notes a socket, unless the place has too many.
+    pub(super) fn connect(&mut self, place: &PlaceToken, draws: &SaleDraws, now: Instant) -> Result<(), TooMany> {
         self.hear(place, draws, now);
+        let sockets = self.connected.entry(place.spot).or_default();
+        if *sockets == CONNECTIONS_MAX {
+            return Err(TooMany);
+        }
+        *sockets += 1;
+        Ok(())
     }
 
     /// Notes that a socket closed.

@@ -23,7 +23,7 @@ use admission::{Admission, AdmissionError, Pace, PaceState, Pause};
 use domain::sale::{SaleState, StoredState};
 use domain::token::Allowance;
 use jiff::Timestamp;
-use ledger::queue::{Event, EventKind, Grant, Returned, TickRecord, tick_record};
+use ledger::queue::{Event, EventKind, Grant, Returned, Stop, TickRecord, tick_record};
 use tokio::time::MissedTickBehavior;
 
 use super::{Floor, Seen};
@@ -172,6 +172,7 @@ fn record_of(admission: &Admission, now: Timestamp) -> TickRecord {
         };
         Event { kind, number: event.number, at: event.at }
     };
+    let stop = |stop: &admission::Stop| Stop { why: stop.why.map(admission::Standstill::word), at: stop.at };
     let returned = admission
         .returned
         .map(|returned| Returned { count: u32::try_from(returned.count).unwrap_or(u32::MAX), lowest: returned.lowest });
@@ -180,15 +181,15 @@ fn record_of(admission: &Admission, now: Timestamp) -> TickRecord {
         granted: admission.unconfirmed.iter().map(grant).collect(),
         events: admission.events.iter().map(event).collect(),
         returned,
-        notes: Vec::new(),
+        stops: admission.stops.iter().map(stop).collect(),
     }
 }
 
 /// How long the oldest line has waited to be written.
 fn age_of(record: &TickRecord, now: Timestamp) -> Duration {
     let granted = record.granted.iter().map(|grant| grant.granted_at);
-    let oldest =
-        granted.chain(record.events.iter().map(|event| event.at)).chain(record.returned.map(|_| record.at)).min();
+    let happened = record.events.iter().map(|event| event.at).chain(record.stops.iter().map(|stop| stop.at));
+    let oldest = granted.chain(happened).chain(record.returned.map(|_| record.at)).min();
     oldest.and_then(|oldest| Duration::try_from(now.duration_since(oldest)).ok()).unwrap_or_default()
 }
 

@@ -77,6 +77,15 @@ impl<A, R> Asks<A, R> {
         Some(batch)
     }
 
+    /// What has been asked by now, in the order it came: at most what the queue holds.
+    pub(crate) fn gathered(&mut self) -> Vec<Waiting<A, R>> {
+        let mut batch = Vec::new();
+        while let Ok(waiting) = self.queue.try_recv() {
+            batch.push(waiting);
+        }
+        batch
+    }
+
     async fn gather_more(&mut self, batch: &mut Vec<Waiting<A, R>>) {
         let deadline = Instant::now() + GATHER;
         while batch.len() < self.batch_max {

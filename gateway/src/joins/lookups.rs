@@ -1,18 +1,18 @@
-//! Looking up registrations: who lost the place's cookie and has the visitor's finds the cohort place again.
+//! Looking up registrations: who lost the place's cookie and has the visitor's finds the cohort places again.
 
 use std::sync::Arc;
 
 use domain::token::Holder;
-use ledger::registrations::registrations_find;
+use ledger::registrations::{Registrations, registrations_find};
 
 use super::batcher::{Asks, Waiting};
-use super::{Registration, fail};
+use super::fail;
 use crate::app::App;
 use crate::floor::Floor;
 use crate::metrics;
 
 /// Looks up for whoever asks, until the sale is over.
-pub(super) async fn run(app: Arc<App>, floor: Arc<Floor>, mut asks: Asks<Holder, Option<Registration>>) {
+pub(super) async fn run(app: Arc<App>, floor: Arc<Floor>, mut asks: Asks<Holder, Registrations>) {
     loop {
         let batch = tokio::select! {
             () = floor.ended() => return,
@@ -24,7 +24,7 @@ pub(super) async fn run(app: Arc<App>, floor: Arc<Floor>, mut asks: Asks<Holder,
     }
 }
 
-async fn look_up(app: &App, floor: &Floor, batch: Vec<Waiting<Holder, Option<Registration>>>) {
+async fn look_up(app: &App, floor: &Floor, batch: Vec<Waiting<Holder, Registrations>>) {
     let holders: Vec<Holder> = batch.iter().map(|waiting| waiting.ask).collect();
     match registrations_find(&app.ledger, floor.sale().id(), &holders).await {
         Ok(found) => batch.into_iter().zip(found).for_each(|(waiting, found)| waiting.answer(Ok(found))),

@@ -2,7 +2,10 @@
 //!
 //! A batch is settled before the next one begins. Two answers of the script are not answers yet: that the reserved numbers
 //! are used up, then a block is reserved in Postgres and the rest of the batch asks again; and that a draw is not in Redis
-//! yet, whose numbers come first, then it is asked again until [`DRAW_WAIT_MAX`].
+//! yet, whose numbers come first, then the rest goes in front of those who ask next, until [`DRAW_WAIT_MAX`].
+//!
+//! While somebody waits for a draw, everybody is asked for every [`DRAW_LOOK`]: who has a place finds it by then, and who
+//! needs a number stays in the order of arrival. At most [`WAITING_MAX`] wait for a draw; the others are refused.
 //!
 //! Which draws have opened is Postgres' to say, whose clock freezes them: it reserves no block behind a draw that this
 //! gateway has not heard of, and Redis is told of that draw with the next call. So the numbers of a cohort are handed out
@@ -11,12 +14,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::{Join, JoinAsk, Mark};
+use admission::{JOIN_BATCH_MAX, Join, JoinAsk, Mark};
 use domain::PlaceNumber;
 use tokio::time::sleep;
 
 use super::batcher::{Asks, Waiting};
-use super::fail;
+use super::{WAITING_MAX, fail};
 use crate::app::App;
 use crate::floor::Floor;
 use crate::metrics;
@@ -82,46 +85,73 @@ struct Rest {
 
 /// Gives numbers to whoever asks, until the sale is over.
 pub(super) async fn run(app: Arc<App>, floor: Arc<Floor>, mut asks: Asks<NumberAsk, Number>) {
+    let mut waiting = Callers::new();
     loop {
         let batch = tokio::select! {
             () = floor.ended() => return,
-            batch = asks.gather() => batch,
+            batch = next(&mut asks, &mut waiting) => batch,
         };
         let Some(batch) = batch else { return };
-        metrics::joins_gathered("numbers", batch.len());
-        settle(&app, &floor, batch).await;
+        waiting = settle_all(&app, &floor, batch).await;
     }
 }
 
-async fn settle(app: &App, floor: &Floor, mut callers: Callers) {
+/// Those who wait for a draw, and behind them who came since; none when nobody can ask any more.
+async fn next(asks: &mut Asks<NumberAsk, Number>, waiting: &mut Callers) -> Option<Callers> {
+    if waiting.is_empty() {
+        return asks.gather().await;
+    }
+    sleep(DRAW_LOOK).await;
+    let mut callers = std::mem::take(waiting);
+    callers.extend(asks.gathered());
+    Some(callers)
+}
+
+/// Answers whom it can; the others wait for a draw. Once somebody does, only those who prove a number are asked for: a draw
+/// that comes in between must not put anybody past those who wait.
+async fn settle_all(app: &App, floor: &Floor, callers: Callers) -> Callers {
+    let mut waiting = Callers::new();
+    let mut callers = callers.into_iter().peekable();
+    while callers.peek().is_some() {
+        let batch: Callers = callers.by_ref().take(JOIN_BATCH_MAX).collect();
+        let proves = |caller: &Waiting<NumberAsk, Number>| caller.ask.join.proven.is_some();
+        let (asked, held) =
+            if waiting.is_empty() { (batch, Callers::new()) } else { batch.into_iter().partition(proves) };
+        waiting.extend(settle(app, floor, asked).await);
+        waiting.extend(held);
+    }
+    without_the_late(waiting)
+}
+
+/// Answers a batch; those who have no answer yet wait for a draw.
+async fn settle(app: &App, floor: &Floor, mut callers: Callers) -> Callers {
     let mut blocks = 0;
     let mut cohorts = callers.iter().map(|waiting| waiting.ask.cohorts).max().unwrap_or_default();
     while !callers.is_empty() {
-        let rest = match join(app, floor, callers, cohorts).await {
-            Ok(rest) => rest,
-            Err(()) => return,
-        };
+        let Ok(rest) = join(app, floor, callers, cohorts).await else { break };
         callers = rest.callers;
         if !rest.numbers_used_up {
-            callers = without_the_late(callers);
-            if !callers.is_empty() {
-                sleep(DRAW_LOOK).await;
-            }
+            return callers;
         } else if blocks == BLOCKS_MAX {
-            return fail(callers, Code::Overloaded);
-        } else {
-            match reserve(app, floor, cohorts).await {
-                Ok(Reserved::Block) => blocks += 1,
-                Ok(Reserved::DrawFirst) => cohorts += 1,
-                Err(problem) => return fail(callers, problem),
+            fail(callers, Code::Overloaded);
+            break;
+        }
+        match reserve(app, floor, cohorts).await {
+            Ok(Reserved::Block) => blocks += 1,
+            Ok(Reserved::DrawFirst) => cohorts += 1,
+            Err(problem) => {
+                fail(callers, problem);
+                break;
             }
         }
     }
+    Callers::new()
 }
 
 /// Asks once for everybody; says who has no answer yet. After a failure nobody waits any more.
 async fn join(app: &App, floor: &Floor, callers: Callers, cohorts: u32) -> Result<Rest, ()> {
     let asks: Vec<JoinAsk> = callers.iter().map(|waiting| waiting.ask.join).collect();
+    metrics::joins_gathered("numbers", asks.len());
     match app.queue.after(floor.mark()).join_many(floor.sale().id(), &asks, cohorts).await {
         Ok(joins) => {
             joins.iter().filter_map(mark_of).for_each(|mark| floor.note(mark));
@@ -158,11 +188,12 @@ fn answered(callers: Callers, joins: Vec<Join>) -> Rest {
     rest
 }
 
-/// Tells those who waited too long for the draw, and keeps the others who still wait.
+/// Tells those who waited too long for the draw, or are too many, and keeps the others who still wait.
 fn without_the_late(callers: Callers) -> Callers {
-    let (late, rest): (Callers, Callers) =
+    let (late, mut rest): (Callers, Callers) =
         callers.into_iter().filter(Waiting::is_wanted).partition(|waiting| waiting.since.elapsed() >= DRAW_WAIT_MAX);
-    late.into_iter().for_each(|waiting| waiting.answer(Err(Code::Overloaded)));
+    let too_many = rest.split_off(rest.len().min(WAITING_MAX));
+    late.into_iter().chain(too_many).for_each(|waiting| waiting.answer(Err(Code::Overloaded)));
     rest
 }
 

@@ -84,3 +84,14 @@ fn a_list_of_limits_is_checked() {
         assert!(matches!(wrong.parse::<RateLimits>(), Err(RateLimitsError::Shape(_))), "{wrong}");
     }
 }
+
+#[test]
+fn the_readme_and_a_refusal_name_every_limit() {
+    let readme = include_str!("../../../README.md");
+    let row = readme.lines().find(|line| line.starts_with("| `ONSALE_RATE_LIMITS`")).unwrap();
+    let refusal = RateLimitsError::Name("jion".to_owned()).to_string();
+    for limit in Limit::ALL {
+        assert!(row.contains(&format!("`{}`", limit.word())), "{limit:?}: {row}");
+        assert!(refusal.split([' ', ',']).any(|word| word == limit.word()), "{limit:?}: {refusal}");
+    }
+}

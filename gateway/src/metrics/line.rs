@@ -1,6 +1,6 @@
 //! The metrics of the line: where its places are, and how fast it moves and why.
 
-use admission::{Incident, Standstill, View};
+use admission::{Standstill, View};
 use domain::SaleId;
 use metrics::{Unit, describe_gauge, gauge};
 
@@ -10,9 +10,6 @@ const STANDSTILL: &str = "onsale_standstill";
 const NO_SHOWS: &str = "onsale_no_show_ratio";
 const PULSE_CALLS: &str = "onsale_payment_pulse_calls";
 const PULSE_MEAN: &str = "onsale_payment_pulse_mean_seconds";
-
-/// Every reason for which a sale stands still.
-const REASONS: [&str; 3] = ["organizer", "stripe", "postgres"];
 
 /// Every state of a place that is counted.
 const STATES: [&str; 5] = ["joined", "in_line", "inside", "left", "expired"];
@@ -44,10 +41,7 @@ pub(super) fn seen(sale: SaleId, view: &View) {
         )]
         gauge!(PLACES, "sale" => sale.to_string(), "state" => state).set(count as f64);
     }
-    for reason in REASONS {
-        let stands = view.standstill.map(word) == Some(reason);
-        gauge!(STANDSTILL, "sale" => sale.to_string(), "reason" => reason).set(f64::from(u8::from(stands)));
-    }
+    stands_still(sale, view.standstill);
     gauge!(FACTOR, "sale" => sale.to_string()).set(f64::from(view.factor_milli) / 1_000.0);
     let pacing = &view.pacing;
     gauge!(NO_SHOWS, "sale" => sale.to_string()).set(f64::from(pacing.no_show_milli) / 1_000.0);
@@ -61,7 +55,7 @@ pub(super) fn seen(sale: SaleId, view: &View) {
 
 pub(super) fn ended(sale: SaleId) {
     STATES.iter().for_each(|state| gauge!(PLACES, "sale" => sale.to_string(), "state" => *state).set(0.0));
-    REASONS.iter().for_each(|reason| gauge!(STANDSTILL, "sale" => sale.to_string(), "reason" => *reason).set(0.0));
+    stands_still(sale, None);
     for name in [FACTOR, NO_SHOWS, PULSE_MEAN] {
         gauge!(name, "sale" => sale.to_string()).set(0.0);
     }
@@ -70,10 +64,9 @@ pub(super) fn ended(sale: SaleId) {
     }
 }
 
-const fn word(standstill: Standstill) -> &'static str {
-    match standstill {
-        Standstill::Organizer => "organizer",
-        Standstill::Incident(Incident::Stripe) => "stripe",
-        Standstill::Incident(Incident::Postgres) => "postgres",
+fn stands_still(sale: SaleId, why: Option<Standstill>) {
+    for reason in Standstill::ALL {
+        let is_why = f64::from(u8::from(why == Some(reason)));
+        gauge!(STANDSTILL, "sale" => sale.to_string(), "reason" => reason.word()).set(is_why);
     }
 }

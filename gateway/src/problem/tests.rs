@@ -44,3 +44,11 @@ fn a_lost_store_is_503_and_a_fault_of_ours_500() {
     assert_eq!(Problem::from(LedgerError::Corrupt("?".to_owned())).code(), Code::InternalError);
     assert_eq!(Problem::from(StripeError::InUse).code(), Code::StoreUnavailable);
 }
+
+#[test]
+fn the_page_about_the_waiting_room_names_the_refusals_that_belong_to_it() {
+    let page = include_str!("../../../docs/waiting-room.md");
+    for code in [Code::SaleNotOpen, Code::AccessCodeRequired, Code::ProofRequired, Code::NotWaiting, Code::NoRoom] {
+        assert!(page.contains(&format!("`{}`", code.word())), "{code:?}");
+    }
+}

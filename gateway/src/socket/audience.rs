@@ -8,8 +8,8 @@
 //!
 //! One task goes through the list and writes to each connection itself; a task for each would be woken, scheduled and put
 //! to sleep again for every frame, which costs as much as the frame. So telling everybody something costs little more than
-//! a bare loop over sockets (`cargo bench -p gateway --bench sockets`), and a tick costs a comparison for those it says
-//! nothing to. Nobody is waited for: a connection that does not take what it is offered is left to its own task and its
+//! a bare loop over sockets (`cargo bench -p gateway --bench sockets`), and a tick costs those near the front a look, and
+//! the others a comparison. Nobody is waited for: a connection that does not take what it is offered is left to its own task and its
 //! bounds.
 //!
 //! Bounds: a list is at most [`SHARD_MAX`] long, then another one begins, with a task of its own; [`CHUNK`] are told
@@ -99,6 +99,15 @@ impl Audience {
         });
         let index = shard.list().add(listener);
         Listed { shard, index }
+    }
+}
+
+impl Listed {
+    /// It has somebody else's news to tell now: it is asked at the next tick, whatever it said before.
+    pub(super) fn ask_next_tick(&self) {
+        if let Some(entry) = &mut self.shard.list().entries[self.index] {
+            entry.next = Next::Tick;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Bounds: small buffers ([`READ_BUFFER_BYTES`], [`WRITE_BUFFER_MAX_BYTES`]), short messages ([`MESSAGE_MAX_BYTES`], else
 //! 1009), few of them ([`MESSAGES_MAX_PER_S`], else 1008), a place within [`PLACE_MAX`] (else 1008), a sign of life within
-//! [`SILENT_MAX`], a frame taken within [`SEND_MAX`], and none written before that: who does not read is dropped, not
+//! [`PONG_MAX`] of a ping, a frame taken within [`SEND_MAX`], and none written before that: who does not read is dropped, not
 //! buffered. What an idle one costs is measured by `cargo bench -p gateway --bench sockets`; so the rare things it does are
 //! boxed, and hyper's connection is taken apart down to the bare stream.
 //!
@@ -32,7 +32,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::audience::{Audience, Listener as _};
+use super::audience::{Audience, Listed, Listener as _};
 use super::message::{ClientMessage, FrameText};
 use super::seat::{Gone, Outlet, Seat, Stage};
 use super::watch::{Watch, part_of};
@@ -40,6 +40,7 @@ use crate::app::App;
 use crate::floor::Floor;
 use crate::identity;
 use crate::metrics;
+use crate::problem::Problem;
 
 /// Reserved for each socket as long as it lives; what clients say is short and rare, and a longer message gets what it
 /// needs while it is read.
@@ -55,8 +56,9 @@ const PLACE_MAX: Duration = Duration::from_secs(10);
 /// Pings come every 20 to 25 s: before proxies cut an idle connection, which most do after 60 s.
 const PING_MIN: Duration = Duration::from_secs(20);
 const PING_JITTER: Duration = Duration::from_secs(5);
-/// Two pings without an answer.
-const SILENT_MAX: Duration = Duration::from_secs(50);
+/// How long a ping may stay without an answer, or anything else said: a proxy may keep a connection open whose client is
+/// gone, and who is not there must not be given a turn.
+const PONG_MAX: Duration = Duration::from_secs(10);
 /// How long a frame may take to be taken.
 pub(super) const SEND_MAX: Duration = Duration::from_secs(5);
 /// How long a handshake may take to end.
@@ -78,14 +80,15 @@ pub(super) async fn run(
     };
     metrics::socket_opened();
     let mut watch = Watch::new(Arc::clone(&app), Arc::clone(&floor));
-    if let Some(place) = place {
-        watch.sit(place);
-    }
-    let seat = Arc::new(Seat::new(watch, Wire(socket)));
+    let refused = place.and_then(|place| watch.sit(place).err());
+    let seat = Arc::new(Seat::new(watch, Wire::new(socket)));
     let listed = Audience::list(&app, &floor, Arc::clone(&seat) as _);
     seat.tell(Instant::now());
     let mut connection = Connection::new(app, seat);
-    let end = connection.live().await;
+    let end = match refused {
+        None => connection.live(&listed).await,
+        Some(problem) => connection.refuse(&problem).await,
+    };
     drop(listed);
     Box::pin(connection.close(end)).await;
     metrics::socket_closed();
@@ -110,17 +113,31 @@ fn socket_config() -> WebSocketConfig {
 }
 
 /// The way to the client. What is written goes out at once, or waits in the socket's buffer until its task sees to it.
-struct Wire(WebSocketStream<TcpStream>);
+struct Wire {
+    socket: WebSocketStream<TcpStream>,
+    /// Who is to hear that the client takes or says something, whoever asks.
+    task: Waker,
+}
 
 impl Wire {
+    fn new(socket: WebSocketStream<TcpStream>) -> Self {
+        Self { socket, task: Waker::noop().clone() }
+    }
+
+    /// The socket, for the task that waits for it.
+    fn waited_for(&mut self, context: &Context<'_>) -> Pin<&mut WebSocketStream<TcpStream>> {
+        self.task.clone_from(context.waker());
+        Pin::new(&mut self.socket)
+    }
+
     fn write(&mut self, message: Message) -> Result<(), Gone> {
-        Pin::new(&mut self.0).start_send(message).map_err(|_| Gone)
+        Pin::new(&mut self.socket).start_send(message).map_err(|_| Gone)
     }
 }
 
 impl Outlet for Wire {
     fn has_room(&mut self) -> bool {
-        Pin::new(&mut self.0).poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+        Pin::new(&mut self.socket).poll_ready(&mut Context::from_waker(&self.task)).is_ready()
     }
 
     fn give(&mut self, frame: FrameText) -> Result<(), Gone> {
@@ -147,8 +164,9 @@ struct Connection {
     seat: Arc<Seat<Wire>>,
     begun: Instant,
     ping_at: Instant,
+    /// The ping that nothing was heard after.
+    pinged_at: Option<Instant>,
     part_at: Option<Instant>,
-    heard_at: Instant,
     /// Messages since a moment.
     messages: (Instant, u32),
 }
@@ -161,19 +179,19 @@ impl Connection {
             seat,
             begun: now,
             ping_at: now + PING_MIN + part_of(PING_JITTER),
+            pinged_at: None,
             part_at: None,
-            heard_at: now,
             messages: (now, 0),
         }
     }
 
-    async fn live(&mut self) -> End {
+    async fn live(&mut self, listed: &Listed) -> End {
         let mut timer = pin!(sleep_until(self.begun));
         loop {
             self.part_at = self.part_at.or_else(|| self.seat.line().watch.parts_at());
             timer.as_mut().reset(self.wake_at());
             let step = tokio::select! {
-                message = next_message(&self.seat) => self.hear(message).await,
+                message = next_message(&self.seat) => self.hear(message, listed).await,
                 () = self.seat.attention() => self.attend().await,
                 () = timer.as_mut() => self.wake().await,
             };
@@ -186,8 +204,12 @@ impl Connection {
     fn wake_at(&self) -> Instant {
         let is_seated = self.seat.line().watch.is_seated();
         let place_by = if is_seated { self.ping_at } else { self.begun + PLACE_MAX };
-        let earliest = place_by.min(self.ping_at);
-        self.part_at.map_or(earliest, |part_at| earliest.min(part_at))
+        let gone_at = self.pinged_at.map(|at| at + PONG_MAX);
+        [Some(place_by), Some(self.ping_at), gone_at, self.part_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .expect("there is a next ping")
     }
 
     async fn wake(&mut self) -> Result<(), End> {
@@ -195,10 +217,11 @@ impl Connection {
         if self.part_at.is_some_and(|at| at <= now) {
             return self.part().await;
         }
-        if now.duration_since(self.heard_at) > SILENT_MAX {
+        if self.pinged_at.is_some_and(|at| at + PONG_MAX <= now) {
             return Err(End::Gone);
         }
         if self.ping_at <= now {
+            self.pinged_at = Some(now);
             self.ping_at = now + PING_MIN + part_of(PING_JITTER);
             self.send(Message::Ping(Bytes::new())).await?;
         }
@@ -228,7 +251,7 @@ impl Connection {
         Err(End::Told(CloseCode::Restart, "the gateway stops"))
     }
 
-    async fn hear(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+    async fn hear(&mut self, message: Option<Result<Message, Error>>, listed: &Listed) -> Result<(), End> {
         let message = match message {
             Some(Ok(message)) => message,
             Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
@@ -237,10 +260,10 @@ impl Connection {
             Some(Err(Error::Protocol(_) | Error::Utf8(_))) => return Err(End::Told(CloseCode::Protocol, "")),
             Some(Err(_)) | None => return Err(End::Gone),
         };
-        self.heard_at = Instant::now();
+        self.pinged_at = None;
         self.count_message()?;
         match message {
-            Message::Text(text) => self.hear_text(text.as_str()).await,
+            Message::Text(text) => self.hear_text(text.as_str(), listed).await,
             Message::Binary(_) => Err(End::Told(CloseCode::Unsupported, "text only")),
             // tungstenite answers both: a ping with a pong, a good-bye with a good-bye.
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => Ok(()),
@@ -260,23 +283,27 @@ impl Connection {
     }
 
     /// A place token, even when a cookie told one: what is said counts. What we do not understand says nothing.
-    async fn hear_text(&self, text: &str) -> Result<(), End> {
+    async fn hear_text(&self, text: &str, listed: &Listed) -> Result<(), End> {
         let Some(token) = serde_json::from_str::<ClientMessage>(text).ok().and_then(|message| message.place) else {
             return Ok(());
         };
         let sale = self.seat.line().watch.sale();
-        match identity::verified_place(&token, sale, &self.app.signer) {
-            Ok(place) => {
-                self.seat.line().watch.sit(place);
+        let place = identity::verified_place(&token, sale, &self.app.signer);
+        let seated = place.and_then(|place| self.seat.line().watch.sit(place));
+        match seated {
+            Ok(()) => {
                 self.seat.tell(Instant::now());
+                listed.ask_next_tick();
                 Ok(())
             }
-            Err(problem) => {
-                let refusal = self.seat.line().watch.refusal(&problem);
-                self.send(Message::text(refusal.into_message())).await?;
-                Err(End::Told(CloseCode::Policy, "the place is not valid"))
-            }
+            Err(problem) => Err(self.refuse(&problem).await),
         }
+    }
+
+    async fn refuse(&self, problem: &Problem) -> End {
+        let refusal = self.seat.line().watch.refusal(problem);
+        let sent = self.send(Message::text(refusal.into_message())).await;
+        sent.err().unwrap_or(End::Told(CloseCode::Policy, "the place is refused"))
     }
 
     async fn send(&self, message: Message) -> Result<(), End> {
@@ -297,12 +324,12 @@ impl Connection {
 }
 
 async fn next_message(seat: &Seat<Wire>) -> Option<Result<Message, Error>> {
-    poll_fn(|context| Pin::new(&mut seat.line().outlet.0).poll_next(context)).await
+    poll_fn(|context| seat.line().outlet.waited_for(context).poll_next(context)).await
 }
 
 /// Waits until everything is written. Most often it is, and needs no clock.
 async fn flush(seat: &Seat<Wire>) -> Result<(), End> {
-    let mut flush = poll_fn(|context| Pin::new(&mut seat.line().outlet.0).poll_flush(context));
+    let mut flush = poll_fn(|context| seat.line().outlet.waited_for(context).poll_flush(context));
     let flushed = match poll_fn(|context| Poll::Ready(Pin::new(&mut flush).poll(context))).await {
         Poll::Ready(flushed) => flushed,
         Poll::Pending => Box::pin(timeout(SEND_MAX, flush)).await.map_err(|_| End::Gone)?,
@@ -316,7 +343,8 @@ async fn linger(seat: &Seat<Wire>) {
     let mut read = 0;
     while read < LINGER_MAX_BYTES {
         let mut buffer = ReadBuf::new(&mut rest);
-        let more = poll_fn(|context| Pin::new(seat.line().outlet.0.get_mut()).poll_read(context, &mut buffer)).await;
+        let more =
+            poll_fn(|context| Pin::new(seat.line().outlet.socket.get_mut()).poll_read(context, &mut buffer)).await;
         match (more, buffer.filled().len()) {
             (Err(_), _) | (Ok(()), 0) => return,
             (Ok(()), bytes) => read += bytes,

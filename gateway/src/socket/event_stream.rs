@@ -29,6 +29,7 @@ use crate::answer::{Answer, Body, With as _, empty};
 use crate::app::App;
 use crate::floor::Floor;
 use crate::metrics;
+use crate::problem::Problem;
 
 /// Events that wait to be taken.
 const EVENTS_MAX: usize = 4;
@@ -49,14 +50,22 @@ pub(super) fn head() -> Answer {
 }
 
 /// Answers with a visitor's events.
-pub(super) fn open(app: &Arc<App>, floor: Arc<Floor>, place: PlaceToken, room: OwnedSemaphorePermit) -> Answer {
+///
+/// # Errors
+/// The place has too many connections.
+pub(super) fn open(
+    app: &Arc<App>,
+    floor: Arc<Floor>,
+    place: PlaceToken,
+    room: OwnedSemaphorePermit,
+) -> Result<Answer, Problem> {
     let (events, body) = mpsc::channel(EVENTS_MAX);
     let mut watch = Watch::new(Arc::clone(app), Arc::clone(&floor));
-    watch.sit(place);
+    watch.sit(place)?;
     app.visits.spawn(run(Arc::clone(app), floor, watch, events, room));
     let mut answer = head();
     *answer.body_mut() = Body::Stream(body);
-    answer
+    Ok(answer)
 }
 
 async fn run(app: Arc<App>, floor: Arc<Floor>, watch: Watch, events: mpsc::Sender<Bytes>, room: OwnedSemaphorePermit) {

@@ -1,14 +1,15 @@
 //! What one visitor is told, and when: the same by WebSocket and as a stream of events.
 //!
 //! A watch looks at the floor and compares what its visitor would see with what the visitor was told last; the first frame
-//! is everything, later ones are what changed. It looks at every tick near the front, every few seconds far back, and at
+//! is everything, and so is the first one after the store was away; later ones are what changed. It looks at every tick near the front, every few seconds far back, and at
 //! once when something is news to everybody (a [call](Floor::calls): the sale changed its state, a pause, a notice, a draw,
 //! a gateway that stops). Nothing is signed or written that is not sent. Who makes it look is the
 //! [audience](super::audience).
 //!
 //! People ahead never become more without a reason in the admission log: the views of a floor come in the order of time; in
 //! each a place counts its own smaller numbers that are in line and live; and such a number appears there only by coming
-//! back after silence (`returned`), by a turn that lapsed (`lapsed`), or by a rebuild (a new epoch). Joins get larger
+//! back after silence (`returned`), by a turn that lapsed (`lapsed`), or by a rebuild (a new epoch). The cohort of a draw
+//! counts in full from the freeze until it was greeted, so a draw does not push back who joined meanwhile. Joins get larger
 //! numbers. A number that is younger than the view counts everybody before it, so that it only falls.
 //!
 //! Bounds: two frames a look at most, a position of a few hundred bytes kept for comparison.
@@ -26,7 +27,7 @@ use super::audience::Next;
 use super::message::{FrameText, News};
 use crate::app::App;
 use crate::endpoints::queue;
-use crate::floor::{Connected, Floor};
+use crate::floor::{Connected, Floor, TooMany};
 use crate::position::{PlaceState, Position};
 use crate::problem::{Code, Problem};
 
@@ -111,13 +112,18 @@ impl Watch {
     }
 
     /// Takes on a place: its position is told in full. Being shown the same one again changes nothing.
-    pub(super) fn sit(&mut self, place: PlaceToken) {
+    ///
+    /// # Errors
+    /// The place has too many connections.
+    pub(super) fn sit(&mut self, place: PlaceToken) -> Result<(), Problem> {
         if self.seat.as_ref().is_some_and(|seat| seat.place.spot == place.spot) {
-            return;
+            return Ok(());
         }
-        let connected = self.floor.connected(&place);
+        let crowded = |TooMany| Problem::new(Code::RateLimited).detail("this place has too many connections open");
+        let connected = self.floor.connected(&place).map_err(crowded)?;
         self.seat = Some(Seated { place, _connected: connected });
         self.told = None;
+        Ok(())
     }
 
     /// The sale it watches.
@@ -153,12 +159,15 @@ impl Watch {
             return Look::On(Vec::new());
         };
         if self.floor.is_over() {
-            return Look::Over(vec![self.frame(&News::Sale { state: SaleState::Closed, pause: None, notice: None })]);
+            let notice = self.told.as_ref().and_then(|told| told.notice.clone());
+            return Look::Over(vec![self.frame(&News::Sale { state: SaleState::Closed, pause: None, notice })]);
         }
         let Some(position) = queue::glance(&self.app, &self.floor, &place) else {
             return Look::On(self.look_blindly(now));
         };
-        self.sight = Sight::Clear;
+        if std::mem::replace(&mut self.sight, Sight::Clear) == Sight::Blind {
+            self.told = None;
+        }
         self.next = rhythm(&position).next(now, self.spread);
         let pass = || {
             let number = position.number.expect("only a number has its turn");
@@ -193,7 +202,9 @@ impl Watch {
 
     fn frame(&mut self, news: &News) -> FrameText {
         self.seq += 1;
-        FrameText::new(news, self.seq, self.app.clock.now())
+        // By the clock that moments in a position are by, as long as anybody knows it.
+        let now = self.floor.now().unwrap_or_else(|| self.app.clock.now());
+        FrameText::new(news, self.seq, now)
     }
 }
 

@@ -66,6 +66,32 @@ async fn a_join_sent_again_without_its_answer_is_no_second_use() {
     world.stop().await;
 }
 
+/// As a page does that makes sure of its cookie first: the answers to its joins are lost, and the invite is not.
+#[tokio::test]
+async fn an_invite_to_a_prequeue_survives_lost_answers_of_a_visitor_who_is_known() {
+    let world = World::new().await;
+    let phases = json!([
+        { "id": "presale", "opens_at": "2099-01-01T00:00:00Z", "prequeue_opens_at": "2020-01-01T00:00:00Z", "access": "code" },
+        { "id": "general", "opens_at": "2099-01-02T00:00:00Z" },
+    ]);
+    let sale = world.sale(&jazz_with(10, json!({ "opens_at": "2099-01-01T00:00:00Z", "phases": phases }))).await;
+    let codes = world.organizer.makes_codes(&sale, "presale", 1).await.unwrap();
+    let queue = format!("/v1/sales/{sale}/queue");
+    let body = json!({ "access_code": codes[0] });
+    let known = world.get(&format!("{queue}/challenge")).await;
+    let cookie = known.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let mut spots = Vec::new();
+    for _ in 0..3 {
+        let joined = world.post(&queue, &[("cookie", &cookie)], &body).await;
+        spots.push(world.signer.verify_place(joined.body["place"]["token"].as_str().unwrap()).unwrap().spot);
+    }
+    assert!(spots.iter().all(|spot| *spot == spots[0]), "{spots:?}");
+    assert_eq!(world.registrations(&sale).await, 1);
+    let stranger = world.post(&queue, &[], &body).await;
+    assert_eq!(stranger.code(), Some("access_code_required"), "without the cookie it is somebody else's retry");
+    world.stop().await;
+}
+
 /// The invite is used by the first try, which a lost store refuses; the second try is the same visitor's.
 #[tokio::test]
 async fn an_invite_survives_a_join_that_was_refused_after_it_was_used() {

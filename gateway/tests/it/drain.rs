@@ -33,15 +33,15 @@ async fn those_who_are_told_to_reconnect_are_spread() {
     const SOCKETS: usize = 20;
     let world = World::new().await;
     let sale = world.sale(&jazz(5)).await;
-    let mut visitor = Visitor::new(&world.edge, &sale);
-    visitor.joins().await.unwrap();
+    let mut visitors = (0..SOCKETS).map(|_| Visitor::new(&world.edge, &sale)).collect::<Vec<_>>();
     let mut sockets = Vec::new();
-    for _ in 0..SOCKETS {
+    for visitor in &mut visitors {
+        visitor.joins().await.unwrap();
         let mut socket = visitor.watches().await.unwrap();
         socket.waits_for("position", SOON).await.unwrap();
         sockets.push(socket);
     }
-    let mut stream = visitor.streams().await.unwrap();
+    let mut stream = visitors[0].streams().await.unwrap();
     stream.waits_for("position", SOON).await.unwrap();
     world.shutdown.cancel();
     let mut after = Vec::new();

@@ -1,6 +1,6 @@
 //! The fairness file, and each visitor's proof.
 
-use domain::fairness::{FairnessFile, Verdict, leaf, root_of_path};
+use domain::fairness::{FairnessFile, InclusionProof, Outcome, Verdict, leaf, root_of_path};
 use domain::token::Holder;
 use http::StatusCode;
 use sandbox::actors::Visitor;
@@ -84,6 +84,55 @@ async fn a_proof_leads_from_ones_own_leaf_to_the_published_root() {
         assert_eq!(bytes::<32>(&proof["root"]), frozen.root.unwrap());
     }
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_proof_that_is_fetched_holds_against_the_file_that_is_fetched() {
+    let world = World::with(Setup { limits: "file=10000/60s", ..Setup::default() }).await;
+    let sale = world.prequeue(&jazz(10)).await;
+    let visitors = registrants(&world, &sale, 6).await;
+    let file = async || {
+        let file = world.get(&format!("/v1/sales/{sale}/fairness")).await.expect(StatusCode::OK).unwrap();
+        serde_json::from_value::<FairnessFile>(file).unwrap()
+    };
+    let proof = async |visitor: &Visitor| {
+        let proof = visitor.fetches_proof().await.unwrap().expect(StatusCode::OK).unwrap();
+        serde_json::from_value::<InclusionProof>(proof).unwrap()
+    };
+    world.doors_open(&sale).await;
+    world.freezes(&sale).await;
+    eventually("a root", async || file().await.draws[0].root.is_some()).await;
+    for visitor in &visitors {
+        assert_eq!(proof(visitor).await.verify(&file().await).outcome, Outcome::Open, "in, and not drawn yet");
+    }
+    world.finishes(&sale).await;
+    eventually("the order", async || file().await.draws[0].order.is_some()).await;
+    let file = file().await;
+    for visitor in &visitors {
+        let proof = proof(visitor).await;
+        let check = proof.verify(&file);
+        assert_eq!(check.outcome, Outcome::Holds, "{}", check.detail);
+        let another = InclusionProof { index: (proof.index + 1) % 6, ..proof };
+        assert_eq!(another.verify(&file).outcome, Outcome::Broken);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn before_a_draw_is_told_whether_public_randomness_will_go_into_it() {
+    for beacon_configured in [false, true] {
+        let world = World::with(Setup { beacon_configured, ..Setup::default() }).await;
+        let sale = world.prequeue(&jazz(10)).await;
+        registrants(&world, &sale, 1).await;
+        let told = async || world.get(&format!("/v1/sales/{sale}")).await.body["fairness"].clone();
+        let early = told().await;
+        assert_eq!((&early["beacon_configured"], &early["beacon"]), (&json!(beacon_configured), &json!(null)));
+        world.doors_open(&sale).await;
+        world.freezes(&sale).await;
+        eventually("the frozen draw", async || told().await["state"] == "frozen").await;
+        eventually("what was recorded counts", async || told().await["beacon_configured"] == false).await;
+        world.stop().await;
+    }
 }
 
 #[tokio::test]

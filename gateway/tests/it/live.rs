@@ -21,6 +21,8 @@ pub(crate) const EVENTS: &str = "accept: text/event-stream\r\n";
 const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// What may wait for one client that does not read: the gateway's buffers and the first buffer of the system.
 const WAITING_MAX_BYTES: u64 = 128 * 1024;
+/// A ping comes after 25 s at most, and waits 10 s for its answer; the rest is for a busy machine.
+const DEAF_MAX: Duration = Duration::from_secs(60);
 
 /// A connection that has asked to watch a sale.
 pub(crate) struct Raw(TcpStream);
@@ -42,6 +44,13 @@ impl Raw {
         let mut line = [0; 12];
         timeout(SOON, self.0.read_exact(&mut line)).await.expect("an answer comes").unwrap();
         StatusCode::from_bytes(&line[9..]).unwrap()
+    }
+
+    /// Reads what comes and answers no ping, as a proxy does whose client is gone; says whether the gateway hung up.
+    pub(crate) async fn answers_nothing_and_is_dropped(mut self) -> bool {
+        let mut read = [0; 1_024];
+        let ends = async { while self.0.read(&mut read).await.is_ok_and(|bytes| bytes > 0) {} };
+        timeout(DEAF_MAX, ends).await.is_ok()
     }
 
     /// Reads nothing more while there is news; says whether the gateway hung up, and checks what waits meanwhile.

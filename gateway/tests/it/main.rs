@@ -30,6 +30,7 @@ mod organizer_queue;
 mod outages;
 mod pages;
 mod pay;
+mod phases;
 mod plain;
 mod prequeue;
 mod queue;

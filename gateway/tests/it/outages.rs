@@ -8,7 +8,7 @@ use sandbox::{FaultProxy, shared};
 use serde_json::json;
 
 use crate::eventually::eventually;
-use crate::world::{Setup, World, jazz};
+use crate::world::{SOON, Setup, World, jazz, jazz_with};
 
 /// No answer takes longer than this, however a store is away.
 const ANSWER_MAX: Duration = Duration::from_secs(4);
@@ -73,6 +73,25 @@ async fn postgres_away_is_said_and_service_returns_with_it() {
     })
     .await;
     assert!(back.elapsed() < BACK_MAX, "{:?}", back.elapsed());
+    world.stop().await;
+}
+
+/// Nothing changed meanwhile, so nothing else would tell them that it is over.
+#[tokio::test]
+async fn who_was_told_that_the_store_is_away_is_told_that_it_is_back() {
+    let redis = &shared().await.unwrap().redis;
+    let proxy = FaultProxy::start(redis.address()).await.unwrap();
+    let world = World::with(Setup { redis: Some(proxy.through(&redis.url())), ..Setup::default() }).await;
+    let sale = world.sale(&jazz_with(5, json!({ "admission": { "max_shoppers": 1 } }))).await;
+    let (_inside, mut waiting) = (world.buyer(&sale).await, Visitor::new(&world.edge, &sale));
+    waiting.joins().await.unwrap();
+    let mut socket = waiting.watches().await.unwrap();
+    let before = socket.waits_for("position", SOON).await.unwrap();
+    proxy.cut().await;
+    assert_eq!(socket.waits_for("error", SOON).await.unwrap()["data"]["code"], "store_unavailable");
+    proxy.restore().await.unwrap();
+    let after = socket.waits_for("position", SOON).await.unwrap();
+    assert_eq!(after["data"]["number"], before["data"]["number"]);
     world.stop().await;
 }
 

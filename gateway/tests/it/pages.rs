@@ -32,19 +32,24 @@ async fn pages_go_out_compressed_to_whoever_takes_that() {
         let asked = async |method, headers: &[(&'static str, &str)]| {
             let answer = world.edge.send(method, path, headers, bytes::Bytes::new()).await.unwrap();
             let text = |name| answer.header(name).unwrap_or_default().to_owned();
-            let length: usize = text("content-length").parse().unwrap_or_default();
+            let length = answer.header("content-length").map(|length| length.parse::<usize>().unwrap());
             (answer.status, text("content-encoding"), text("vary"), text("etag"), length)
         };
         let whole = asked(Method::GET, &[]).await;
         let small = asked(Method::GET, &[("accept-encoding", "gzip, deflate, br")]).await;
         assert_eq!((small.1.as_str(), small.2.as_str(), whole.1.as_str()), ("gzip", "accept-encoding", ""), "{path}");
         assert_eq!(whole.2, "accept-encoding", "{path}: else a cache gives it to everybody");
-        assert!(0 < small.4 && small.4 < whole.4 && small.3 != whole.3, "{path}: {small:?} of {whole:?}");
+        assert!(Some(0) < small.4 && small.4 < whole.4 && small.3 != whole.3, "{path}: {small:?} of {whole:?}");
         assert_eq!(asked(Method::HEAD, &[("accept-encoding", "gzip")]).await, small, "{path}");
         assert_eq!(asked(Method::HEAD, &[]).await, whole, "{path}");
         for method in [Method::GET, Method::HEAD] {
             let kept = asked(method, &[("accept-encoding", "gzip"), ("if-none-match", &small.3)]).await;
-            assert_eq!((kept.0, &kept.2, &kept.3, kept.4), (StatusCode::NOT_MODIFIED, &small.2, &small.3, 0), "{path}");
+            // A length would have to be that of the whole file.
+            assert_eq!(
+                (kept.0, &kept.2, &kept.3, kept.4),
+                (StatusCode::NOT_MODIFIED, &small.2, &small.3, None),
+                "{path}"
+            );
         }
         assert_eq!(asked(Method::GET, &[("if-none-match", &small.3)]).await, whole, "{path}: of another encoding");
     }

@@ -11,6 +11,7 @@ use crate::world::{SOON, World, jazz, jazz_with};
 
 /// How often a visitor loses the connection.
 const LOSSES: u64 = 100;
+const SOCKETS_OF_A_PLACE_MAX: usize = 16;
 
 /// Reads until the close, and says its code.
 async fn close_code(socket: &mut LiveSocket) -> Option<u16> {
@@ -227,6 +228,38 @@ async fn a_client_that_does_not_read_is_dropped() {
     let mut raw = Raw::watches(&world, &sale, &headers, 2_048).await;
     assert_eq!(raw.status().await, StatusCode::SWITCHING_PROTOCOLS);
     assert!(raw.stops_reading_and_is_dropped(&world, &sale).await, "it is still there");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_not_here() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let headers = format!("{SOCKET}authorization: Bearer {}\r\n", visitor.place().unwrap());
+    let mut raw = Raw::watches(&world, &sale, &headers, 64 * 1_024).await;
+    assert_eq!(raw.status().await, StatusCode::SWITCHING_PROTOCOLS);
+    assert!(raw.answers_nothing_and_is_dropped().await, "it is still there");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_place_has_as_many_sockets_as_a_person_may_need() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..SOCKETS_OF_A_PLACE_MAX {
+        let mut socket = visitor.watches().await.unwrap();
+        socket.waits_for("position", SOON).await.unwrap();
+        open.push(socket);
+    }
+    let mut one_more = visitor.watches().await.unwrap();
+    let error = one_more.waits_for("error", SOON).await.unwrap();
+    assert_eq!(error["data"]["code"], "rate_limited");
+    assert_eq!(close_code(&mut one_more).await, Some(1008));
     world.stop().await;
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) redis: Option<String>,
     /// `ONSALE_RATE_LIMITS`.
     pub(crate) limits: &'static str,
+    /// Whether the gateway is told of a beacon.
+    pub(crate) beacon_configured: bool,
 }
 
 /// A gateway and those it deals with.
@@ -128,7 +130,8 @@ impl World {
             ticket_signer: Arc::clone(&ticket_signer),
             clock: Clock::system(),
         };
-        let gateway = Gateway::start(config(setup.limits), parts, shutdown.clone()).await.unwrap();
+        let config = GatewayConfig { beacon_configured: setup.beacon_configured, ..config(setup.limits) };
+        let gateway = Gateway::start(config, parts, shutdown.clone()).await.unwrap();
         let edge = Edge::new(&format!("http://{}", gateway.addr()));
         let organizer = Organizer::new(&edge, &key.secret);
         let workers = Ledger::connect(&database.url, Role::Workers, pool()).unwrap();
@@ -189,9 +192,14 @@ impl World {
 
     /// Moves the clocks of both stores to the opening of a [`World::prequeue`].
     pub(crate) async fn doors_open(&self, sale: &str) {
-        self.postgres_opens_doors().await;
+        self.clocks_move(sale, DOORS_OFFSET_MS).await;
+    }
+
+    /// Moves the clocks of both stores by so much from the real time.
+    pub(crate) async fn clocks_move(&self, sale: &str, offset_ms: i64) {
+        self.database.set_clock_offset(offset_ms).await.unwrap();
         let redis = &shared().await.unwrap().redis;
-        redis.set_clock_offset(&self.clock_of(sale), DOORS_OFFSET_MS).await.unwrap();
+        redis.set_clock_offset(&self.clock_of(sale), offset_ms).await.unwrap();
     }
 
     /// Moves the clock of Postgres alone: the gateway still sees that of Redis.
@@ -207,12 +215,16 @@ impl World {
     /// What a worker does at the opening of the first phase, up to the seed.
     pub(crate) async fn freezes(&self, sale: &str) -> Draw {
         self.ends_registration(sale, PHASE).await;
-        let id: SaleId = sale.parse().unwrap();
-        let root = merkle_root(&draw_leaves(&self.workers, id, PHASE).await.unwrap());
-        let CommitRoot::Committed(_) = draw_commit_root(&self.workers, id, PHASE, root, None).await.unwrap() else {
+        self.commits_root(sale, PHASE).await;
+        self.tells_cohort(sale, PHASE).await
+    }
+
+    async fn commits_root(&self, sale: &str, phase: PhaseNo) {
+        let sale: SaleId = sale.parse().unwrap();
+        let root = merkle_root(&draw_leaves(&self.workers, sale, phase).await.unwrap());
+        let CommitRoot::Committed(_) = draw_commit_root(&self.workers, sale, phase, root, None).await.unwrap() else {
             panic!("there is no round that could have passed");
         };
-        self.tells_cohort(sale, PHASE).await
     }
 
     /// The first step of that alone, for a phase whose doors are open in Postgres.
@@ -222,26 +234,37 @@ impl World {
         };
     }
 
-    /// Tells Redis the cohort of the only draw of a sale, which is frozen.
+    /// Tells Redis the cohort of a phase that is frozen.
     pub(crate) async fn tells_cohort(&self, sale: &str, phase: PhaseNo) -> Draw {
         let sale: SaleId = sale.parse().unwrap();
         let draws = draws_of(&self.workers, sale).await.unwrap();
-        let draw = draws.into_iter().find(|draw| draw.phase == phase).unwrap();
+        let (cohorts, draw) = (1..).zip(draws).find(|(_, draw)| draw.phase == phase).unwrap();
         let last = draw.first_number + u64::from(draw.count) - 1;
-        Queue::new(self.store.clone()).cohort(sale, 1, draw.first_number, last).await.unwrap();
+        Queue::new(self.store.clone()).cohort(sale, cohorts, draw.first_number, last).await.unwrap();
         draw
     }
 
     /// The rest of it: the seed is revealed, and every registration has its number.
     pub(crate) async fn draws(&self, sale: &str) -> Draw {
-        self.freezes(sale).await;
-        self.finishes(sale).await
+        self.draws_phase(sale, PHASE).await
+    }
+
+    /// The same for any phase.
+    pub(crate) async fn draws_phase(&self, sale: &str, phase: PhaseNo) -> Draw {
+        self.ends_registration(sale, phase).await;
+        self.commits_root(sale, phase).await;
+        self.tells_cohort(sale, phase).await;
+        self.finishes_phase(sale, phase).await
     }
 
     /// The last step of that alone.
     pub(crate) async fn finishes(&self, sale: &str) -> Draw {
+        self.finishes_phase(sale, PHASE).await
+    }
+
+    async fn finishes_phase(&self, sale: &str, phase: PhaseNo) -> Draw {
         let reason = Attestation::SelfAttested { reason: "no beacon in this test".to_owned() };
-        draw_finish(&self.workers, sale.parse().unwrap(), PHASE, &reason).await.unwrap()
+        draw_finish(&self.workers, sale.parse().unwrap(), phase, &reason).await.unwrap()
     }
 
     /// How many registered for the first phase.

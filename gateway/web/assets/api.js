@@ -57,8 +57,11 @@ async function request(method, path, { token, key, body, answerMaxMs = ANSWER_MA
   if (token) headers.set('Authorization', `Bearer ${token}`);
   if (key) headers.set('Idempotency-Key', `"${key}"`);
   if (body !== undefined) headers.set('Content-Type', 'application/json');
+  // Not AbortSignal.timeout, which Safari has only since 16.
+  const given = new AbortController();
+  const bell = setTimeout(() => given.abort(), answerMaxMs);
   /** @type {RequestInit} An answer from a cache would tell an old time and an old state. */
-  const init = { method, headers, cache: 'no-store', signal: AbortSignal.timeout(answerMaxMs) };
+  const init = { method, headers, cache: 'no-store', signal: given.signal };
   try {
     const response = await fetch(path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
     if (!response.headers.has('Age')) hearDate(response.headers.get('Date'));
@@ -68,6 +71,8 @@ async function request(method, path, { token, key, body, answerMaxMs = ANSWER_MA
   } catch (failure) {
     if (failure instanceof Problem) throw failure;
     throw new Problem({ code: 'network', detail: String(failure) });
+  } finally {
+    clearTimeout(bell);
   }
 }
 
@@ -96,7 +101,11 @@ export const saleNamed = (sale) => request('GET', `/v1/sales/${at(sale)}`);
 /** Joins the queue, or finds the place that this visitor has. @param {string} sale @param {unknown} wishes */
 export const joinQueue = (sale, wishes) => request('POST', `/v1/sales/${at(sale)}/queue`, { body: wishes });
 
-/** A proof of work to solve before joining. @param {string} sale */
+/**
+ * A proof of work to solve before joining. Whoever asks has the visitor's cookie from then on, also where the sale asks for
+ * no work.
+ * @param {string} sale
+ */
 export const challengeOf = (sale) => request('GET', `/v1/sales/${at(sale)}/queue/challenge`);
 
 /** Where everything about the draw can be read. @param {string} sale */

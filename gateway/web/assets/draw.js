@@ -13,7 +13,7 @@ const VERIFIER = 'onsale verify-shuffle';
 const FOR_EVERYBODY = 'Everybody who registers before the opening takes part, once. Being early, reloading or opening more tabs changes nothing.';
 const RANDOM = 'At the opening, everybody who registered is put in a random order, and each gets a number. Whoever comes later lines up behind them, first come, first served.';
 const COMMITTED = 'Nobody can bend the order unnoticed. It follows from a secret number that was chosen before anybody could register, and whose fingerprint (SHA-256) is public since then:';
-const UNDECIDED = 'At the opening the list of registrations is closed and its fingerprint published. Then comes a public random value that does not exist yet (a drand beacon round), and the secret is revealed: list, secret and random value together give the order. Should there be no random value, this page says so and calls the draw self-attested: then you have to trust the operator, who knows the secret, not to have added a last registration to shift the order.';
+const UNDECIDED = 'At the opening the list of registrations is closed and its fingerprint published. Then comes a public random value that does not exist yet (a drand beacon round), and the secret is revealed: list, secret and random value together give the order. Should there be no random value after all, this page says so and calls the draw self-attested: then you have to trust the operator, who knows the secret, not to have added a last registration to shift the order.';
 const WITH_BEACON = 'At the opening the list of registrations is closed and its fingerprint published. Then comes a public random value, which did not exist before (a drand beacon round), and the secret is revealed. List, secret and random value together give the order.';
 const SELF_ATTESTED = 'This draw is self-attested: no public random value goes into it. At the opening the list of registrations is closed, its fingerprint published and the secret revealed; the two together give the order. That proves that the secret was not chosen afterwards. It does not prove that the operator, who knows the secret, added no last registration to shift the order: in that you have to trust them.';
 
@@ -75,23 +75,32 @@ export class Draw {
   }
 
   /** @param {any} fairness */
-  #words({ seed_hash: seedHash, beacon, seed, self_attested: selfAttested }) {
+  #words(fairness) {
+    const { seed_hash: seedHash, beacon, seed, self_attested: selfAttested } = fairness;
     const facts = element('dl', { class: 'hashes' },
       ...fact('Fingerprint of the secret', seedHash),
       ...(beacon ? fact('Public random value', `${beacon.randomness ?? 'not out yet'} (round ${beacon.round} of ${beacon.url})`) : []),
       ...(selfAttested ? fact('Self-attested, because', selfAttested) : []),
       ...(seed ? fact('The secret', seed) : []));
-    const how = beacon ? WITH_BEACON : UNDECIDED;
     return [
       paragraph(FOR_EVERYBODY),
       paragraph(RANDOM),
       paragraph(COMMITTED),
       facts,
-      paragraph(selfAttested ? SELF_ATTESTED : how),
+      paragraph(howInWords(fairness)),
       paragraph('Anyone can compute the order again: from the ', element('a', { href: fairnessPath(this.#sale.id) }, 'fairness file'),
         ', with ', element('code', {}, VERIFIER), ' or a program of their own. The file names nobody.'),
     ];
   }
+}
+
+/**
+ * What the order follows from, and in whom one has to trust for it.
+ * @param {{beacon_configured: boolean, beacon: unknown, self_attested: string | null}} fairness
+ */
+export function howInWords({ beacon_configured: isConfigured, beacon, self_attested: selfAttested }) {
+  if (selfAttested || !isConfigured) return SELF_ATTESTED;
+  return beacon ? WITH_BEACON : UNDECIDED;
 }
 
 /** @param {string} name @param {string} text */

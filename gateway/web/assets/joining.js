@@ -3,23 +3,35 @@
  *
  * The doors that are open say whether a code is asked for; the proof is asked for by refusing. It has a way out: who asks
  * for more time needs none.
+ *
+ * A join is sent by a browser that already has the visitor's cookie. Were it the answer to the join that brings the cookie
+ * and were that answer lost, the next try would be somebody else's, with a place behind the first.
  */
 
 import { Problem, challengeOf, joinQueue } from './api.js';
+import { device } from './memory.js';
 import { fill, part } from './page.js';
 import { patiently } from './patience.js';
 import { GivenUp, proofOf } from './proof.js';
+import { alone } from './tabs.js';
 
 /** Challenges expire; a slow device may need a second one. */
 const PROOFS_MAX = 3;
 const WITH_CODE = 'With a code you join a part of the sale that is not open to everybody. Upper or lower case, spaces and dashes make no difference.';
 const ONLY_WITH_CODE = 'Right now the sale is open to people with a code. Upper or lower case, spaces and dashes make no difference.';
 
+/** Where it is noted, for all sales, when this browser was last given the visitor's cookie or had it. */
+const KNOWN = 'onsale:known';
+/** How long that is believed; the cookie lives for days. */
+const KNOWN_FOR_MS = 24 * 3_600_000;
+
 /** The form in the lobby. */
 export class Joining {
   #sale;
   #waiting;
   #isCodeNeeded = false;
+  /** @type {Promise<void> | null} Settled once the browser has the visitor's cookie. */
+  #known = null;
 
   /** @param {string} sale @param {(problem: Problem) => void} waiting told while a passing refusal is waited out */
   constructor(sale, waiting) {
@@ -35,6 +47,11 @@ export class Joining {
     this.#isCodeNeeded = code === 'required';
   }
 
+  /** Gets the visitor's cookie ahead of the press; what fails here, the join tries again. */
+  prepare() {
+    this.#becomeKnown().catch(() => {});
+  }
+
   /**
    * Joins.
    * @returns {Promise<any>} what the API answers; nothing when a code is asked for first, or the person gave up
@@ -42,12 +59,28 @@ export class Joining {
   async join() {
     if (this.#isCodeNeeded && !this.#code.value.trim()) return this.#demandCode('');
     try {
+      await patiently(() => this.#becomeKnown(), this.#waiting);
       return await this.#joinProving();
     } catch (failure) {
       if (failure instanceof GivenUp) return part('join').focus();
       if (failure instanceof Problem && failure.code === 'access_code_required') return this.#demandCode(this.#code.value);
       throw failure;
     }
+  }
+
+  /** Asks for the visitor's cookie, once in all tabs; not at all where it was asked for lately. */
+  #becomeKnown() {
+    this.#known ??= alone(KNOWN, () => this.#askForCookie()).catch((failure) => {
+      this.#known = null;
+      throw failure;
+    });
+    return this.#known;
+  }
+
+  async #askForCookie() {
+    if (Date.now() - Number(device.read(KNOWN)) < KNOWN_FOR_MS) return;
+    await challengeOf(this.#sale);
+    device.write(KNOWN, String(Date.now()));
   }
 
   async #joinProving() {
@@ -75,7 +108,9 @@ export class Joining {
     const challenge = await patiently(() => challengeOf(this.#sale), this.#waiting);
     const given = new AbortController();
     const [panel, bar] = [part('proving'), /** @type {HTMLProgressElement} */ (part('proving-progress'))];
+    let isMoreTimeChosen = false;
     part('prove-not').onclick = () => {
+      isMoreTimeChosen = true;
       this.#moreTime.checked = true;
       given.abort();
     };
@@ -85,7 +120,8 @@ export class Joining {
       const nonce = await proofOf(challenge, { progress: (chance) => { bar.value = chance; }, signal: given.signal });
       return { challenge: challenge.challenge, nonce };
     } catch (failure) {
-      if (this.#moreTime.checked) return undefined;
+      // The box may have been ticked by hand meanwhile, which is no wish to join without a proof.
+      if (isMoreTimeChosen) return undefined;
       throw failure;
     } finally {
       panel.hidden = true;

@@ -6,9 +6,11 @@
  * is kept by this tab alone and goes before the device's own, which it leaves untouched. Server state always wins:
  * everything here is asked for again before it is believed.
  *
+ * @typedef {'left' | 'unregistered' | 'expired' | 'unknown'} End
  * @typedef {object} Steps
  * @property {{token: string, number?: number | null, firstAhead?: number, registered?: boolean}} [place] a number that is not
  *   there was not asked for yet; null comes before the draw
+ * @property {End} [end] how the last place ended, for the tabs that still stand at it
  * @property {{token: string, expires_at: string}} [pass]
  * @property {any} [hold] as answered by the API
  * @property {{id: string, token: string, hold?: string, payment: any, submittedAt?: number}} [order]
@@ -61,6 +63,12 @@ export class Journey {
     for (const name of names) delete steps[name];
     if (this.isLent && Object.keys(steps).length === 0) tab.clear(this.#lentKey);
     else this.#keep(steps);
+  }
+
+  /** Forgets the place, and remembers how it ended where other tabs may stand at it. @param {End} end */
+  forgetPlace(end) {
+    if (!this.isLent) this.remember({ end });
+    this.forget('place');
   }
 
   /** Tells when another tab of this browser went a step. @param {() => void} moved */

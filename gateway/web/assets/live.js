@@ -2,7 +2,7 @@
  * The live channel of a place: opened, watched over and opened again for as long as it is wanted.
  *
  * Which kind of connection, and when, says the ladder. One that brings no first frame in time does not get through and is
- * given up: some proxies accept a connection and pass nothing on.
+ * given up: some proxies accept a connection and pass nothing on. So is one that the ladder wants replaced by a better kind.
  *
  * @typedef {{type: string, data: any}} Frame
  * @typedef {{status: number, advisedMs?: number}} End `status` of the answer, 0 when there was none
@@ -58,7 +58,7 @@ export class Live {
     this.#timer = setTimeout(() => this.giveUp(), FIRST_FRAME_MAX_MS);
   }
 
-  /** Closes it for good. */
+  /** Closes the connection there is, if any, and plans no other; `open` opens one again. */
   close() {
     clearTimeout(this.#timer);
     this.#channel?.close();
@@ -74,10 +74,17 @@ export class Live {
 
   /** @param {Frame} frame */
   #frame(frame) {
+    if (!this.#isHeard) this.#stay();
     this.#isHeard = true;
-    clearTimeout(this.#timer);
     if (frame.type === 'reconnect') this.#advisedMs = frame.data.after_ms;
     else this.#heard.frame(frame);
+  }
+
+  /** What is heard stays, or makes room for a better kind in time. */
+  #stay() {
+    clearTimeout(this.#timer);
+    const stayMs = this.#ladder.heard();
+    if (stayMs < Infinity) this.#timer = setTimeout(() => this.giveUp(), stayMs);
   }
 
   /** @param {End} end */

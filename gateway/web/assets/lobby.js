@@ -84,7 +84,9 @@ export class Lobby {
     const { code, next } = doorsOf(sale, serverNow());
     this.#joining.askForCode(code);
     this.#showOpening(BEFORE_OPENING.has(sale.state) ? next : null);
-    if (!isOver(sale)) this.#refreshIn(delayMs(0, REFRESH_MS));
+    if (isOver(sale)) return;
+    this.#joining.prepare();
+    this.#refreshIn(delayMs(0, REFRESH_MS));
   }
 
   /** Stops keeping it fresh. */

@@ -134,11 +134,11 @@ class Visit {
 
   /** Follows the place that leads somewhere, if there is one; another tab may have taken a new one. */
   #follow() {
-    const { place } = this.#journey.steps;
+    const { place, end = 'unknown' } = this.#journey.steps;
     if (this.#watch?.place === place?.token) return;
-    // Another tab forgot the place; the server says how it ended, if it did.
+    // Another tab forgot it and knows why. The server may not: a registration that was left still looks like one.
     if (!place && this.#watch) {
-      this.#watch.resync();
+      this.#ended(end);
       return;
     }
     this.#watch?.stop();
@@ -180,9 +180,10 @@ class Visit {
     return this.#render();
   }
 
-  /** What is news about the place and the pass outlives this page. @param {any} position */
+  /** What is news about the place and the pass outlives this page, unless another tab forgot the place. @param {any} position */
   #keep({ number, state, pass, pass_expires_at: expiresAt }) {
-    const { pass: known, place = { token: this.#watch?.place ?? '' } } = this.#journey.steps;
+    const { pass: known, place } = this.#journey.steps;
+    if (!place || place.token !== this.#watch?.place) return;
     const registered = place.registered || state === 'prequeue';
     const isNews = place.number === undefined || (number && number !== place.number) || registered !== (place.registered ?? false);
     if (isNews) this.#journey.remember({ place: { ...place, number: number ?? place.number ?? null, registered } });
@@ -262,14 +263,21 @@ class Visit {
     show(view);
   }
 
-  /** A hold or an order outlives its place, and needs the pass. @param {'left' | 'unregistered' | 'expired' | 'unknown'} end */
+  /** A hold or an order outlives its place, and needs the pass. @param {import('./journey.js').End} end */
   #lostPlace(end) {
-    const { hold, order: made } = this.#journey.steps;
+    const { place, hold, order: made } = this.#journey.steps;
+    // The place that is remembered by now may be another: a new one, or the own one after a lent one.
+    if (place && place.token !== this.#watch?.place) return;
+    this.#journey.forgetPlace(end);
+    if (!hold && !made) this.#journey.forget('pass');
+    this.#ended(end);
+  }
+
+  /** Shows how the place ended that this page stood at. @param {import('./journey.js').End} end */
+  #ended(end) {
     this.#watch?.stop();
     this.#watch = null;
     this.#position = null;
-    this.#journey.forget('place');
-    if (!hold && !made) this.#journey.forget('pass');
     this.#end = end;
     this.#render();
   }
@@ -308,7 +316,7 @@ class Visit {
     if (!(await confirmed('leaving', 'leave'))) return;
     const { place } = this.#journey.steps;
     if (place) await patiently(() => leaveQueue(this.#sale.id, place.token), waitingHeard);
-    this.#lostPlace(this.#position?.state === 'prequeue' ? 'unregistered' : 'left');
+    this.#lostPlace(line === 'prequeue' ? 'unregistered' : 'left');
   }
 
   async #startAgain() {

@@ -2,18 +2,19 @@
 //!
 //! A draw of a million registrations makes a file of some 50 MB and a tree of two million hashes, so both are made once for
 //! each stage of the draws and shared: the text as one buffer, the tree as the roots of its blocks, from which any path is
-//! a thousand or so hashes away. Those who ask while it is made wait for it. Bounds: [`SALES_MAX`] sales at a time, the one
-//! not asked for the longest goes first.
+//! a thousand or so hashes away. Those who ask while it is made wait for it; other sales' are not held up by it. Bounds:
+//! [`SALES_MAX`] sales are kept, the one not asked for the longest goes first, and [`MADE_AT_ONCE_MAX`] are made at a time.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use domain::PlaceNumber;
 use domain::fairness::{FILE_VERSION, FairnessBeacon, FairnessDraw, FairnessFile, Hash, inclusion_path, merkle_root};
 use domain::sale::PhaseNo;
+use domain::{PlaceNumber, SaleId};
 use ledger::draws::{Beacon, Draw};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::draws::SaleDraws;
@@ -27,12 +28,20 @@ const SALES_MAX: usize = 8;
 /// At a million leaves there are as many blocks as leaves in each, which is where a path is cheapest.
 const BLOCK_LEAVES: usize = 1_024;
 
+/// Files made at the same time: a large one takes a thread for two seconds.
+const MADE_AT_ONCE_MAX: usize = 4;
+
 /// The files that were made.
-#[derive(Default)]
-pub(crate) struct FairnessFiles(tokio::sync::Mutex<VecDeque<Kept>>);
+pub(crate) struct FairnessFiles {
+    /// The sale asked for last is last.
+    cells: Mutex<VecDeque<(SaleId, Cell)>>,
+    making: Semaphore,
+}
+
+/// Where a sale's file is made and kept. Whoever makes it locks it.
+type Cell = Arc<tokio::sync::Mutex<Option<Kept>>>;
 
 struct Kept {
-    sale: domain::SaleId,
     draws: Vec<Draw>,
     published: Arc<Published>,
 }
@@ -51,28 +60,38 @@ pub(crate) struct Tree {
     order: Option<Arc<[u32]>>,
 }
 
+impl Default for FairnessFiles {
+    fn default() -> Self {
+        Self { cells: Mutex::default(), making: Semaphore::new(MADE_AT_ONCE_MAX) }
+    }
+}
+
 impl FairnessFiles {
     /// What is published of these draws of a sale.
     ///
     /// # Errors
     /// The leaves are not here and Postgres is away.
     pub(super) async fn of(&self, app: &Arc<App>, sale: &Sale, draws: &SaleDraws) -> Result<Arc<Published>, Problem> {
-        let mut kept = self.0.lock().await;
-        if let Some(at) = kept.iter().position(|kept| kept.sale == sale.id()) {
-            let found = kept.remove(at).expect("it was found there");
-            if found.draws.iter().eq(draws.all()) {
-                let published = Arc::clone(&found.published);
-                kept.push_back(found);
-                return Ok(published);
-            }
+        let cell = self.cell(sale.id());
+        let mut kept = cell.lock().await;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.draws.iter().eq(draws.all())) {
+            return Ok(Arc::clone(&kept.published));
         }
+        let _turn = self.making.acquire().await.map_err(|_| Code::InternalError)?;
         let published = publish(app, sale, draws).await?;
-        if kept.len() >= SALES_MAX {
-            kept.pop_front();
-        }
-        let draws = draws.all().cloned().collect();
-        kept.push_back(Kept { sale: sale.id(), draws, published: Arc::clone(&published) });
+        *kept = Some(Kept { draws: draws.all().cloned().collect(), published: Arc::clone(&published) });
         Ok(published)
+    }
+
+    fn cell(&self, sale: SaleId) -> Cell {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = cells.iter().position(|(of, _)| *of == sale).and_then(|at| cells.remove(at));
+        let (_, cell) = known.unwrap_or_else(|| (sale, Cell::default()));
+        cells.push_back((sale, Arc::clone(&cell)));
+        if cells.len() > SALES_MAX {
+            cells.pop_front();
+        }
+        cell
     }
 }
 
@@ -93,7 +112,7 @@ impl Published {
         Some((&found.0, &found.1))
     }
 
-    fn new(sale: domain::SaleId, draws: Vec<FairnessDraw>) -> Self {
+    fn new(sale: SaleId, draws: Vec<FairnessDraw>) -> Self {
         let file = FairnessFile { version: FILE_VERSION, sale, draws };
         let text = Bytes::from(serde_json::to_vec(&file).expect("the file has string keys"));
         let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&text)[..16]));
@@ -177,6 +196,35 @@ fn beacon(beacon: Beacon) -> FairnessBeacon {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sale(id: u128) -> SaleId {
+        SaleId::from_uuid(uuid::Uuid::from_u128(id))
+    }
+
+    #[tokio::test]
+    async fn while_one_sales_file_is_made_only_those_who_want_that_one_wait() {
+        let files = FairnessFiles::default();
+        let of_one = files.cell(sale(1));
+        let being_made = of_one.lock().await;
+        assert!(files.cell(sale(2)).try_lock().is_ok());
+        assert!(files.cell(sale(1)).try_lock().is_err());
+        drop(being_made);
+        assert!(files.cell(sale(1)).try_lock().is_ok());
+    }
+
+    #[test]
+    fn the_sale_not_asked_for_the_longest_is_forgotten_first() {
+        let files = FairnessFiles::default();
+        let [first, second] = [1, 2].map(|id| files.cell(sale(id)));
+        for id in 3..=8 {
+            files.cell(sale(id));
+        }
+        assert!(Arc::ptr_eq(&files.cell(sale(1)), &first));
+        files.cell(sale(9));
+        assert!(Arc::ptr_eq(&files.cell(sale(1)), &first));
+        assert!(!Arc::ptr_eq(&files.cell(sale(2)), &second));
+        assert_eq!(files.cells.lock().unwrap().len(), SALES_MAX);
+    }
 
     #[test]
     fn a_path_over_blocks_is_the_path_of_the_whole_tree() {

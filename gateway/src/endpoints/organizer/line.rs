@@ -168,7 +168,7 @@ pub(crate) struct LogBody {
     seq: u64,
     /// How often Redis had been rebuilt.
     epoch: u32,
-    /// `granted`, `lapsed`, `left`, `ended`, `bypassed`, `bypass_asked`, `returned`, `epoch` or `note`.
+    /// `granted`, `lapsed`, `left`, `ended`, `bypassed`, `bypass_asked`, `returned`, `epoch`, `stopped` or `resumed`.
     #[schema(example = "granted")]
     kind: &'static str,
     /// Whose number; of several the lowest.

@@ -5,7 +5,7 @@
 //! | proves a place that lives  | that place: no door, no code, no work is asked again              |
 //! | proves a registration and shows a code | what the code opens; without such a door the registration stays |
 //! | finds a phase open         | a number, behind everybody who was drawn                          |
-//! | registered for a phase that is open and proves only the holder | the place of that registration |
+//! | registered for phases that have opened and proves only the holder | the place of the first of these registrations whose number lives, else of the last one |
 //! | finds a prequeue           | a registration: durable before it is answered                     |
 //! | comes at the very opening  | what the stores say: the clock of Postgres ends the prequeue, and who was too late for it joins the line |
 //!
@@ -20,7 +20,7 @@ use domain::sale::{DoorKind, PhaseNo, SaleState, Stock};
 use domain::token::{Allowance, PlaceToken, Spot};
 use http::HeaderValue;
 use jiff::Timestamp;
-use ledger::registrations::Register;
+use ledger::registrations::{Register, Registrations};
 
 use super::{JoinBody, position, registered};
 use crate::access;
@@ -39,8 +39,10 @@ const DOORS_LOOKED_AT_MAX: u32 = 2;
 
 /// A place in the hands of a visitor.
 pub(crate) struct Joined {
-    /// The place.
-    pub(crate) place: PlaceToken,
+    /// Proves the place.
+    pub(crate) token: String,
+    /// Where it is in the line, or that it is registered.
+    spot: Spot,
     /// Whether it is new.
     pub(crate) arrival: Arrival,
     /// Where it is.
@@ -68,7 +70,7 @@ pub(crate) async fn join_visitor(
 fn outcome(joined: &Result<Joined, Problem>) -> &'static str {
     match joined {
         Ok(Joined { arrival: Arrival::Known, .. }) => "known",
-        Ok(Joined { place: PlaceToken { spot: Spot::Registration { .. }, .. }, .. }) => "registration",
+        Ok(Joined { spot: Spot::Registration { .. }, .. }) => "registration",
         Ok(_) => "number",
         Err(problem) => problem.code().word(),
     }
@@ -86,9 +88,10 @@ async fn give_place(app: &Arc<App>, sale: &Arc<Sale>, visitor: Visitor, body: Jo
     };
     let place = entrance.token(&found);
     let position = entrance.position(&found, &place).await?;
-    let cookie = app.cookies.set_place(sale.id(), &app.signer.sign_place(&place));
+    let token = app.signer.sign_place(&place);
+    let cookie = app.cookies.set_place(sale.id(), &token);
     let cookies = visitor.new_cookie.into_iter().chain([cookie]).collect();
-    Ok(Joined { place, arrival: found.arrival, position, cookies })
+    Ok(Joined { token, spot: place.spot, arrival: found.arrival, position, cookies })
 }
 
 /// One join.
@@ -160,7 +163,7 @@ impl Entrance<'_> {
     /// A registration for a phase, or the one there is; none when Postgres says that the prequeue is over.
     async fn register(&self, phase: PhaseNo) -> Result<Option<Found>, Problem> {
         let epoch = self.sale.epoch();
-        if let Some((_, index)) = self.registration().await?.filter(|(of, _)| *of == phase) {
+        if let Some((_, index)) = self.registrations().await?.into_iter().find(|(of, _)| *of == phase) {
             let spot = Spot::Registration { phase, index };
             return Ok(Some(Found { spot, epoch, arrival: Arrival::Known }));
         }
@@ -173,28 +176,43 @@ impl Entrance<'_> {
         })
     }
 
-    /// The registration of a visitor who lost the place's cookie. One whose own cookie is new registered nowhere.
-    async fn registration(&self) -> Result<Option<(PhaseNo, u32)>, Problem> {
+    /// The registrations of a visitor who lost the place's cookie. One whose own cookie is new registered nowhere.
+    async fn registrations(&self) -> Result<Registrations, Problem> {
         match self.visitor.new_cookie {
-            Some(_) => Ok(None),
-            None => self.floor.joins.registration_of(self.visitor.holder).await,
+            Some(_) => Ok(Registrations::new()),
+            None => self.floor.joins.registrations_of(self.visitor.holder).await,
         }
     }
 
-    /// A number in the line, or the place of the visitor's registration for a phase that has opened.
+    /// A number in the line, or the place of one of the visitor's registrations for phases that have opened.
     async fn walk_up(&self, now: Timestamp) -> Result<Found, Problem> {
         let cohorts = self.sale.opened_draws(now);
-        let registration = if cohorts == 0 { None } else { self.registration().await? };
-        let has_opened = |phase: PhaseNo| self.sale.phase(phase).is_some_and(|phase| phase.opens_at <= now);
-        let opened = registration.filter(|(phase, _)| has_opened(*phase));
-        let Some((phase, index)) = opened else {
+        let registrations = if cohorts == 0 { Registrations::new() } else { self.registrations().await? };
+        let Some(spot) = self.first_alive(&registrations, now).await? else {
             return self.number(None, cohorts).await;
         };
-        let spot = Spot::Registration { phase, index };
         match self.floor.draws().number_of(spot) {
             Some(_) => self.number(Some(spot), cohorts).await,
             None => Ok(Found { spot, epoch: self.sale.epoch(), arrival: Arrival::Known }),
         }
+    }
+
+    /// Of the registrations for phases that have opened, the first whose number lives; when none does, the last one.
+    async fn first_alive(&self, registrations: &Registrations, now: Timestamp) -> Result<Option<Spot>, Problem> {
+        let has_opened = |phase: PhaseNo| self.sale.phase(phase).is_some_and(|phase| phase.opens_at <= now);
+        let opened = registrations.iter().filter(|(phase, _)| has_opened(*phase));
+        let spots: Vec<Spot> = opened.map(|&(phase, index)| Spot::Registration { phase, index }).collect();
+        let Some((last, earlier)) = spots.split_last() else {
+            return Ok(None);
+        };
+        for spot in earlier {
+            if let Some(number) = self.floor.draws().number_of(*spot)
+                && self.lives(number).await?
+            {
+                return Ok(Some(*spot));
+            }
+        }
+        Ok(Some(*last))
     }
 
     /// A number; that of the proven spot, where its place still lives. Nobody who could not be told is given one.

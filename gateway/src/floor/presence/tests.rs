@@ -61,8 +61,8 @@ fn a_poll_counts_at_the_draw_for_as_long_as_the_line_remembers_one() {
 #[test]
 fn an_open_socket_counts_until_the_last_one_closes() {
     let (mut presence, now) = (Presence::default(), Instant::now());
-    presence.connect(&place(REGISTERED), &before(), now);
-    presence.connect(&place(REGISTERED), &before(), now);
+    presence.connect(&place(REGISTERED), &before(), now).unwrap();
+    presence.connect(&place(REGISTERED), &before(), now).unwrap();
     presence.disconnect(REGISTERED);
     presence.seat(&after(), now + 2 * POLL_COUNTS_FOR);
     assert_eq!(presence.take_heard(), [DRAWN]);
@@ -91,4 +91,16 @@ fn more_time_is_told_once_in_each_epoch() {
     presence.hear(&unhurried(REGISTERED), &after(), now);
     assert!(presence.unhurried(&after(), 1).is_empty(), "a poll does not tell it again");
     assert_eq!(presence.unhurried(&after(), 2), [DRAWN], "Redis was rebuilt");
+}
+
+#[test]
+fn a_place_has_as_many_connections_as_a_person_may_need() {
+    let (mut presence, now) = (Presence::default(), Instant::now());
+    let mut connects = || presence.connect(&place(REGISTERED), &before(), now);
+    assert!((0..CONNECTIONS_MAX).all(|_| connects().is_ok()));
+    assert_eq!(connects(), Err(TooMany));
+    presence.disconnect(REGISTERED);
+    assert_eq!(presence.connect(&place(REGISTERED), &before(), now), Ok(()), "one was closed");
+    (0..CONNECTIONS_MAX).for_each(|_| presence.disconnect(REGISTERED));
+    assert!(presence.connected.is_empty());
 }
