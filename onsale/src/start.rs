@@ -35,6 +35,7 @@ pub(crate) async fn gateway(settings: GatewaySettings, draining: CancellationTok
         stripe_browser_base: settings.stripe_browser_base,
         stripe_writes_per_s: settings.stripe_writes_per_s.get(),
         stripe_webhook_secrets: settings.webhook_secrets,
+        beacon_configured: settings.beacon.is_some(),
         trusted_proxies: settings.trusted_proxies,
         rate_limits: settings.rate_limits,
         ..GatewayConfig::new(settings.listen)

@@ -57,6 +57,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) stripe_browser_base: Option<String>,
     pub(crate) webhook_secrets: Vec<SecretString>,
     pub(crate) stripe_writes_per_s: NonZeroU32,
+    /// What the workers ask; visitors are told whether there is one.
+    pub(crate) beacon: Option<BeaconUrl>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rate_limits: RateLimits,
 }
@@ -104,6 +106,7 @@ impl GatewaySettings {
             variables.stripe_writes_per_s.as_ref(),
             STRIPE_WRITES_PER_S,
         );
+        let beacon = reader.optional("ONSALE_BEACON_URL", variables.beacon_url.as_ref());
         let proxies = reader.optional("ONSALE_TRUSTED_PROXIES", variables.trusted_proxies.as_ref());
         let limits = reader.optional("ONSALE_RATE_LIMITS", variables.rate_limits.as_ref());
         let settings = || {
@@ -114,6 +117,7 @@ impl GatewaySettings {
                 stripe_browser_base: browser_base,
                 webhook_secrets: split(&webhook_secret?),
                 stripe_writes_per_s: writes?,
+                beacon,
                 trusted_proxies: proxies.unwrap_or_default(),
                 rate_limits: limits.unwrap_or_default(),
             })
@@ -129,10 +133,11 @@ impl GatewaySettings {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}\n  Stripe writes    {} a second",
+            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}\n  Stripe writes    {} a second\n  beacon           {}",
             self.listen,
             self.webhook_secrets.len(),
             self.stripe_writes_per_s,
+            beacon_in_words(self.beacon.as_ref()),
         );
         text
     }
@@ -150,9 +155,13 @@ impl WorkersSettings {
     /// What would be used, without what must stay secret.
     pub(crate) fn without_secrets(&self) -> String {
         let mail = if self.mail.is_some() { "sent" } else { "waits in the outbox: no SMTP_URL" };
-        let beacon = self.beacon.as_ref().map_or("none: draws are self-attested", BeaconUrl::as_str);
+        let beacon = beacon_in_words(self.beacon.as_ref());
         format!("{}\n  mail             {mail}\n  beacon           {beacon}", self.process.without_secrets())
     }
+}
+
+fn beacon_in_words(beacon: Option<&BeaconUrl>) -> &str {
+    beacon.map_or("none: draws are self-attested", BeaconUrl::as_str)
 }
 
 impl ProcessSettings {

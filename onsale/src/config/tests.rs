@@ -99,9 +99,13 @@ fn the_beacon_is_a_url_without_a_query_and_is_shown() {
         let faults = with(bad).err().map(|faults| faults.lines().to_vec()).unwrap_or_default();
         assert!(faults.len() == 1 && faults[0].starts_with("ONSALE_BEACON_URL: "), "{bad}: {faults:?}");
     }
-    let workers = with("https://api.drand.sh/52db9ba7/").unwrap_or_else(|faults| panic!("{faults}"));
-    let shown = workers.without_secrets();
-    assert!(shown.contains("beacon           https://api.drand.sh/52db9ba7"), "{shown}");
+    let url = "https://api.drand.sh/52db9ba7/";
+    let workers = with(url).unwrap_or_else(|faults| panic!("{faults}"));
+    let gateway = GatewaySettings::read(&Variables { beacon_url: some(url), ..complete() });
+    let gateway = gateway.unwrap_or_else(|faults| panic!("{faults}"));
+    for shown in [workers.without_secrets(), gateway.without_secrets()] {
+        assert!(shown.contains("beacon           https://api.drand.sh/52db9ba7"), "{shown}");
+    }
 }
 
 #[test]

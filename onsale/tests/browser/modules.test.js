@@ -210,8 +210,38 @@ test('a connection that was heard stays first choice, unless it breaks again and
   assert.deepEqual(broke(60_000), [4_000, 'socket']);
   assert.deepEqual(broke(2_000), [8_000, 'socket']);
   assert.deepEqual(broke(2_000), [16_000, 'stream']);
-  assert.deepEqual(broke(60_000), [4_000, 'stream']);
   assert.equal(ladder.ended({ isHeard: true, livedMs: 5, advisedMs: 1_000 }), 1_250, 'what the server asked for wins');
+});
+
+test('where a socket was heard, one that fails is tried again before the stream', () => {
+  const ladder = new Ladder(() => 1);
+  const blocked = () => [ladder.ended({ isHeard: false, livedMs: 10 }), ladder.transport];
+  assert.equal(ladder.heard(), Infinity, 'a socket stays');
+  assert.deepEqual([ladder.ended({ isHeard: true, livedMs: 60_000 }), ladder.transport], [4_000, 'socket']);
+  assert.deepEqual(blocked(), [8_000, 'socket']);
+  assert.deepEqual(blocked(), [500, 'stream']);
+  assert.equal(ladder.heard(), 120_000, 'and a stream makes room for it in time');
+  assert.deepEqual([ladder.ended({ isHeard: true, livedMs: 120_000 }), ladder.transport], [4_000, 'socket']);
+});
+
+test('after streams comes the socket again, at a growing interval, until it lives', () => {
+  const ladder = new Ladder(() => 1);
+  const blocked = () => ladder.ended({ isHeard: false, livedMs: 10 });
+  const afterStream = (/** @type {number} */ livedMs) => {
+    assert.equal(ladder.transport, 'stream');
+    assert.equal(ladder.heard(), Infinity, 'where no socket was heard, nothing is given up for one');
+    ladder.ended({ isHeard: true, livedMs });
+    return ladder.transport;
+  };
+  blocked();
+  assert.equal(afterStream(20_000), 'socket');
+  blocked();
+  assert.deepEqual([afterStream(50_000), afterStream(50_000)], ['stream', 'socket'], 'not before a minute of streams');
+  blocked();
+  assert.deepEqual([afterStream(100_000), afterStream(50_000)], ['stream', 'socket'], 'nor then before two');
+  ladder.heard();
+  ladder.ended({ isHeard: true, livedMs: 60_000 });
+  assert.equal(ladder.transport, 'socket');
 });
 
 test('a proof of work is SHA-256, whatever the length of the challenge', () => {
@@ -265,6 +295,16 @@ test('a lent place goes before the own one, and leaves it as it was', () => {
   journey.forget('place');
   assert.ok(!journey.isLent);
   assert.deepEqual(journey.steps.place, { token: 'own', number: 7 });
+});
+
+test('how a place ended is remembered for the other tabs, unless it was lent to this one', () => {
+  const journey = new Journey('sale_ended');
+  journey.remember({ place: { token: 'own' } });
+  journey.borrow('other');
+  journey.forgetPlace('expired');
+  assert.deepEqual(journey.steps, { place: { token: 'own' } });
+  journey.forgetPlace('unregistered');
+  assert.deepEqual(journey.steps, { end: 'unregistered' });
 });
 
 test('the name of a window keeps what the browser does not, and nothing of others', () => {

@@ -36,9 +36,9 @@ export class Visitor {
     await this.#page.locator('#loading').waitFor({ state: 'hidden' });
   }
 
-  /** @param {'lobby' | 'prequeue' | 'queue' | 'choose' | 'over'} view */
-  async sees(view) {
-    await this.#page.locator(`#${view}`).waitFor();
+  /** @param {'lobby' | 'prequeue' | 'queue' | 'choose' | 'over'} view @param {number} [timeout] in ms */
+  async sees(view, timeout = VIEW_MAX_MS) {
+    await this.#page.locator(`#${view}`).waitFor({ timeout });
   }
 
   /** Sees a view, and axe finds nothing wrong with it. @param {Parameters<Visitor['sees']>[0]} view @param {string} [shot] */

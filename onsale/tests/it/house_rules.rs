@@ -23,6 +23,8 @@ const IO: [&str; 6] = ["tokio", "hyper", "fred", "tokio-postgres", "deadpool-pos
 /// The longest source file; tables of tests may be longer.
 const LINES_MAX: usize = 600;
 const TEST_LINES_MAX: usize = 800;
+/// What a waiting room is tested for.
+const ACCEPTANCE_ITEMS: usize = 37;
 /// Names that say nothing.
 const EMPTY_NAMES: [&str; 6] = ["utils", "util", "helpers", "common", "manager", "misc"];
 
@@ -155,5 +157,28 @@ fn every_invariant_is_owned_by_a_test_that_exists() {
             let declared = format!("fn {test}(");
             assert!(sources.iter().any(|source| source.contains(&declared)), "{test} in {row}");
         }
+    }
+}
+
+/// A name in `docs/acceptance.md` is a file, and after two colons a test, a scenario or a case in it.
+#[test]
+fn every_acceptance_item_names_tests_that_exist() {
+    let text = read(&root().join("docs/acceptance.md"));
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
+    for item in 1..=ACCEPTANCE_ITEMS {
+        let row =
+            rows.iter().find(|row| row.starts_with(&format!("| {item}. "))).unwrap_or_else(|| panic!("no {item}"));
+        assert!(row.contains(".rs") || row.contains(".mjs"), "{row}");
+    }
+    for name in text.split('`').skip(1).step_by(2).filter(|name| name.contains('/')) {
+        let (path, test) = name.split_once("::").unwrap_or((name, ""));
+        let source = read(&root().join(path));
+        let declared = match Path::new(path).extension().and_then(|ending| ending.to_str()) {
+            _ if test.is_empty() => continue,
+            Some("rs") => format!("fn {test}("),
+            Some("mjs") => format!("title: '{test}'"),
+            _ => format!("test('{test}'"),
+        };
+        assert!(source.contains(&declared), "{name}");
     }
 }

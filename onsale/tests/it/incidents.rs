@@ -66,7 +66,9 @@ async fn while_postgres_is_away_nobody_is_let_in_and_no_clock_runs() {
     );
     assert!(paused < PAUSED_WITHIN && resumed < RESUMED_WITHIN, "{paused:?} and {resumed:?}");
     next.waits_for_turn(BOUND).await.unwrap();
-    AdmissionLog::of(&world, &sale).await.everyone_had_one_turn_in_order(2);
+    let log = AdmissionLog::of(&world, &sale).await;
+    log.everyone_had_one_turn_in_order(2);
+    assert_eq!(log.stops(), [Some("postgres"), None]);
     world.holds_every_invariant();
 }
 
@@ -107,6 +109,7 @@ async fn while_stripe_is_away_the_sale_stands_still_and_tries_again_by_itself() 
     }
     looks_until(&world, &sale, |view| view.factor_milli > FLOOR_MILLI).await;
     socket.waits_for("admitted", BOUND).await.unwrap();
+    assert_eq!(AdmissionLog::of(&world, &sale).await.stops(), [Some("stripe"), None]);
     world.holds_every_invariant();
 }
 

@@ -31,6 +31,12 @@ impl AdmissionLog {
         granted.map(|line| line.number.unwrap().0).collect()
     }
 
+    /// Why the sale stopped, each time; none where it went on.
+    pub(crate) fn stops(&self) -> Vec<Option<&str>> {
+        let stops = self.0.iter().filter(|line| matches!(line.kind, LogKind::Stopped | LogKind::Resumed));
+        stops.map(|line| line.note.as_deref()).collect()
+    }
+
     /// So many people had one turn each, a smaller number never after a larger one.
     pub(crate) fn everyone_had_one_turn_in_order(&self, people: usize) {
         let granted = self.granted();
@@ -39,17 +45,25 @@ impl AdmissionLog {
         assert!(granted.is_sorted(), "out of order: {self:?}");
     }
 
-    /// Never were more inside than that. Only where nobody leaves who waits: the log does not say from where.
+    /// Never were more inside than that. Only where nobody leaves who waits: the log does not say from where. Nor does it say
+    /// who was first within a millisecond: only who goes makes room for who comes.
     pub(crate) fn nobody_was_above_cap(&self, cap: u32) {
+        let mut changes: Vec<_> = self.0.iter().map(|line| (line.at, change(line.kind), line.seq)).collect();
+        changes.sort_unstable();
         let mut inside = 0;
-        for line in &self.0 {
-            match line.kind {
-                LogKind::Granted | LogKind::Bypassed => inside += 1,
-                LogKind::Lapsed | LogKind::Left | LogKind::Ended => inside -= 1,
-                LogKind::BypassAsked | LogKind::Returned | LogKind::Epoch | LogKind::Note => {}
-            }
-            assert!(inside <= i64::from(cap), "{inside} inside at line {}: {self:?}", line.seq);
+        for (_, change, seq) in changes {
+            inside += change;
+            assert!(inside <= i64::from(cap), "{inside} inside at line {seq}: {self:?}");
         }
+    }
+}
+
+/// How many more are inside after such a line.
+fn change(kind: LogKind) -> i64 {
+    match kind {
+        LogKind::Granted | LogKind::Bypassed => 1,
+        LogKind::Lapsed | LogKind::Left | LogKind::Ended => -1,
+        LogKind::BypassAsked | LogKind::Returned | LogKind::Epoch | LogKind::Stopped | LogKind::Resumed => 0,
     }
 }
 

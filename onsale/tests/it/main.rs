@@ -5,10 +5,12 @@
     reason = "a test that cannot go on says so by panicking; the lint knows test functions only"
 )]
 
+mod a_script;
 mod audit;
 mod command;
 mod faults;
 mod forgery;
+mod hostile;
 mod house_rules;
 mod incidents;
 mod line;
@@ -17,11 +19,13 @@ mod lost_gateway;
 mod lost_redis;
 mod metrics;
 mod one_address;
+mod opening;
 mod outage;
 mod pacing;
 mod partition;
 mod privacy;
 mod races;
+mod reconcile;
 mod scale;
 mod sell_out;
 mod shopper;

@@ -59,7 +59,7 @@ fn has(scraped: &str, name: &str) -> bool {
     scraped.lines().any(|line| line.strip_prefix("# TYPE ").is_some_and(|rest| rest.split(' ').next() == Some(name)))
 }
 
-async fn scrape(process: &Process) -> String {
+pub(crate) async fn scrape(process: &Process) -> String {
     let answer = process.admin.ask(Method::GET, "/metrics", &[], &Value::Null).await.unwrap();
     answer.expect(StatusCode::OK).unwrap().as_str().unwrap().to_owned()
 }

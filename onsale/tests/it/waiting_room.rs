@@ -102,7 +102,7 @@ async fn the_order_of_the_prequeue_is_recomputed_from_what_is_published() {
 /// Nobody is in before the opening, however many wait for it with open sockets.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_in_before_the_opening_and_all_are_soon_after() {
-    let people = sockets(CROWD, 15_000);
+    let (people, _files) = sockets(CROWD, 15_000).await;
     let world = World::start_and_set(&[NO_LIMITS, ANY_NUMBER_OF_SHOPPERS]).await;
     let mut wish = sale(u32::try_from(people).unwrap());
     wish["admission"] = json!({ "rate_per_s": people, "burst": people, "max_shoppers": people });

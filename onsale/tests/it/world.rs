@@ -182,6 +182,13 @@ impl World {
         Prequeue { sale, published }
     }
 
+    /// Publishes a sale without a draw, whose doors open when [`World::opens_in`] says so: before them there is no place to have.
+    pub(crate) async fn awaits_opening_of(&self, wish: &Value) -> Prequeue {
+        let published = Instant::now();
+        let sale = self.organizer.publishes_to_open(wish, DOORS_IN, DOORS_IN).await.unwrap();
+        Prequeue { sale, published }
+    }
+
     /// Moves the clocks of both stores so that the doors open that soon; when that is, at the earliest.
     pub(crate) async fn opens_in(&self, prequeue: &Prequeue, left: Duration) -> Instant {
         let key = SaleKeys::new(prequeue.sale.parse().unwrap()).clock_offset();
@@ -354,14 +361,35 @@ impl Process {
 
     /// Asks the process to end, as an orchestrator does.
     pub(crate) fn is_asked_to_end(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.is_sent(rustix::process::Signal::TERM);
     }
 
     /// Ends the process without asking.
     pub(crate) fn is_killed(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Stops the process where it is, as a machine that is suspended: without a word to anybody.
+    pub(crate) fn is_suspended(&self) {
+        self.is_sent(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on as if no time had passed.
+    pub(crate) fn is_resumed(&self) {
+        self.is_sent(rustix::process::Signal::CONT);
+    }
+
+    fn is_sent(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// How much memory the process has in RAM.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
     /// Waits for the end.

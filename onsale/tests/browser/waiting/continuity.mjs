@@ -1,5 +1,7 @@
 /** The same place, whatever happens to the page: tabs, reloads, networks, cookies, devices. */
 
+import { inMs } from '../organizer.mjs';
+
 /** @typedef {import('../wait.mjs').Wait} Wait */
 
 /** @type {Wait[]} */
@@ -33,6 +35,31 @@ export const CONTINUITY = [
         await second.leaves();
         await first.sees('over');
         await first.reads('over', /You left the queue/);
+      });
+    },
+  },
+  {
+    title: 'two tabs, registered',
+    state: 'prequeue',
+    config: () => ({ prequeue_opens_at: inMs(-60_000), opens_at: inMs(600_000) }),
+    async run({ visitor }, { page, context, step }) {
+      const first = visitor(page);
+      const second = visitor(await context.newPage());
+      await step('registers in one, and is registered in the other', async () => {
+        await first.opensAndJoins();
+        await second.opens();
+        await second.reads('prequeue', /You are registered/);
+      });
+      await step('takes it back in one, and the other says so', async () => {
+        await second.leaves();
+        await first.sees('over');
+        await first.reads('over', /You left the draw/);
+      });
+      await step('neither is registered after a reload', async () => {
+        for (const tab of [first, second]) {
+          await tab.opens();
+          await tab.sees('lobby');
+        }
       });
     },
   },
