@@ -142,6 +142,8 @@ impl Line {
 
     async fn bytes(&self, bounds: &mut Bounds) {
         let grown = used_memory(&self.raw).await - self.memory_before;
+        // Nobody ticked while they joined: the first tick passes over the gap, and ages nobody.
+        self.tick(1).await;
         self.pass_ms(2_500).await;
         self.tick(1).await;
         let all = used_memory(&self.raw).await - self.memory_before;

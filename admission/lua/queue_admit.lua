@@ -46,8 +46,13 @@ local function pass_over(gap)
     redis.call('HSET', K.pace, 'slot', slot_now)
 end
 
--- SETBIT leaves room to grow in the bitmaps it grows; a copy is exact. The ages are new in each slot anyhow.
+-- SETBIT leaves room to grow in the bitmaps it grows; a copy is exact. The ages are new in each slot anyhow. It is the first
+-- tick of a slot that trims: a join or a sign of life may have begun the slot.
 local function trim()
+    if tonumber(redis.call('HGET', K.pace, 'trimmed')) == slot_now then
+        return
+    end
+    redis.call('HSET', K.pace, 'trimmed', slot_now)
     for _, key in ipairs({K.line, K.left, K.patient, K.kept}) do
         redis.call('BITOP', 'OR', key, key)
     end
@@ -227,9 +232,8 @@ end
 local last_ms = tonumber(redis.call('HGET', K.pace, 'steered_ms') or now_ms)
 local elapsed_ms = math.min(math.max(0, now_ms - last_ms), STEP_MAX_MS)
 redis.call('HSET', K.pace, 'ticked_ms', raw_ms, 'steered_ms', now_ms)
-if grow_old() then
-    trim()
-end
+grow_old()
+trim()
 if now_ms - redis.call('HGET', K.pace, 'kept_ms') >= KEPT_MS then
     weed()
 end

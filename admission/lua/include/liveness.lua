@@ -27,18 +27,17 @@ local function age_once()
     redis.call('DEL', K.scratch_0)
 end
 
--- Brings the ages up to this slot; answers whether a slot began. A clock that went back ages nobody.
+-- Brings the ages up to this slot. A clock that went back ages nobody.
 local function grow_old()
     local slot = tonumber(redis.call('HGET', K.pace, 'slot'))
     if slot_now == slot then
-        return false
+        return
     end
     redis.call('BITOP', 'OR', K.kept, K.kept, K.age_0, K.age_1, K.age_2)
     for _ = slot + 1, math.min(slot_now, slot + SLOTS) do
         age_once()
     end
     redis.call('HSET', K.pace, 'slot', slot_now)
-    return true
 end
 
 -- Silent numbers in line were heard again: whoever is behind them has more people ahead, and the log must say why.

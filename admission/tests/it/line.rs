@@ -1,9 +1,13 @@
 use std::collections::BTreeSet;
 
+use admission::keys::SaleKeys;
 use admission::{Join, Leave, PlaceView};
 use domain::PlaceNumber;
 
 use crate::onsale::{OPEN, Onsale, ask, join};
+use crate::pace::CLOSED;
+
+const SLOT_MS: i64 = 2_500;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn joins_at_once_get_the_numbers_from_1_on_each_once() {
@@ -118,4 +122,21 @@ async fn leaving_inside_frees_the_slot() {
     assert_eq!(sale.admits(&one_inside).await, []);
     sale.queue.leave(sale.id, first, ann).await.unwrap();
     assert_eq!(sale.admits(&one_inside).await, [second]);
+}
+
+/// A bitmap that grows by single bits takes twice its size, and at a million visitors every bit of it counts.
+#[tokio::test]
+async fn room_to_grow_is_given_back_each_slot_whoever_begins_it() {
+    let sale = Onsale::of(&[("ga", 10)]).await;
+    let line = SaleKeys::new(sale.id).clock_offset().replace("clock_offset", "line");
+    sale.joins_in_batches(40_000).await;
+    sale.tick(&CLOSED).await;
+    for _ in 0..2 {
+        sale.advance_ms(SLOT_MS).await;
+        sale.joins_in_batches(20_000).await;
+        sale.tick(&CLOSED).await;
+        let (takes, has) = (sale.command(&["MEMORY", "USAGE", &line]).await, sale.command(&["STRLEN", &line]).await);
+        let (takes, has) = (takes.as_u64().unwrap(), has.as_u64().unwrap());
+        assert!(2 * takes < 3 * has, "{takes} bytes for {has}");
+    }
 }
