@@ -3,17 +3,19 @@
 //! Redis keeps a hold and the scripts move it; this is the same table as a pure function, and the words are the ones
 //! the scripts store.
 //!
-//! | state     | `release` | `freeze` | `come_due`  | `settle`  | `lose`   |
-//! |-----------|-----------|----------|-------------|-----------|----------|
-//! | held      | released  | frozen   | expired     | –         | –        |
-//! | frozen    | –         | frozen   | –           | committed | released |
-//! | committed | –         | –        | –           | committed | –        |
-//! | released  | released  | –        | –           | –         | released |
-//! | expired   | –         | –        | expired     | –         | –        |
+//! | state     | `release` | `extend` | `freeze` | `come_due`  | `settle`  | `lose`   |
+//! |-----------|-----------|----------|----------|-------------|-----------|----------|
+//! | held      | released  | held     | frozen   | expired     | –         | –        |
+//! | frozen    | –         | frozen   | frozen   | –           | committed | released |
+//! | committed | –         | –        | –        | –           | committed | –        |
+//! | released  | released  | –        | –        | –           | –         | released |
+//! | expired   | –         | –        | –        | expired     | –         | –        |
 //!
 //! `freeze` comes before the order is written to Postgres. From then on only Postgres decides: `settle` when the order
 //! is there, `lose` when a tombstone is. A frozen hold that comes due is therefore not simply freed: the sweep asks
-//! Postgres first.
+//! Postgres first. An order that Postgres refuses leaves its hold frozen, with the time it had left: it can be extended,
+//! ordered again, or given back by way of a tombstone. There is no way from frozen to held, because another order of the
+//! same hold may be on its way to Postgres and nobody could say that it is not.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,8 @@ pub enum HoldState {
 pub enum HoldEvent {
     /// The buyer gives it back.
     Release,
+    /// The buyer asks for more time.
+    Extend,
     /// The buyer orders.
     Freeze,
     /// The sweep finds it past its time.
@@ -89,13 +93,14 @@ impl HoldState {
             (Self::Held | Self::Released, HoldEvent::Release) | (Self::Frozen | Self::Released, HoldEvent::Lose) => {
                 Ok(Self::Released)
             }
-            (Self::Held | Self::Frozen, HoldEvent::Freeze) => Ok(Self::Frozen),
+            (Self::Held, HoldEvent::Extend) => Ok(Self::Held),
+            (Self::Frozen, HoldEvent::Extend) | (Self::Held | Self::Frozen, HoldEvent::Freeze) => Ok(Self::Frozen),
             (Self::Held | Self::Expired, HoldEvent::ComeDue) => Ok(Self::Expired),
             (Self::Frozen | Self::Committed, HoldEvent::Settle) => Ok(Self::Committed),
             (Self::Held | Self::Released | Self::Expired, HoldEvent::Settle)
             | (Self::Held | Self::Committed | Self::Expired, HoldEvent::Lose)
             | (Self::Frozen | Self::Committed | Self::Expired, HoldEvent::Release)
-            | (Self::Committed | Self::Released | Self::Expired, HoldEvent::Freeze)
+            | (Self::Committed | Self::Released | Self::Expired, HoldEvent::Freeze | HoldEvent::Extend)
             | (Self::Frozen | Self::Committed | Self::Released, HoldEvent::ComeDue) => {
                 Err(HoldRefusal { state: self, event })
             }

@@ -13,6 +13,7 @@ pub mod money;
 pub mod price;
 pub mod sale;
 
+pub mod email;
 pub mod hold;
 pub mod order;
 pub mod payment;

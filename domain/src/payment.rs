@@ -6,12 +6,20 @@
 //! rank: planned < requires_action < processing < authorised < captured; `failed` and `cancelled` end a payment from
 //! any state below captured. Two contradictions are not decided here but by asking Stripe ([`Merge::AskStripe`]): a
 //! cancellation of captured money, and money on a payment that we believe failed or cancelled.
+//!
+//! How long payments take, and what follows for holds: [`latency`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{OrderId, SaleId};
 use crate::money::Money;
+
+pub mod latency;
+
+/// How long an order waits for its payment once Pay was pressed: a slow 3-D Secure challenge and its webhook. The order's
+/// clock moves to at least this; an attempt that is not authorised by then is given up.
+pub const PAYMENT_WINDOW_S: u32 = 600;
 
 /// Where a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -14,6 +14,8 @@
 //! | closed    | –           | –         | –           | –         | cancelled   |
 //! | cancelled | –           | –         | –           | –         | –           |
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,16 +23,20 @@ use crate::ids::TierId;
 use crate::money::{Currency, Money};
 
 mod phase;
+mod seating;
+mod tier;
 mod validation;
 
 pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo, doors, opened_draws};
+pub use seating::Seating;
+pub use tier::{ROW_NAME_CHARS_MAX, ROW_SEATS_MAX, ROWS_MAX, RowConfig, TierConfig};
 pub use validation::Fault;
 
 /// The most units one sale sells.
 pub const UNITS_MAX: u32 = 100_000;
 /// The most tiers of one sale: each is a bitmap in Redis and a row on the page.
 pub const TIERS_MAX: usize = 32;
-/// The most units one buyer may be allowed in one hold.
+/// The most units one buyer may be allowed.
 pub const PER_BUYER_LIMIT_MAX: u32 = 20;
 /// The most zero bits a proof of work may ask for: some twenty seconds on a slow phone, which is as long as anybody waits.
 pub const PROOF_OF_WORK_BITS_MAX: u8 = 24;
@@ -73,7 +79,7 @@ pub struct SaleConfig {
     /// Its phases in time order; when there are none, one for everybody made of the times above.
     #[serde(default)]
     pub phases: Vec<PhaseConfig>,
-    /// The most units in one hold.
+    /// The most units of one buyer: in one hold, and over all orders with one e-mail address or by one pass.
     #[serde(default = "defaults::per_buyer_limit")]
     pub per_buyer_limit: u32,
     /// What is sold, in the order it is shown.
@@ -96,20 +102,6 @@ pub struct SaleConfig {
     /// What the state takes.
     #[serde(default)]
     pub taxes: Vec<Tax>,
-}
-
-/// A price category.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TierConfig {
-    /// Its name in URLs, keys and labels.
-    pub id: TierId,
-    /// What people call it.
-    pub name: String,
-    /// The base price of one unit, in minor units of the sale's currency.
-    pub price: i64,
-    /// How many numbered general-admission units there are.
-    pub capacity: u32,
 }
 
 /// What joining takes.
@@ -158,20 +150,31 @@ pub struct HoldConfig {
     pub p99_multiple: u32,
     /// How often a buyer may ask for more time.
     pub extensions_max: u32,
+    /// After Redis was lost: how long only holds of before are given back, before new ones are taken.
+    pub reclaim_window_s: u32,
 }
 
 impl Default for HoldConfig {
     fn default() -> Self {
-        Self { checkout_window_s: 180, min_ttl_s: 60, max_ttl_s: 900, p99_multiple: 3, extensions_max: 1 }
+        Self {
+            checkout_window_s: 180,
+            min_ttl_s: 60,
+            max_ttl_s: 900,
+            p99_multiple: 3,
+            extensions_max: 1,
+            reclaim_window_s: 30,
+        }
     }
 }
 
 impl HoldConfig {
-    /// The TTL of a hold when paying takes `payment_p99_s`: checkout window + multiple × p99, within the bounds.
+    /// The TTL of a hold when 99 of 100 payments are through within `payment_p99`: checkout window + multiple × p99, in whole
+    /// seconds, within the bounds.
     #[must_use]
-    pub fn ttl_s(&self, payment_p99_s: u32) -> u32 {
-        let wanted = self.p99_multiple.saturating_mul(payment_p99_s).saturating_add(self.checkout_window_s);
-        wanted.clamp(self.min_ttl_s, self.max_ttl_s)
+    pub fn ttl_s(&self, payment_p99: Duration) -> u32 {
+        let paying_ms = payment_p99.as_millis().saturating_mul(u128::from(self.p99_multiple));
+        let paying_s = u32::try_from(paying_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
+        paying_s.saturating_add(self.checkout_window_s).clamp(self.min_ttl_s, self.max_ttl_s)
     }
 }
 

@@ -1,18 +1,18 @@
-use super::HoldEvent::{ComeDue, Freeze, Lose, Release, Settle};
+use super::HoldEvent::{ComeDue, Extend, Freeze, Lose, Release, Settle};
 use super::HoldState::{Committed, Expired, Frozen, Held, Released};
 use super::*;
 
 #[test]
 fn each_event_leads_where_the_table_says() {
     let table = [
-        (Held, [Some(Released), Some(Frozen), Some(Expired), None, None]),
-        (Frozen, [None, Some(Frozen), None, Some(Committed), Some(Released)]),
-        (Committed, [None, None, None, Some(Committed), None]),
-        (Released, [Some(Released), None, None, None, Some(Released)]),
-        (Expired, [None, None, Some(Expired), None, None]),
+        (Held, [Some(Released), Some(Held), Some(Frozen), Some(Expired), None, None]),
+        (Frozen, [None, Some(Frozen), Some(Frozen), None, Some(Committed), Some(Released)]),
+        (Committed, [None, None, None, None, Some(Committed), None]),
+        (Released, [Some(Released), None, None, None, None, Some(Released)]),
+        (Expired, [None, None, None, Some(Expired), None, None]),
     ];
     for (state, after) in table {
-        let led = [Release, Freeze, ComeDue, Settle, Lose].map(|event| state.apply(event).ok());
+        let led = [Release, Extend, Freeze, ComeDue, Settle, Lose].map(|event| state.apply(event).ok());
         assert_eq!(led, after, "{state:?}");
     }
 }

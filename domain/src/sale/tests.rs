@@ -36,12 +36,13 @@ fn every_fault_is_named_at_once() {
     sale.name = " ".into();
     sale.time_zone = "Mars/Olympus".into();
     sale.closes_at = Some(sale.opens_at);
-    sale.tiers.push(TierConfig { price: -1, capacity: 0, ..sale.tiers[0].clone() });
+    sale.tiers.push(TierConfig { price: -1, capacity: Some(0), ..sale.tiers[0].clone() });
     sale.per_buyer_limit = 0;
     sale.join.proof_of_work_bits = 25;
     sale.admission.rate_per_s = 0;
     sale.admission.overbook = UNITS_MAX + 1;
     sale.hold.max_ttl_s = 1;
+    sale.hold.reclaim_window_s = 2;
     assert_eq!(
         pointers(&sale),
         [
@@ -57,6 +58,7 @@ fn every_fault_is_named_at_once() {
             "/admission/rate_per_s",
             "/admission/overbook",
             "/hold/max_ttl_s",
+            "/hold/reclaim_window_s",
         ]
     );
 }
@@ -64,10 +66,54 @@ fn every_fault_is_named_at_once() {
 #[test]
 fn a_sale_has_a_bounded_number_of_units() {
     let mut sale = smallest();
-    sale.tiers[0].capacity = UNITS_MAX;
+    sale.tiers[0].capacity = Some(UNITS_MAX);
     assert_eq!(sale.faults(), []);
-    sale.tiers.push(TierConfig { id: "vip".parse().unwrap(), capacity: 1, ..sale.tiers[0].clone() });
+    sale.tiers.push(TierConfig { id: "vip".parse().unwrap(), capacity: Some(1), ..sale.tiers[0].clone() });
     assert_eq!(pointers(&sale), ["/tiers"]);
+}
+
+fn rows(rows: &[(&str, u32)]) -> Vec<RowConfig> {
+    rows.iter().map(|(row, seats)| RowConfig { row: (*row).to_owned(), seats: *seats }).collect()
+}
+
+#[test]
+fn a_tier_has_a_capacity_or_rows() {
+    let mut sale = smallest();
+    let with = |capacity, rows| TierConfig { capacity, rows, ..smallest().tiers[0].clone() };
+    sale.tiers = vec![with(None, rows(&[("A", 20), ("B", 22)]))];
+    assert_eq!((sale.faults(), sale.tiers[0].capacity()), (vec![], 42));
+    for (tier, pointer) in [
+        (with(None, vec![]), "/tiers/0/capacity"),
+        (with(Some(42), rows(&[("A", 42)])), "/tiers/0/rows"),
+        (with(None, rows(&[("A", 1), ("A", 1)])), "/tiers/0/rows/1/row"),
+        (with(None, rows(&[(" A", 1)])), "/tiers/0/rows/0/row"),
+        (with(None, rows(&[("", 1)])), "/tiers/0/rows/0/row"),
+        (with(None, rows(&[("the seventeenth c", 1)])), "/tiers/0/rows/0/row"),
+        (with(None, rows(&[("A", 0)])), "/tiers/0/rows/0/seats"),
+        (with(None, rows(&[("A", ROW_SEATS_MAX + 1)])), "/tiers/0/rows/0/seats"),
+        (with(None, (0..=ROWS_MAX).map(|row| RowConfig { row: row.to_string(), seats: 1 }).collect()), "/tiers/0/rows"),
+    ] {
+        sale.tiers = vec![tier];
+        assert_eq!(pointers(&sale), [pointer], "{:?}", sale.tiers[0].rows.first());
+    }
+    let hall = |tier: &str| {
+        let rows = (0..100).map(|row| RowConfig { row: row.to_string(), seats: ROW_SEATS_MAX }).collect();
+        TierConfig { id: tier.parse().unwrap(), ..with(None, rows) }
+    };
+    sale.tiers = vec![hall("left"), hall("right")];
+    assert_eq!(sale.faults(), []);
+    sale.tiers.push(TierConfig { id: "box".parse().unwrap(), ..with(None, rows(&[("A", 1)])) });
+    assert_eq!(pointers(&sale), ["/tiers"]);
+}
+
+#[test]
+fn a_tier_is_kept_as_it_was_given() {
+    for tier in [
+        r#"{"id":"ga","name":"Floor","price":100,"capacity":5}"#,
+        r#"{"id":"ga","name":"Floor","price":100,"rows":[{"row":"A","seats":20}]}"#,
+    ] {
+        assert_eq!(serde_json::to_string(&serde_json::from_str::<TierConfig>(tier).unwrap()).unwrap(), tier);
+    }
 }
 
 #[test]
@@ -109,11 +155,11 @@ fn what_visitors_see_follows_the_time_and_the_stock() {
 
 #[test]
 fn a_hold_lasts_as_long_as_paying_takes_within_its_bounds() {
-    let hold = HoldConfig { checkout_window_s: 100, min_ttl_s: 60, max_ttl_s: 300, p99_multiple: 3, extensions_max: 0 };
-    for (p99_s, ttl_s) in [(0, 100), (20, 160), (1_000, 300), (u32::MAX, 300)] {
-        assert_eq!(hold.ttl_s(p99_s), ttl_s, "p99 {p99_s} s");
+    let hold = HoldConfig { checkout_window_s: 100, min_ttl_s: 60, max_ttl_s: 300, ..HoldConfig::default() };
+    for (p99_ms, ttl_s) in [(0, 100), (20_000, 160), (1_001, 104), (1_000_000, 300), (u64::MAX, 300)] {
+        assert_eq!(hold.ttl_s(Duration::from_millis(p99_ms)), ttl_s, "p99 {p99_ms} ms");
     }
-    assert_eq!(HoldConfig { checkout_window_s: 10, ..hold }.ttl_s(0), 60);
+    assert_eq!(HoldConfig { checkout_window_s: 10, ..hold }.ttl_s(Duration::ZERO), 60);
 }
 
 #[test]

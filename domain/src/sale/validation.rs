@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{
-    PER_BUYER_LIMIT_MAX, PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, TIERS_MAX, UNITS_MAX,
-    is_of_our_era,
-};
+use super::{PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, UNITS_MAX, is_of_our_era};
+
+mod tiers;
 
 /// One thing wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +27,11 @@ const CHARGES_MAX: usize = 8;
 const BASIS_POINTS_MAX: u32 = 10_000;
 /// The highest admission rate; beyond it the rate is no limit on any machine we know.
 const RATE_MAX_PER_S: u32 = 100_000;
+/// The shortest window in which only receipts are honoured: every gateway must have seen the new epoch before anything new is
+/// held in it, and what a gateway shows is at most 2 s old.
+const RECLAIM_WINDOW_MIN_S: u32 = 3;
+/// The longest one: nobody else can buy meanwhile, and whoever is not back by then has closed the page.
+const RECLAIM_WINDOW_MAX_S: u32 = 300;
 /// The longest window of a turn, a session or a hold: a day.
 const WINDOW_MAX_S: u32 = 86_400;
 
@@ -107,25 +111,6 @@ impl SaleConfig {
         );
     }
 
-    fn check_tiers(&self, faults: &mut Faults) {
-        faults.require((1..=TIERS_MAX).contains(&self.tiers.len()), "/tiers", format!("1 to {TIERS_MAX} tiers"));
-        let mut seen = BTreeSet::new();
-        for (index, tier) in self.tiers.iter().enumerate() {
-            let at = |field: &str| format!("/tiers/{index}/{field}");
-            faults.require(seen.insert(&tier.id), at("id"), "different from the other tiers' ids");
-            faults.require(is_name(&tier.name), at("name"), format!("1 to {NAME_CHARS_MAX} characters"));
-            faults.require((0..=PRICE_MAX).contains(&tier.price), at("price"), format!("0 to {PRICE_MAX}"));
-            faults.require((1..=UNITS_MAX).contains(&tier.capacity), at("capacity"), format!("1 to {UNITS_MAX}"));
-        }
-        let units: u64 = self.tiers.iter().map(|tier| u64::from(tier.capacity)).sum();
-        faults.require(units <= u64::from(UNITS_MAX), "/tiers", format!("at most {UNITS_MAX} units together"));
-        faults.require(
-            (1..=PER_BUYER_LIMIT_MAX).contains(&self.per_buyer_limit),
-            "/per_buyer_limit",
-            format!("1 to {PER_BUYER_LIMIT_MAX}"),
-        );
-    }
-
     fn check_admission(&self, faults: &mut Faults) {
         let admission = &self.admission;
         for (field, value, max) in [
@@ -156,6 +141,11 @@ impl SaleConfig {
         faults.require(hold.min_ttl_s <= hold.max_ttl_s, "/hold/max_ttl_s", "at least min_ttl_s");
         faults.require(hold.p99_multiple <= 100, "/hold/p99_multiple", "at most 100");
         faults.require(hold.extensions_max <= 10, "/hold/extensions_max", "at most 10");
+        faults.require(
+            (RECLAIM_WINDOW_MIN_S..=RECLAIM_WINDOW_MAX_S).contains(&hold.reclaim_window_s),
+            "/hold/reclaim_window_s",
+            format!("{RECLAIM_WINDOW_MIN_S} to {RECLAIM_WINDOW_MAX_S}"),
+        );
     }
 
     fn check_charges(&self, faults: &mut Faults) {

@@ -1,0 +1,38 @@
+use super::buyer_of;
+
+#[test]
+fn spellings_of_one_mailbox_are_one_buyer() {
+    for (spelling, buyer) in [
+        ("ada@example.org", "ada@example.org"),
+        ("Ada@Example.ORG", "ada@example.org"),
+        ("ada+jazz@example.org", "ada@example.org"),
+        ("ada+jazz+2@example.org", "ada@example.org"),
+        ("ada@example.org.", "ada@example.org"),
+        (" ada@example.org ", "ada@example.org"),
+        ("Ü@例え.JP", "ü@例え.jp"),
+        ("A.d.a+x@GoogleMail.com", "ada@gmail.com"),
+        ("ada@gmail.com", "ada@gmail.com"),
+    ] {
+        assert_eq!(buyer_of(spelling), buyer, "{spelling}");
+        assert_eq!(buyer_of(buyer), buyer, "{spelling}: once is enough");
+    }
+}
+
+#[test]
+fn mailboxes_that_may_be_of_two_people_stay_two() {
+    for (one, other) in [
+        ("ada@example.org", "bea@example.org"),
+        ("ada@example.org", "ada@example.com"),
+        ("a.da@example.org", "ada@example.org"),
+        ("ada@gmail.com", "ada@mail.example.org"),
+        ("+ada@example.org", "+bea@example.org"),
+    ] {
+        assert_ne!(buyer_of(one), buyer_of(other), "{one} {other}");
+    }
+}
+
+#[test]
+fn what_is_no_address_is_left_as_it_is() {
+    assert_eq!(buyer_of(""), "");
+    assert_eq!(buyer_of("Ada"), "ada");
+}
