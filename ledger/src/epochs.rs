@@ -4,6 +4,10 @@
 //! transaction. What was under way with the old epoch is refused afterwards ([`crate::orders::CreateOrder::EpochStale`]), and
 //! units returned in it are not returned again: the snapshot has them. Changes wait meanwhile, for as long as the units of
 //! one sale take to read.
+//!
+//! An epoch also says which lost holds it gives back: for how long only receipts are honoured, and of which epochs they may
+//! be. What was on sale once without its earlier holder is not given back to that one, so receipts reach back to the last
+//! epoch that held anything new, which is one whose window was over when the next one began.
 
 use domain::{PlaceNumber, SaleId, TierId, UnitNo};
 use jiff::Timestamp;
@@ -42,6 +46,10 @@ pub struct EpochSnapshot {
     pub cohorts: u32,
     /// Per tier, what is free.
     pub tiers: Vec<TierUnits>,
+    /// How long only receipts are honoured; nothing where nobody can have one.
+    pub reclaim_window_s: u32,
+    /// The epoch from which on receipts are honoured.
+    pub receipts_from: u32,
 }
 
 /// A turn that was given.
@@ -80,6 +88,8 @@ enum Document {
         left: Vec<PlaceNumber>,
         cohorts: u32,
         tiers: Vec<TierDocument>,
+        reclaim_window_s: u32,
+        receipts_from: u32,
     },
 }
 
@@ -109,18 +119,25 @@ pub async fn epoch_begin(ledger: &Ledger, sale: SaleId, expected: Option<u32>) -
     Ok(match documents::read(row.try_get(0)?)? {
         Document::NotFound => EpochBegin::NotFound,
         Document::Busy => EpochBegin::Busy,
-        Document::Begun { epoch, reserved_number, grants, left, cohorts, tiers } => EpochBegin::Begun(EpochSnapshot {
-            sale,
-            epoch,
-            reserved_number,
-            grants: grants.into_iter().map(|grant| GivenTurn { number: grant.number, until: grant.until }).collect(),
-            left,
-            cohorts,
-            tiers: tiers
-                .into_iter()
-                .map(|tier| TierUnits { tier: tier.tier, capacity: tier.capacity, free: tier.free })
-                .collect(),
-        }),
+        Document::Begun { epoch, reserved_number, grants, left, cohorts, tiers, reclaim_window_s, receipts_from } => {
+            EpochBegin::Begun(EpochSnapshot {
+                sale,
+                epoch,
+                reserved_number,
+                grants: grants
+                    .into_iter()
+                    .map(|grant| GivenTurn { number: grant.number, until: grant.until })
+                    .collect(),
+                left,
+                cohorts,
+                tiers: tiers
+                    .into_iter()
+                    .map(|tier| TierUnits { tier: tier.tier, capacity: tier.capacity, free: tier.free })
+                    .collect(),
+                reclaim_window_s,
+                receipts_from,
+            })
+        }
     })
 }
 

@@ -5,11 +5,13 @@
 //! in the same transaction and a job tells Redis.
 //!
 //! Guarantees: a hold has one order or a tombstone, whichever was first; a refused order leaves nothing behind and may be
-//! asked for again; seats move in the books in the call that moves the units. Bounds: an order waits for payment for
-//! [`ORDER_LIFE_MAX_S`] at most.
+//! asked for again; seats move in the books in the call that moves the units; a buyer, known by address (in any spelling)
+//! and by pass, has never more units in hand than the sale's limit, over all orders and however many are made at once.
+//! Bounds: an order waits for payment for [`ORDER_LIFE_MAX_S`] at most.
 //!
 //! What it does not do: prices are computed by the domain; here only their sum is checked.
 
+use domain::email::buyer_of;
 use domain::keyring::Kid;
 use domain::order::{Finality, OrderState};
 use domain::price::OrderLine;
@@ -66,6 +68,11 @@ pub enum CreateOrder {
     UnitsLost(Vec<(TierId, UnitNo)>),
     /// The sweep was first: the hold is over for good.
     HoldExpired,
+    /// The buyer would have more units than one may have; nothing was written.
+    LimitReached {
+        /// How many one buyer may have.
+        limit: u32,
+    },
     /// Redis was rebuilt since the hold was taken; nothing was written.
     EpochStale,
     /// The sale does not sell; nothing was written.
@@ -143,7 +150,8 @@ const EXPIRE_LOOK_MAX: i32 = 50;
 pub(crate) const STATEMENTS: &[&str] = &[CREATE, FETCH, CONTACT, CANCEL, EXPIRE_NEXT];
 
 const CREATE: &str = "
-    SELECT order_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+    SELECT order_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                        $21)";
 const FETCH: &str = "SELECT order_document($1, $2)";
 const CONTACT: &str = "SELECT email, name FROM contacts WHERE sale_id = $1 AND order_id = $2";
 const CANCEL: &str = "SELECT order_cancel($1, $2)";
@@ -156,6 +164,7 @@ enum CreateDocument {
     Existing { order: OrderDocument },
     UnitsLost { units: documents::Units },
     HoldExpired,
+    LimitReached { limit: u32 },
     EpochStale,
     SaleNotOpen,
 }
@@ -184,10 +193,11 @@ pub async fn order_create(ledger: &Ledger, order: &NewOrder) -> Result<CreateOrd
     let (reference, kid, tickets) = (order.id.to_string(), order.qr_kid.to_string(), free_tickets(order));
     let (total, currency) = (order.total.minor, order.total.currency.as_str());
     let pay_within_s: i32 = fit(order.pay_within_s)?;
+    let buyer = buyer_of(&order.email);
     let (sale, id, hold) = (order.sale.uuid(), order.id.uuid(), order.hold.uuid());
     #[rustfmt::skip]
-    let params: [&(dyn ToSql + Sync); 20] = [
-        &sale, &id, &hold, &epoch, &number, &order.email, &order.name,
+    let params: [&(dyn ToSql + Sync); 21] = [
+        &sale, &id, &hold, &epoch, &number, &order.email, &buyer, &order.name,
         &unit_tiers, &unit_nos,
         &kinds, &names, &tiers, &quantities, &amounts,
         &currency, &total, &pay_within_s,
@@ -199,6 +209,7 @@ pub async fn order_create(ledger: &Ledger, order: &NewOrder) -> Result<CreateOrd
         CreateDocument::Existing { order } => CreateOrder::Existing(order.row()?),
         CreateDocument::UnitsLost { units } => CreateOrder::UnitsLost(units),
         CreateDocument::HoldExpired => CreateOrder::HoldExpired,
+        CreateDocument::LimitReached { limit } => CreateOrder::LimitReached { limit },
         CreateDocument::EpochStale => CreateOrder::EpochStale,
         CreateDocument::SaleNotOpen => CreateOrder::SaleNotOpen,
     })

@@ -16,6 +16,8 @@ use domain::payment::PaymentState;
 use domain::sale::CaptureMode;
 use domain::{Money, PaymentId};
 
+pub mod latency;
+
 mod attempt;
 mod news;
 mod refund;
@@ -24,8 +26,18 @@ pub use attempt::{Answered, BeginPayment, NewPayment, PaymentAttempt, StripeAnsw
 pub use news::{Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target};
 pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 
-pub(crate) const STATEMENTS: &[&str] =
-    &[attempt::BEGIN, attempt::REFUSED, attempt::LOOK, news::TARGET, news::APPLY, refund::APPLY];
+pub(crate) const STATEMENTS: &[&str] = &[
+    attempt::BEGIN,
+    attempt::REFUSED,
+    attempt::LOOK,
+    news::TARGET,
+    news::APPLY,
+    refund::APPLY,
+    latency::LATELY,
+    latency::IS_FRESH,
+    latency::KEEP,
+    latency::AUTHORISED_AFTER,
+];
 
 /// A payment as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,9 @@
 //! the state visitors see also depends on time and stock, and is computed by the domain.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use domain::payment::latency::ASSUMED_P99;
 use domain::sale::{AdmissionConfig, Decision, SaleConfig, StoredState};
 use domain::{OrganizerId, SaleId, TierId};
 use jiff::Timestamp;
@@ -14,6 +16,7 @@ use tokio_postgres::types::{Json, ToSql};
 
 use crate::notices::Notice;
 use crate::numbers::fit;
+use crate::payments::latency::{self, PaymentLatency};
 use crate::{Ledger, LedgerError};
 
 /// A sale as it is stored.
@@ -37,6 +40,22 @@ pub struct SaleRow {
     pub published_at: Option<Timestamp>,
     /// What everyone waiting is told.
     pub notice: Option<Notice>,
+    /// How long paying takes; none until it is measured. It changes without the version.
+    pub payment_latency: Option<PaymentLatency>,
+}
+
+impl SaleRow {
+    /// What 99 of 100 payments stay below: as it was measured, or assumed until it is.
+    #[must_use]
+    pub fn payment_p99(&self) -> Duration {
+        self.payment_latency.map_or(ASSUMED_P99, |measured| measured.p99)
+    }
+
+    /// How long a hold taken now lasts.
+    #[must_use]
+    pub fn hold_ttl_s(&self) -> u32 {
+        self.config.hold.ttl_s(self.payment_p99())
+    }
 }
 
 /// What came of creating a sale.
@@ -121,12 +140,17 @@ pub(crate) const STATEMENTS: &[&str] =
 
 macro_rules! returning_sale {
     ($statement:literal) => {
-        concat!($statement, " id, organizer_id, slug, config, state, epoch, version, published_at, notice, notice_at ")
+        concat!(
+            $statement,
+            " id, organizer_id, slug, config, state, epoch, version, published_at, notice, notice_at,
+              (SELECT to_jsonb(l) FROM payment_latencies l WHERE l.sale_id = id) "
+        )
     };
     ($statement:literal, $rest:literal) => {
         concat!(
             $statement,
-            " id, organizer_id, slug, config, state, epoch, version, published_at, notice, notice_at ",
+            " id, organizer_id, slug, config, state, epoch, version, published_at, notice, notice_at,
+              (SELECT to_jsonb(l) FROM payment_latencies l WHERE l.sale_id = id) ",
             $rest
         )
     };
@@ -320,6 +344,7 @@ fn sale_row(row: &Row) -> Result<SaleRow, LedgerError> {
         version: fit(row.try_get::<_, i64>(6)?)?,
         published_at: row.try_get(7)?,
         notice: notice(row)?,
+        payment_latency: latency::kept(row.try_get(10)?)?,
     })
 }
 

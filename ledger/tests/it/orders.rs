@@ -2,12 +2,15 @@
 
 use domain::order::{Finality, OrderState};
 use domain::payment::{IntentStatus, PaymentState};
-use ledger::holds::{Settle, hold_settle};
-use ledger::orders::{CancelOrder, CreateOrder, order_cancel, order_contact, orders_expire_due};
+use domain::{SaleId, UnitNo};
+use ledger::holds::{Settle, hold_facts, hold_settle};
+use ledger::orders::{CancelOrder, CreateOrder, NewOrder, order_cancel, order_contact, orders_expire_due};
 use ledger::outbox::{MailKind, Queue, Work, claim};
 use ledger::payments::Applied;
 use ledger::sales::{sale_close, sale_stock};
 use ledger::tickets::TicketState;
+
+use uuid::Uuid;
 
 use crate::world::{Price, World};
 
@@ -42,14 +45,15 @@ async fn an_order_becomes_tickets() {
 async fn a_free_order_is_paid_at_once() {
     let world = World::new().await;
     let sale = world.sale(3, Price::Free).await;
-    let order = sale.has_order([2]).await;
+    let wish = sale.order([2]);
+    let CreateOrder::Created(order) = sale.creates(&wish).await else { panic!("not created") };
     assert_eq!(order.state, OrderState::Paid);
     assert_eq!(order.tickets.len(), 1);
     assert_eq!(order.tickets[0].reference, order.id.to_string());
     let mail = claim(&world.workers, Queue::Mail, 10, 60).await.unwrap();
     assert_eq!(mail[0].work, Work::Mail { kind: MailKind::OrderPaid, order: order.id });
     let contact = order_contact(&world.workers, sale.id, order.id).await.unwrap().unwrap();
-    assert_eq!(contact.email, "ada@example.com");
+    assert_eq!((contact.email, contact.name), (wish.email, wish.name));
     world.audits_clean().await;
 }
 
@@ -152,4 +156,27 @@ async fn a_cancelled_order_gives_up_its_payment_too() {
     let order = sale.looks_at(paying.order.id).await;
     assert_eq!(order.payment.unwrap().state, PaymentState::Cancelled);
     world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_hold_is_its_verdict_and_whether_its_units_are_free() {
+    let world = World::new().await;
+    let sale = world.sale(4, Price::Paid).await;
+    let (first, second) = (sale.order([0, 1]), sale.order([1, 2]));
+    let facts = async |order: &NewOrder| {
+        let facts = hold_facts(&world.gateway, sale.id, order.hold, &order.units).await.unwrap().expect("a sale");
+        (facts.epoch, facts.settled, facts.units_free)
+    };
+    assert_eq!(facts(&first).await, (1, None, true));
+    sale.creates(&first).await;
+    assert_eq!(facts(&first).await, (1, Some(Settle::Ordered), false));
+    assert_eq!(facts(&second).await, (1, None, false), "one of its units is taken");
+    order_cancel(&world.gateway, sale.id, first.id).await.unwrap();
+    assert_eq!(facts(&first).await, (1, Some(Settle::Ordered), true), "a cancelled order is the end of its hold");
+    hold_settle(&world.workers, sale.id, second.hold).await.unwrap();
+    assert_eq!(facts(&second).await, (1, Some(Settle::Tombstoned), true));
+    let elsewhere = NewOrder { units: vec![("ga".parse().unwrap(), UnitNo(9))], ..sale.order([3]) };
+    assert_eq!(facts(&elsewhere).await, (1, None, false), "a unit that is not there is not free");
+    let unknown = SaleId::from_uuid(Uuid::now_v7());
+    assert_eq!(hold_facts(&world.gateway, unknown, first.hold, &[]).await.unwrap(), None);
 }

@@ -351,3 +351,40 @@ async fn an_epoch_has_a_cohort_with_its_numbers_or_not_at_all() {
         assert_eq!((after.cohorts, after.reserved_number), (1, 2));
     }
 }
+
+/// How an epoch gives holds back: its window, and from which epoch on receipts are honoured.
+async fn begins(world: &World, sale: SaleId) -> (u32, u32, u32) {
+    let snapshot = begun(epoch_begin(&world.workers, sale, None).await.expect("Postgres answers"));
+    (snapshot.epoch, snapshot.reclaim_window_s, snapshot.receipts_from)
+}
+
+#[tokio::test]
+async fn receipts_reach_back_to_the_last_epoch_that_held_anything_new() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await.id;
+    assert_eq!(begins(&world, sale).await, (2, 0, 1), "nobody is inside, so nobody has a receipt");
+    assert_eq!(records(&world, sale, 2, &given(0, 7)).await, 1);
+    assert_eq!(begins(&world, sale).await, (3, 30, 2), "epoch 2 had no window: it sold");
+    assert_eq!(begins(&world, sale).await, (4, 30, 2), "lost again within the window: nothing new was held in 3");
+    assert_eq!(begins(&world, sale).await, (5, 30, 2));
+    world.database.set_clock_offset(30_000).await.unwrap();
+    assert_eq!(begins(&world, sale).await, (6, 30, 5), "the window was over: 5 may have sold what 2 held");
+    world.database.set_clock_offset(45_000).await.unwrap();
+    assert_eq!(begins(&world, sale).await, (7, 30, 5));
+}
+
+#[tokio::test]
+async fn the_window_is_as_long_as_the_sale_says_and_30_s_where_it_does_not() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await.id;
+    assert_eq!(records(&world, sale, 1, &given(0, 7)).await, 1);
+    let owner = connect(&world.database.url).await;
+    for (config, window_s) in [
+        ("jsonb_set(config, '{hold,reclaim_window_s}', '5')", 5),
+        ("config #- '{hold,reclaim_window_s}'", i64::from(domain::sale::HoldConfig::default().reclaim_window_s)),
+        ("config - 'hold'", 30),
+    ] {
+        owner.execute(&format!("UPDATE sales SET config = {config} WHERE id = $1"), &[&sale.uuid()]).await.unwrap();
+        assert_eq!(i64::from(begins(&world, sale).await.1), window_s, "{config}");
+    }
+}

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use domain::order::OrderState;
 use domain::payment::IntentStatus;
-use ledger::holds::hold_settle;
+use ledger::holds::{Settle, hold_settle};
 use ledger::orders::{CreateOrder, NewOrder, order_cancel, order_create, orders_expire_due};
 use ledger::payments::{Applied, payment_apply};
 use ledger::sales::sale_stock;
 use tokio::task::JoinSet;
 
+use crate::soak;
 use crate::world::{Paying, Price, World};
 
 /// Sessions whose transaction was given up to break a cycle. A retry would hide them from callers.
@@ -53,18 +54,59 @@ async fn one_hold_written_ten_times_at_once_is_one_order() {
     world.audits_clean().await;
 }
 
+/// How often an order meets the sweep; in a soak, a hundred thousand times.
+const MEETINGS: u32 = 240;
+const MEETINGS_SOAK: u32 = 100_000;
+/// Meetings at once: as many as the pools have connections for.
+const AT_ONCE: u32 = 8;
+
+/// Whoever begins has a head start in half of the meetings, so that both win some.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_an_order_and_its_tombstone_one_wins() {
+    let meetings = if soak::is_on() { MEETINGS_SOAK } else { MEETINGS };
     let world = Arc::new(World::new().await);
-    let sale = world.sale(40, Price::Paid).await;
-    for unit in 0..40 {
-        let order = sale.order([unit]);
-        let (creates, settles) =
-            tokio::join!(order_create(&world.gateway, &order), hold_settle(&world.workers, sale.id, order.hold));
-        let ordered = matches!(creates.unwrap(), CreateOrder::Created(_));
-        assert_eq!(ordered, settles.unwrap() == ledger::holds::Settle::Ordered, "unit {unit}");
+    let sale = world.sale(meetings, Price::Paid).await;
+    let mut ordered = 0;
+    for first in (0..meetings).step_by(AT_ONCE as usize) {
+        let mut met = JoinSet::new();
+        for unit in first..meetings.min(first + AT_ONCE) {
+            let begins = if unit % 2 == 0 { Begins::Order } else { Begins::Sweep };
+            met.spawn(order_meets_sweep(Arc::clone(&world), sale.order([unit]), begins));
+        }
+        ordered += met.join_all().await.into_iter().filter(|is_ordered| *is_ordered).count();
     }
+    let tombstones = world.number("SELECT count(*) FROM hold_claims WHERE order_id IS NULL").await;
+    eprintln!("{meetings} meetings: {ordered} orders, {tombstones} tombstones");
+    assert_eq!(i64::try_from(ordered).unwrap() + tombstones, i64::from(meetings));
+    assert!(ordered > 0 && tombstones > 0, "one of the two never won");
+    assert_eq!(
+        world.number("SELECT count(*) FROM units WHERE state = 'ordered'").await,
+        i64::try_from(ordered).unwrap()
+    );
     world.audits_clean().await;
+}
+
+/// Whose call goes out first.
+#[derive(Clone, Copy)]
+enum Begins {
+    Order,
+    Sweep,
+}
+
+/// Whether the order won.
+async fn order_meets_sweep(world: Arc<World>, order: NewOrder, begins: Begins) -> bool {
+    let create = order_create(&world.gateway, &order);
+    let settle = hold_settle(&world.workers, order.sale, order.hold);
+    let (created, settled) = match begins {
+        Begins::Order => tokio::join!(create, settle),
+        Begins::Sweep => {
+            let (settled, created) = tokio::join!(settle, create);
+            (created, settled)
+        }
+    };
+    let is_ordered = matches!(created.expect("an answer"), CreateOrder::Created(_));
+    assert_eq!(is_ordered, settled.expect("an answer") == Settle::Ordered, "{order:?}");
+    is_ordered
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,13 @@
 //! Sales, organizers and keys.
 
-use domain::SaleId;
-use domain::sale::StoredState;
+use domain::sale::{Seating, StoredState};
+use domain::{SaleId, UnitNo};
 use ledger::organizers::{KeyRole, key_create, key_find};
 use ledger::sales::{
     CreateSale, Decided, Publish, SaleFilter, SaleName, sale_close, sale_create, sale_fetch, sale_pause, sale_publish,
     sale_resume, sales_live, sales_published,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::world::{Price, World};
@@ -38,6 +39,30 @@ async fn a_sale_is_published_once() {
     assert_eq!(sale_publish(&world.gateway, stranger, sale.id).await.unwrap(), Publish::NotFound);
     let id = SaleId::from_uuid(Uuid::now_v7());
     assert_eq!(sale_create(&world.gateway, stranger, id, &sale.config).await.unwrap(), CreateSale::SlugTaken);
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn the_units_of_a_tier_of_rows_have_the_names_of_its_seats() {
+    let world = World::new().await;
+    let rows = json!([{ "row": "B", "seats": 2 }, { "row": "Box 1-2", "seats": 1 }, { "row": "A", "seats": 12 }]);
+    let tiers = json!([
+        { "id": "ga", "name": "Floor", "price": 100, "capacity": 4 },
+        { "id": "stalls", "name": "Stalls", "price": 200, "rows": rows },
+    ]);
+    let sale = world.sale_with(json!({ "tiers": tiers })).await;
+    let stalls = &sale.config.tiers[1];
+    let seating = Seating::of(stalls).unwrap();
+    for unit in 0..stalls.capacity() {
+        let seat = seating.seat(UnitNo(unit)).unwrap();
+        let named = format!(
+            "SELECT count(*) FROM units WHERE tier_id = 'stalls' AND unit_no = {unit} AND seat_label = '{seat}'"
+        );
+        assert_eq!(world.number(&named).await, 1, "{unit} is {seat}");
+    }
+    assert_eq!(world.number("SELECT capacity::bigint FROM tiers WHERE id = 'stalls'").await, 15);
+    assert_eq!(world.number("SELECT count(*) FROM units WHERE seat_label IS NULL AND tier_id = 'ga'").await, 4);
+    assert_eq!(world.number("SELECT count(*) FROM units").await, 19);
     world.audits_clean().await;
 }
 

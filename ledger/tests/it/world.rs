@@ -1,6 +1,7 @@
 //! What the tests stand on: a migrated database of their own, a ledger for each role, and sales in it.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::keyring::Kid;
@@ -143,20 +144,24 @@ impl World {
     }
 }
 
+/// Buyers so far, over all tests of the process: no two orders are one buyer's unless a test says so.
+static BUYERS: AtomicU64 = AtomicU64::new(1);
+
 impl TestSale<'_> {
-    /// An order for these units of the tier, from a hold of its own.
+    /// An order for these units of the tier, from a hold of its own, by somebody who has ordered nothing before.
     pub(crate) fn order(&self, units: impl IntoIterator<Item = u32>) -> NewOrder {
         let tier: TierId = "ga".parse().expect("a tier");
         let units: Vec<_> = units.into_iter().map(|unit| (tier.clone(), UnitNo(unit))).collect();
         let quantity = NonZeroU32::new(u32::try_from(units.len()).expect("few units")).expect("some units");
         let lines = price::lines_of(&self.config, &self.config.tiers[0], quantity).expect("a price");
+        let number = BUYERS.fetch_add(1, Ordering::Relaxed);
         NewOrder {
             id: OrderId::from_uuid(Uuid::now_v7()),
             sale: self.id,
             hold: HoldId::from_uuid(Uuid::now_v7()),
             epoch: 1,
-            number: PlaceNumber(1),
-            email: "ada@example.com".to_owned(),
+            number: PlaceNumber(number),
+            email: format!("buyer{number}@example.com"),
             name: "Ada".to_owned(),
             total: price::total(&self.config, &lines).expect("a total"),
             lines,
@@ -197,6 +202,11 @@ impl TestSale<'_> {
     /// An order with an attempt that Stripe knows as `intent` and has not answered.
     pub(crate) async fn order_being_paid(&self, units: impl IntoIterator<Item = u32>) -> Paying {
         let order = self.has_order(units).await;
+        self.being_paid(order).await
+    }
+
+    /// The same for an order that is there.
+    pub(crate) async fn being_paid(&self, order: OrderRow) -> Paying {
         let attempt = self.begins(order.id).await;
         Paying { intent: format!("pi_{}", attempt.id.uuid().simple()), order, attempt }
     }
