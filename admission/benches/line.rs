@@ -103,9 +103,20 @@ impl Line {
             tier: "ga".parse().expect("a tier"),
             capacity: 50_000,
             free: (0..50_000).map(UnitNo).collect(),
+            rows: Vec::new(),
         };
         let (grants, left) = (Vec::new(), Vec::new());
-        let snapshot = Snapshot { sale, epoch: 1, reserved_number: 0, grants, left, cohorts: 0, tiers: vec![tier] };
+        let snapshot = Snapshot {
+            sale,
+            epoch: 1,
+            reserved_number: 0,
+            grants,
+            left,
+            cohorts: 0,
+            tiers: vec![tier],
+            reclaim_window_s: 0,
+            receipts_from: 1,
+        };
         loader.load(&snapshot).await.expect("it loads");
         let queue = Queue::new(store);
         queue.raise_reserved(sale, 10 * MANY).await.expect("Redis answers");

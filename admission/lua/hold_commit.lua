@@ -1,7 +1,7 @@
 -- Closes a hold whose order is in Postgres: its units leave `held` for good.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock
+--   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 rows  10 runs
 -- ARGV
 --   1 hold
 -- Returns
@@ -12,7 +12,7 @@
 -- Invariant: a unit leaves `held` once. A hold still `held` commits too: Postgres has the order, whatever Redis forgot.
 -- Repeat: safe; the second call finds it committed.
 -- Cost: O(units of the hold).
-assert(#KEYS == 8 and #ARGV == 1, 'hold_commit takes 8 keys and 1 argument')
+assert(#KEYS == 10 and #ARGV == 1, 'hold_commit takes 10 keys and 1 argument')
 
 local hold = hold_read(ARGV[1])
 if hold and hold.state == 'committed' then

@@ -1,7 +1,7 @@
 -- Gives a hold back: its units are free at once.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock
+--   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 rows  10 runs
 -- ARGV
 --   1 hold  2 number
 -- Returns
@@ -13,7 +13,7 @@
 -- Invariant: a unit is freed once.
 -- Repeat: safe; the second call finds it released.
 -- Cost: O(units of the hold).
-assert(#KEYS == 8 and #ARGV == 2, 'hold_release takes 8 keys and 2 arguments')
+assert(#KEYS == 10 and #ARGV == 2, 'hold_release takes 10 keys and 2 arguments')
 
 local hold = hold_read(ARGV[1])
 if not hold or hold.number ~= ARGV[2] then

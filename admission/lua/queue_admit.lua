@@ -40,7 +40,7 @@ local function pass_over(gap)
     if redis.call('EXISTS', K.paused) == 0 then
         shift_clocks(gap)
     end
-    for _, moment in ipairs({'kept_ms', 'refilled_ms', 'quiet_ms'}) do
+    for _, moment in ipairs({'kept_ms', 'refilled_ms', 'quiet_ms', 'reclaim_until_ms'}) do
         redis.call('HINCRBY', K.pace, moment, gap)
     end
     redis.call('HSET', K.pace, 'slot', slot_now)

@@ -3,11 +3,12 @@
 -- KEYS
 --   1 epoch  2 clock_offset  3 paused  4 standstill  5 next  6 reserved  7 line  8 age:0  9 age:1  10 age:2  11 kept
 --   12 left  13 granted  14 turns  15 shopping  16 charges  17 pace  18 totals  19 pulses  20 events  21 free  22 tiers
---   23 stock  24 holds  25 due  26 claims
+--   23 stock  24 holds  25 due  26 claims  27 rows  28 runs
 -- ARGV
 --   1 epoch  2 the highest reserved number  3 line: a bit for each number that may still be waiting  4 left: a bit for each
---   number that left by itself  5 how many draws the numbers include  6 how many tiers  7… tier, its free units as a bitmap …
---   then number, end of session (ms) … of who is inside
+--   number that left by itself  5 how many draws the numbers include  6 how many tiers  7 how long only receipts are
+--   honoured (ms)  8 the epoch from which on receipts are honoured  9… tier, its free units as a bitmap, where its rows begin
+--   (see rows.lua; empty for general admission), its bits of `runs` … then number, end of session (ms) … of who is inside
 -- Returns
 --   loaded           the sale runs in this epoch
 --   already_loaded   it runs in this epoch or a later one; nothing changed
@@ -15,8 +16,8 @@
 -- loss of Redis too, save for a debt that the time of grace does not make up for. `visitors` and `patient` stay: numbers are
 -- never reused, so what they say is still true. A pause of the organizer's stands.
 -- Repeat: safe; the epoch is there.
--- Cost: O(numbers / 8 + units / 8) bytes + O(inside · log n + tiers), once an epoch.
-assert(#KEYS == 26 and #ARGV >= 6, 'sale_load takes 26 keys and 6 or more arguments')
+-- Cost: O(numbers / 8 + units / 8 + rows) bytes + O(inside · log n + tiers), once an epoch.
+assert(#KEYS == 28 and #ARGV >= 8, 'sale_load takes 28 keys and 8 or more arguments')
 
 if epoch and tonumber(epoch) >= tonumber(ARGV[1]) then
     return {'already_loaded'}
@@ -36,27 +37,36 @@ redis.call('SET', K.line, ARGV[3])
 redis.call('SET', K.kept, ARGV[3]) -- everyone has the full time to come back
 redis.call('SET', K.left, ARGV[4])
 
-local TIERS_FROM = 7
+local TIERS_FROM = 9
+local TIER_ARGUMENTS = 4
 for tier = 1, tonumber(ARGV[6]) do
-    local name, bitmap = ARGV[TIERS_FROM + 2 * (tier - 1)], ARGV[TIERS_FROM + 2 * (tier - 1) + 1]
+    local from = TIERS_FROM + TIER_ARGUMENTS * (tier - 1)
+    local name, bitmap, rows, runs = unpack(ARGV, from, from + TIER_ARGUMENTS - 1)
     local base = (tier - 1) * TIER_BITS
     redis.call('SETRANGE', K.free, base / 8, bitmap)
     local free = redis.call('BITCOUNT', K.free, base, base + TIER_BITS - 1, 'BIT')
     redis.call('HSET', K.tiers, name, base)
     redis.call('HSET', K.stock, 'free:' .. name, free, 'held:' .. name, 0)
+    if rows ~= '' then
+        redis.call('HSET', K.rows, name, rows)
+        redis.call('SETRANGE', K.runs, runs_base(base, 1) / 8, runs)
+    end
 end
-for index = TIERS_FROM + 2 * ARGV[6], #ARGV, 2 do
+for index = TIERS_FROM + TIER_ARGUMENTS * ARGV[6], #ARGV, 2 do
     if tonumber(ARGV[index + 1]) > now_ms then
         redis.call('ZADD', K.shopping, ARGV[index + 1], ARGV[index])
     end
 end
 
 -- Who may be waiting has not been heard of: who has a socket, or polls every 5 s, says so before anybody is admitted.
+-- Nobody is let in for units that receipts may still take back.
 local LOAD_GRACE_MS = 6000
-local quiet_ms = tonumber(ARGV[2]) > 0 and now_ms + LOAD_GRACE_MS or 0
+local reclaim_until_ms = now_ms + ARGV[7]
+local quiet_ms = tonumber(ARGV[2]) > 0 and math.max(now_ms + LOAD_GRACE_MS, reclaim_until_ms) or 0
 redis.call('HSET', K.pace, 'slot', slot_now, 'kept_ms', now_ms, 'turns_left', 0, 'refilled_ms', now_ms, 'factor', 1000000)
 redis.call('HSET', K.pace, 'ticked_ms', raw_ms, 'opened', ARGV[5], 'cohorts', ARGV[5])
 redis.call('HSET', K.pace, 'greeted', 0, 'quiet_ms', quiet_ms)
+redis.call('HSET', K.pace, 'reclaim_until_ms', reclaim_until_ms, 'receipts_from', ARGV[8])
 local left, inside = redis.call('BITCOUNT', K.left), redis.call('ZCARD', K.shopping)
 local expired = ARGV[2] - redis.call('BITCOUNT', K.line) - left - inside
 redis.call('HSET', K.totals, 'joined', ARGV[2], 'admitted', 0, 'left', left, 'expired', expired)

@@ -4,24 +4,27 @@
 //!
 //! ```text
 //! take ─► held ─► freeze ─► frozen ─► commit ─► committed          the order is in Postgres
+//!          ↺ extend           ↺ extend, freeze again
 //!          │                  └─────► lose ───► released           Postgres refused: a tombstone, or units it lacks
 //!          ├─► release ─► released                                 the buyer gives it back
 //!          └─► expire_due ─► expired                               its time ran out
+//! receipt ─► reclaim ─► held                                       Redis was lost: see the module `reclaim`
 //! ```
 //!
 //! Guarantees. Each step is one script: units are taken all or none, and freed once, by any number of callers. A repeated
-//! call finds what the first one did. A frozen hold is never freed on its own: [`Holds::expire_due`] only names it when
-//! it is due, and whoever sweeps asks Postgres, which either has the order ([`Holds::commit`]) or writes a tombstone first
-//! ([`Holds::expire_frozen`]). The record of a request is kept for a day, so a lost answer can be asked for again.
+//! call finds what the first one did. A frozen hold is never freed on its own: [`Holds::expire_due`] only names it, and
+//! whoever sweeps asks Postgres, which either has the order ([`Holds::commit`]) or, once the hold's own time is over, writes
+//! a tombstone first ([`Holds::expire_frozen`]). Freezing neither shortens a hold nor lengthens it: a buyer whose order was
+//! refused goes on with the time that was left. The record of a request is kept for a day, so a lost answer can be asked for
+//! again.
 //!
 //! Bounds: units a hold by the sale's limit, [`EXPIRE_MAX`] holds a sweep, [`RETURN_MAX`] units a return.
 //!
-//! What it does not do: named seats, extensions and receipts; limits across the holds of one buyer (Postgres knows those).
+//! What it does not do: names of seats, signing receipts; limits across the holds of one buyer (Postgres knows those).
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
-use domain::{HoldId, PlaceNumber, SaleId, TierId};
+use domain::{HoldId, PlaceNumber, SaleId, TierId, UnitNo};
 use fred::types::Value;
 
 use crate::keys::{Key, SaleKeys};
@@ -30,11 +33,17 @@ use crate::scripts::{self, Reply, Script};
 use crate::units::{self, HeldUnit};
 use crate::{AdmissionError, Store};
 
+mod extend;
+mod reclaim;
 mod record;
 mod request;
+mod wish;
 
+pub use extend::{Extend, ExtendHold};
+pub use reclaim::{Reclaim, ReclaimHold};
 pub use record::HoldView;
 pub use request::RequestId;
+pub use wish::UnitsWish;
 
 /// How long an order may take to be written before the sweep asks Postgres about it: many times what one insert takes.
 pub const FREEZE_S: u32 = 30;
@@ -47,7 +56,7 @@ pub const RETURN_MAX: usize = 1_000;
 const REQUEST_KEPT_S: u32 = 24 * 60 * 60;
 /// How long a return is remembered: its job may be parked and retried days later.
 const RETURN_KEPT_S: u32 = 7 * 24 * 60 * 60;
-/// When a frozen hold that was named to a sweeper is named again: the sweeper may have died.
+/// When a frozen hold whose time is over, and that was named to a sweeper, is named again: the sweeper may have died.
 const FROZEN_AGAIN_MS: u32 = 5_000;
 
 /// The holds of all sales.
@@ -67,8 +76,8 @@ pub struct TakeHold {
     pub fingerprint: [u8; 32],
     /// Whose pass.
     pub number: PlaceNumber,
-    /// How many units of which tiers; quantities of one tier add up.
-    pub items: Vec<(TierId, NonZeroU32)>,
+    /// Which units of which tiers.
+    pub items: BTreeMap<TierId, UnitsWish>,
     /// How long the units are held.
     pub ttl_s: u32,
     /// The most units in the hold.
@@ -96,6 +105,18 @@ pub enum Take {
         /// The tier.
         tier: TierId,
     },
+    /// Seats that were asked for by name are not free.
+    SeatTaken {
+        /// Their tier.
+        tier: TierId,
+        /// Which they are.
+        units: Vec<UnitNo>,
+    },
+    /// There are enough free, but no row has so many side by side.
+    NoneTogether {
+        /// The tier.
+        tier: TierId,
+    },
     /// More units than one hold may have.
     LimitReached {
         /// How many it may have.
@@ -109,6 +130,11 @@ pub enum Take {
     PassUnknown,
     /// The sale is paused.
     Paused,
+    /// Redis was lost: for so long only receipts are honoured ([`Holds::reclaim`]).
+    Reclaiming {
+        /// How long still.
+        left_s: u32,
+    },
 }
 
 /// What releasing came to.
@@ -164,8 +190,10 @@ pub enum Commit {
 pub struct Expired {
     /// Holds that expired in this sweep; their units are free.
     pub released: Vec<HoldId>,
-    /// Frozen holds that are due: ask Postgres, then commit or [`Holds::expire_frozen`].
+    /// Frozen holds that nobody reported an order of, with time left: commit those that Postgres has an order of.
     pub frozen_due: Vec<HoldId>,
+    /// Frozen holds whose time is over: let Postgres decide, then commit or [`Holds::expire_frozen`].
+    pub frozen_over: Vec<HoldId>,
 }
 
 /// What returning units came to.
@@ -186,7 +214,7 @@ impl Holds {
         Self { store }
     }
 
-    /// Takes the lowest free units of each tier, all or none.
+    /// Takes units of each tier as it is wished, all or none.
     ///
     /// # Errors
     /// Redis is away, or does not have the sale or a tier.
@@ -199,11 +227,14 @@ impl Holds {
             "request_reused" => Ok(Take::RequestReused),
             "sold_out" => Ok(Take::SoldOut { tier: reply.parsed()? }),
             "all_held" => Ok(Take::AllHeld { tier: reply.parsed()? }),
+            "seat_taken" => Ok(Take::SeatTaken { tier: reply.parsed()?, units: unit_numbers(&mut reply)? }),
+            "none_together" => Ok(Take::NoneTogether { tier: reply.parsed()? }),
             "limit_reached" => Ok(Take::LimitReached { limit: wish.per_buyer_limit }),
             "pass_in_use" => Ok(Take::PassInUse),
             "pass_expired" => Ok(Take::PassExpired),
             "pass_unknown" => Ok(Take::PassUnknown),
             "paused" => Ok(Take::Paused),
+            "reclaiming" => Ok(Take::Reclaiming { left_s: reply.parsed()? }),
             _ => reply.unexpected(),
         }
     }
@@ -246,8 +277,8 @@ impl Holds {
         }
     }
 
-    /// Keeps a hold from expiring while its order is written. Its new time, [`FREEZE_S`] from now, is when the sweep asks
-    /// Postgres what became of it.
+    /// Keeps a hold from expiring while its order is written: [`FREEZE_S`] from now the sweep asks Postgres what became of
+    /// it. The hold's own time goes on.
     ///
     /// # Errors
     /// Redis is away, or does not have the sale.
@@ -305,10 +336,11 @@ impl Holds {
     /// # Errors
     /// Redis is away, or does not have the sale.
     pub async fn expire_due(&self, sale: SaleId, limit: u32) -> Result<Expired, AdmissionError> {
-        let arguments = vec![text(limit.min(EXPIRE_MAX)), text(FROZEN_AGAIN_MS)];
+        let again_ms = u64::from(FREEZE_S) * 1_000;
+        let arguments = vec![text(limit.min(EXPIRE_MAX)), text(FROZEN_AGAIN_MS), text(again_ms)];
         let mut reply = self.run(&scripts::HOLD_EXPIRE, sale, arguments).await?;
         expect_word(&reply, "swept")?;
-        Ok(Expired { released: holds(&mut reply)?, frozen_due: holds(&mut reply)? })
+        Ok(Expired { released: holds(&mut reply)?, frozen_due: holds(&mut reply)?, frozen_over: holds(&mut reply)? })
     }
 
     /// Puts units back on sale that Postgres freed in that epoch.
@@ -342,11 +374,6 @@ impl Holds {
 }
 
 fn take_arguments(wish: &TakeHold) -> Vec<Value> {
-    let mut quantities: BTreeMap<&TierId, u32> = BTreeMap::new();
-    for (tier, quantity) in &wish.items {
-        let sum = quantities.entry(tier).or_default();
-        *sum = sum.saturating_add(quantity.get());
-    }
     let mut arguments = vec![
         text(wish.hold),
         Value::from(wish.fingerprint.as_slice()),
@@ -356,8 +383,13 @@ fn take_arguments(wish: &TakeHold) -> Vec<Value> {
         text(wish.per_buyer_limit),
         text(REQUEST_KEPT_S),
     ];
-    arguments.extend(quantities.into_iter().flat_map(|(tier, quantity)| [text(tier), text(quantity)]));
+    arguments.extend(wish.items.iter().flat_map(|(tier, units)| units.arguments(tier)));
     arguments
+}
+
+fn unit_numbers(reply: &mut Reply) -> Result<Vec<UnitNo>, AdmissionError> {
+    let units = reply.integers()?;
+    units.into_iter().map(|unit| u32::try_from(unit).map(UnitNo).map_err(|_| reply.odd("no unit"))).collect()
 }
 
 fn holds(reply: &mut Reply) -> Result<Vec<HoldId>, AdmissionError> {

@@ -7,7 +7,7 @@
 //! |------------------|--------|---------------------------------------------------|---------------------------|---------|
 //! | `epoch`          | string | the epoch Redis was loaded with; absent = lost    | load                      | every script |
 //! | `clock_offset`   | string | ms added to Redis TIME, or `@` and a time instead of it; only a sandbox sets it | nobody here               | every script |
-//! | `paused`         | string | since when the sale stands still (ms)             | load, pause, admit        | admit, confirm, bypass, view, take, freeze, expire |
+//! | `paused`         | string | since when the sale stands still (ms)             | load, pause, admit        | admit, confirm, bypass, view, take, extend, freeze, expire |
 //! | `standstill`     | hash   | why: the organizer's word and its version, incidents | load, pause, admit     | pause, admit, view |
 //! | `next`           | string | the last number handed out                        | load, join, cohort        | join, cohort, allow, view, take |
 //! | `reserved`       | string | up to which number Postgres reserved              | load, reserve, cohort     | join |
@@ -19,20 +19,22 @@
 //! | `patient`        | bitmap | number was given more time                        | join, allow               | admit, confirm |
 //! | `granted`        | zset   | number → when its turn was granted (ms), unconfirmed | load, admit, bypass, confirm, leave | join, admit, confirm, bypass, view |
 //! | `turns`          | zset   | number → until when to use the turn (ms)          | load, confirm, admit, take, leave, end, pause | join, admit, bypass, take, view |
-//! | `shopping`       | zset   | number → end of its session (ms)                  | load, take, freeze, admit, leave, end, pause | join, admit, bypass, take, view |
+//! | `shopping`       | zset   | number → end of its session (ms)                  | load, take, freeze, admit, leave, end, pause | join, admit, bypass, take, extend, view |
 //! | `charges`        | hash   | number → what its unused turn cost the bucket, if less than one turn | admit, bypass, take, leave, end | the same |
-//! | `pace`           | hash   | the tick's own: slot, bucket, factor, no-show share, draws, who came back | load, join, cohort, heard, admit, confirm, bypass, take, leave, end | the same, view |
+//! | `pace`           | hash   | the tick's own: slot, bucket, factor, no-show share, draws, who came back; the reclaim window | load, join, cohort, heard, admit, confirm, bypass, take, leave, end | the same, reclaim, view |
 //! | `totals`         | hash   | joined, admitted, left, expired, unrecorded       | load, join, cohort, admit, bypass, leave, end | view |
 //! | `pulses`         | hash   | gateway → its last pulse                          | load, admit               | admit |
 //! | `events`         | zset   | what happened and Postgres does not know yet      | load, admit, bypass, leave, end, confirm | admit |
 //! | `scratch:0…1`    | bitmap | nothing between calls                             | join, heard, admit, view  | the same |
 //! | `free`           | bitmap | unit is free, each tier in its own range          | load, hold scripts, return | take |
 //! | `tiers`          | hash   | tier → its first bit in `free`                    | load                      | hold scripts, return |
+//! | `rows`           | hash   | tier → where its rows begin, packed; no entry for general admission | load         | hold scripts, return |
+//! | `runs`           | bitmap | row has n free seats side by side, for each tier and n in its own range | load, hold scripts, return | hold scripts, return |
 //! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count              | load, hold scripts, return | admit, bypass, view, take |
 //! | `holds`          | hash   | hold → record (see [`crate::HoldView`]), for 24 h after its end | hold scripts, pause, admit | the same |
 //! | `due`            | zset   | hold → when the sweep must look at it (ms), with its hold | hold scripts, pause, admit | expire |
 //! | `claims`         | hash   | number → its one live hold                        | hold scripts              | take, pause, admit |
-//! | `request:<hex>`  | string | what a request was answered with; 24 h, 7 d for returns | take, return        | take, return |
+//! | `request:<hex>`  | string | what a request was answered with; 24 h, 7 d for returns | take, extend, return | the same |
 //!
 //! Without a TTL in the table a key lives until the sale is unloaded ([`crate::Loader::unload`]).
 //!
@@ -82,6 +84,8 @@ pub(crate) enum Key {
     Due,
     Claims,
     Request,
+    Rows,
+    Runs,
 }
 
 /// The one part of a sale's keys that is not known from the sale alone.
@@ -199,6 +203,8 @@ impl fmt::Display for Key {
             Self::Due => "due",
             Self::Claims => "claims",
             Self::Request => "request",
+            Self::Rows => "rows",
+            Self::Runs => "runs",
         };
         f.write_str(word)
     }

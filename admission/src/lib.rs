@@ -30,12 +30,13 @@ mod holds;
 mod loader;
 mod pacer;
 mod queue;
+mod rows;
 mod units;
 
 pub use error::AdmissionError;
 pub use holds::{
-    Commit, EXPIRE_MAX, Expired, FREEZE_S, Freeze, HoldView, Holds, Lose, RETURN_MAX, Release, RequestId, Take,
-    TakeHold, UnitsReturn,
+    Commit, EXPIRE_MAX, Expired, Extend, ExtendHold, FREEZE_S, Freeze, HoldView, Holds, Lose, RETURN_MAX, Reclaim,
+    ReclaimHold, Release, RequestId, Take, TakeHold, UnitsReturn, UnitsWish,
 };
 pub use loader::{ENDED_KEPT_S, GrantRow, Load, Loader, Pause, Snapshot, TierSnapshot};
 pub use pacer::{Health, Incident, PULSE_WINDOW_S, Pulse, Standstill};

@@ -5,10 +5,10 @@
 //!
 //! What comes back: free units; the numbers, which go on above everything reserved; every number that was never granted a
 //! turn, or whose turn lapsed, waits again, in its old order, and is admitted once it is heard; who was inside is inside until
-//! the end named in the snapshot; who left stays away. What is lost: holds without an order (their units are free), signs of
-//! life, who was given more time ([`crate::Queue::allow_more_time`]), the measured no-shows and the pacer's factor.
+//! the end named in the snapshot; who left stays away. Holds without an order are free units here, and come back on their
+//! receipts in the window that follows ([`crate::Reclaim`]). What is lost: how often those were extended, signs of life, who was given more time ([`crate::Queue::allow_more_time`]), the measured no-shows and the pacer's factor.
 
-use domain::sale::UNITS_MAX;
+use domain::sale::{ROWS_MAX, UNITS_MAX};
 use domain::{PlaceNumber, SaleId, TierId, UnitNo};
 use fred::types::Value;
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use crate::bitmap;
 use crate::keys::SaleKeys;
 use crate::queue::{bytes, expect_word, text};
+use crate::rows;
 use crate::scripts;
 use crate::{AdmissionError, Store};
 
@@ -43,6 +44,10 @@ pub struct Snapshot {
     pub cohorts: u32,
     /// The tiers, in the order of the sale.
     pub tiers: Vec<TierSnapshot>,
+    /// For how long from now on only receipts are honoured and nobody is let in; 0 when there can be none.
+    pub reclaim_window_s: u32,
+    /// The epoch from which on receipts are honoured: units of earlier ones may have been held again since.
+    pub receipts_from: u32,
 }
 
 /// A turn that was granted.
@@ -63,6 +68,8 @@ pub struct TierSnapshot {
     pub capacity: u32,
     /// Those that are free in Postgres.
     pub free: Vec<UnitNo>,
+    /// The seats of each of its rows, in order; empty for general admission.
+    pub rows: Vec<u32>,
 }
 
 /// What loading came to.
@@ -145,8 +152,10 @@ impl Loader {
 
 /// Tiers share one bitmap: a unit beyond its tier's room would be a unit of another tier.
 fn has_its_units(tier: &TierSnapshot) -> Result<(), AdmissionError> {
-    let TierSnapshot { tier, capacity, free } = tier;
-    let fits = *capacity <= UNITS_MAX && free.iter().all(|unit| unit.0 < *capacity);
+    let TierSnapshot { tier, capacity, free, rows } = tier;
+    let in_rows = rows.iter().try_fold(0_u32, |sum, row| sum.checked_add(*row));
+    let rows_fit = rows.is_empty() || (rows.len() <= ROWS_MAX && in_rows == Some(*capacity));
+    let fits = *capacity <= UNITS_MAX && free.iter().all(|unit| unit.0 < *capacity) && rows_fit;
     let refusal = || AdmissionError::Script(format!("the snapshot has units that {tier} does not have"));
     if fits { Ok(()) } else { Err(refusal()) }
 }
@@ -160,8 +169,10 @@ fn load_arguments(snapshot: &Snapshot) -> Vec<Value> {
     let mut arguments = vec![text(snapshot.epoch), text(snapshot.reserved_number), bytes(line)];
     arguments.push(bytes(bitmap::of_numbers(&snapshot.left)));
     arguments.extend([text(snapshot.cohorts), text(snapshot.tiers.len())]);
+    arguments.extend([text(u64::from(snapshot.reclaim_window_s) * 1_000), text(snapshot.receipts_from)]);
     for tier in &snapshot.tiers {
         arguments.extend([text(&tier.tier), bytes(bitmap::of_units(&tier.free))]);
+        arguments.extend([bytes(rows::firsts(&tier.rows)), bytes(rows::runs(&tier.rows, &tier.free))]);
     }
     let mut latest = snapshot.grants.clone();
     latest.sort_unstable_by_key(|grant| grant.until);

@@ -78,6 +78,8 @@ const REASON: &str = include_str!("../lua/include/reason.lua");
 const STANDSTILL: &str = include_str!("../lua/include/standstill.lua");
 const PACER: &str = include_str!("../lua/include/pacer.lua");
 const UNITS: &str = include_str!("../lua/include/units.lua");
+pub(crate) const ROWS: &str = include_str!("../lua/include/rows.lua");
+const HANDOVER: &str = include_str!("../lua/include/handover.lua");
 const HOLD: &str = include_str!("../lua/include/hold.lua");
 const ENDING: &str = include_str!("../lua/include/ending.lua");
 
@@ -123,28 +125,38 @@ scripts! {
         Next, Line, Age(0), Age(1), Age(2), Left, Granted, Turns, Shopping, Pace, Totals, Stock, Paused, Standstill, Kept,
         Scratch(0)
     ];
-    HOLD_TAKE "hold_take" [LOADED CLOCK UNITS HOLD TURN] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Charges, Pace, Request
+    HOLD_TAKE "hold_take" [LOADED CLOCK UNITS ROWS HANDOVER HOLD TURN] [
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Charges, Pace, Request, Rows, Runs
     ];
     HOLD_LOOK "hold_look" [LOADED] [Holds];
-    HOLD_RELEASE "hold_release" [LOADED UNITS HOLD ENDING] [Holds, Due, Claims, Free, Tiers, Stock];
-    HOLD_FREEZE "hold_freeze" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace];
-    HOLD_COMMIT "hold_commit" [LOADED UNITS HOLD ENDING] [Holds, Due, Claims, Free, Tiers, Stock];
-    HOLD_LOSE "hold_lose" [LOADED UNITS HOLD ENDING] [Holds, Due, Claims, Free, Tiers, Stock];
-    HOLD_EXPIRE "hold_expire" [LOADED CLOCK UNITS HOLD ENDING] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Pace
+    HOLD_RELEASE "hold_release" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
+        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs
     ];
-    UNITS_RETURN "units_return" [LOADED UNITS] [Free, Tiers, Stock, Request];
-    SALE_LOAD "sale_load" [LIVENESS DRAW UNITS] [
+    HOLD_EXTEND "hold_extend" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace, Request];
+    HOLD_FREEZE "hold_freeze" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace];
+    HOLD_COMMIT "hold_commit" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
+        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs
+    ];
+    HOLD_LOSE "hold_lose" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
+        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs
+    ];
+    HOLD_EXPIRE "hold_expire" [LOADED CLOCK UNITS ROWS HANDOVER HOLD ENDING] [
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Pace, Rows, Runs
+    ];
+    HOLD_RECLAIM "hold_reclaim" [LOADED CLOCK UNITS ROWS HANDOVER HOLD] [
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Shopping, Pace, Rows, Runs
+    ];
+    UNITS_RETURN "units_return" [LOADED UNITS ROWS HANDOVER] [Free, Tiers, Stock, Request, Rows, Runs];
+    SALE_LOAD "sale_load" [LIVENESS DRAW UNITS ROWS] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Granted, Turns, Shopping, Charges, Pace,
-        Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims
+        Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs
     ];
     SALE_PAUSE "sale_pause" [LOADED HOLD REASON EVENT STANDSTILL] [
         Holds, Due, Claims, Paused, Standstill, Turns, Shopping, Totals, Events
     ];
     SALE_UNLOAD "sale_unload" [] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns, Shopping, Charges,
-        Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims
+        Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs
     ];
 }
 

@@ -1,4 +1,4 @@
--- Included, after units.lua and hold.lua, where holds end.
+-- Included, after handover.lua and hold.lua, where holds end.
 local HOLD_KEPT_MS = 24 * 60 * 60 * 1000 -- an ended hold answers repeated requests for as long as they are remembered
 
 -- The hold is history: its pass may hold again.
@@ -10,13 +10,15 @@ end
 
 -- Units leave `held`; those for which `returns(tier, unit)` is true become free.
 local function units_leave(units, returns)
+    local back = {}
     each_unit(units, function(tier, unit)
         redis.call('HINCRBY', K.stock, 'held:' .. tier, -1)
         if returns(tier, unit) then
-            redis.call('SETBIT', K.free, redis.call('HGET', K.tiers, tier) + unit, 1)
-            redis.call('HINCRBY', K.stock, 'free:' .. tier, 1)
+            back[tier] = back[tier] or {}
+            table.insert(back[tier], unit)
         end
     end)
+    units_freed(back)
 end
 
 local function all_return()

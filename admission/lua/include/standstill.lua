@@ -9,9 +9,8 @@ local function shift_clocks(ms)
     end
     for _, id in ipairs(redis.call('HVALS', K.claims)) do
         local hold = hold_read(id)
-        if hold and hold.state == 'held' then
-            hold.expires_ms = hold.expires_ms + ms
-            hold_write(hold, hold.expires_ms)
+        if hold and hold_lives(hold) then
+            hold_lasts(hold, hold.expires_ms + ms)
         end
     end
 end

@@ -1,4 +1,4 @@
-//! A hold as Redis keeps it: `state number expires_ms units`.
+//! A hold as Redis keeps it: `state number expires_ms units`, and how often it was extended, if it was.
 
 use domain::hold::HoldState;
 use domain::{HoldId, PlaceNumber};
@@ -19,8 +19,10 @@ pub struct HoldView {
     pub number: PlaceNumber,
     /// What it holds, or held.
     pub units: Vec<HeldUnit>,
-    /// When it is due, or was.
+    /// When its time is over, or was; freezing leaves it as it is.
     pub expires_at: Timestamp,
+    /// How often it was extended.
+    pub extensions: u32,
 }
 
 impl HoldView {
@@ -40,5 +42,6 @@ fn read(id: HoldId, record: &str) -> Option<HoldView> {
         number: PlaceNumber(field()?.parse().ok()?),
         expires_at: Timestamp::from_millisecond(field()?.parse().ok()?).ok()?,
         units: units::read(field()?)?,
+        extensions: field().map_or(Some(0), |extensions| extensions.parse().ok())?,
     })
 }

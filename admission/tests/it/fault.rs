@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use admission::{AdmissionError, Commit, Freeze, HoldView, Holds, Join, Take};
+use admission::{
+    AdmissionError, Commit, Extend, ExtendHold, Freeze, HoldView, Holds, Join, Reclaim, ReclaimHold, Snapshot, Take,
+};
 use domain::{PlaceNumber, SaleId};
+use jiff::SignedDuration;
 use sandbox::{FaultProxy, LostReplies};
 
-use crate::onsale::{Onsale, ask, join, number_of, some_hold, some_request, unit_numbers, wish};
+use crate::onsale::{Onsale, TTL_S, ask, join, number_of, some_hold, some_request, unit_numbers, wish};
 
 const UNITS: u32 = 60;
 const VISITORS: u64 = 120;
@@ -47,6 +50,14 @@ async fn buys(holds: &Holds, sale: SaleId, number: PlaceNumber) -> HoldView {
     let (Take::Taken(hold) | Take::Replayed(hold)) = until_answered(|| holds.take(sale, &wish)).await else {
         panic!("there is a unit for everyone");
     };
+    let (request, max_ttl_s) = (some_request(), 10 * TTL_S);
+    let press = ExtendHold { hold: hold.id, number, request, ttl_s: TTL_S, max_ttl_s, extensions_max: 9 };
+    let (Extend::Extended(longer) | Extend::Replayed(longer)) = until_answered(|| holds.extend(sale, &press)).await
+    else {
+        panic!("there is more time for everyone");
+    };
+    let later = hold.expires_at + SignedDuration::from_secs(i64::from(TTL_S));
+    assert_eq!((longer.extensions, longer.expires_at), (1, later), "a press is one extension");
     let frozen = until_answered(|| holds.freeze(sale, hold.id, number)).await;
     assert!(matches!(frozen, Freeze::Frozen(_)), "{frozen:?}");
     let committed = until_answered(|| holds.commit(sale, hold.id)).await;
@@ -69,6 +80,36 @@ async fn a_sell_out_with_every_tenth_reply_lost_sells_each_unit_once() {
     assert_eq!(units, (0..UNITS).collect());
     let stock = until_answered(|| sale.queue.view(sale.id)).await.stock[&crate::onsale::tier("ga")];
     assert_eq!((stock.free, stock.held), (0, 0));
+}
+
+/// Redis was lost, and then replies are lost: each receipt is sent until it is answered, and gives back once.
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_whose_answers_are_lost_are_sent_again_and_give_back_once() {
+    let (sale, proxy) = proxied().await;
+    let mut holds = Vec::new();
+    for number in sale.turns(UNITS as usize / 2).await {
+        holds.push(sale.holds_units(number, "ga", 2).await);
+    }
+    sale.loses_redis().await;
+    let rebuilt = Snapshot { reserved_number: 10_000, reclaim_window_s: 30, ..sale.snapshot(2, &[("ga", UNITS)]) };
+    sale.loader.load(&rebuilt).await.unwrap();
+    proxy.lose_replies(LostReplies::EveryNth(3), b"EVALSHA");
+    for hold in holds {
+        let receipt = ReclaimHold {
+            hold: hold.id,
+            number: hold.number,
+            expires_at: hold.expires_at,
+            units: hold.units.clone(),
+            receipt_epoch: 1,
+            epoch: 2,
+        };
+        let back = until_answered(|| sale.holds.reclaim(sale.id, &receipt)).await;
+        assert!(matches!(&back, Reclaim::Reclaimed(back) | Reclaim::Live(back) if *back == hold), "{back:?}");
+    }
+    proxy.lose_replies(LostReplies::None, b"");
+    assert!(proxy.lost() >= 10, "only {} replies were lost", proxy.lost());
+    let stock = until_answered(|| sale.queue.view(sale.id)).await.stock[&crate::onsale::tier("ga")];
+    assert_eq!((stock.free, stock.held), (0, UNITS));
 }
 
 /// The control: a buyer who makes every repeat a new request does lose units to the same faults.

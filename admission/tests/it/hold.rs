@@ -41,16 +41,6 @@ async fn a_hold_takes_all_items_or_nothing() {
 }
 
 #[tokio::test]
-async fn quantities_of_one_tier_add_up() {
-    let sale = Onsale::of(&[("ga", 3)]).await;
-    let number = sale.turns(1).await[0];
-    let too_many = wish(number, &[("ga", 2), ("ga", 2)]);
-    assert_eq!(sale.holds.take(sale.id, &too_many).await.unwrap(), Take::SoldOut { tier: tier("ga") });
-    let hold = taken(sale.holds.take(sale.id, &wish(number, &[("ga", 1), ("ga", 2)])).await.unwrap());
-    assert_eq!(unit_numbers(&hold), [0, 1, 2]);
-}
-
-#[tokio::test]
 async fn a_tier_that_is_only_held_is_not_sold_out() {
     let sale = Onsale::of(&[("ga", 3)]).await;
     let numbers = sale.turns(2).await;

@@ -4,44 +4,75 @@
 //! while the test runs never decide.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
-use admission::{Commit, Expired, Freeze, HeldUnit, Lose, Pace, Release, RequestId, Take, TakeHold, UnitsReturn};
+use admission::{
+    Commit, Expired, ExtendHold, Freeze, HeldUnit, Lose, Pace, Release, RequestId, Take, TakeHold, TierSnapshot,
+    UnitsReturn, UnitsWish,
+};
 use domain::hold::HoldState;
 use domain::{HoldId, PlaceNumber, TierId, UnitNo};
+use tokio::task::JoinSet;
 
-use crate::onsale::{OPEN, Onsale, some_request, tier, wish};
+use crate::onsale::{OPEN, Onsale, floor, some_request, stalls, tier, wish_for};
 use crate::random::Random;
+use crate::soak;
 
-const SEEDS: [u64; 3] = [1, 20_261_121, 0xC0FF_EE00];
+mod choice;
+mod extension;
+
+use choice::{Choice, choose};
+
+/// Runs, each from a seed and a sale of its own; in a soak they are a million steps together.
+const RUNS: u64 = 3;
+const RUNS_SOAK: u64 = 500;
 const STEPS: usize = 2_000;
+/// How often all stock is compared; what a step answers is compared at once.
+const COMPARED_EVERY: usize = 10;
+const RUNS_AT_ONCE: usize = 4;
 const STEP_S: u32 = 100;
-const TIERS: [(&str, u32); 2] = [("ga", 9), ("vip", 4)];
+/// Tiers by name, with the seats of their rows; without rows, general admission of [`FLOOR`].
+const TIERS: [(&str, &[u32]); 3] = [("ga", &[]), ("stalls", &[5, 4, 7]), ("vip", &[1, 3])];
+const FLOOR: u32 = 9;
 const LIMIT: u32 = 4;
 const BUYERS: usize = 7;
 /// Longer than any run: turns and sessions play no part here.
 const FOREVER_S: u32 = 1_000_000;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn holds_do_what_the_oracle_does() {
-    for seed in SEEDS {
-        let mut run = Run::start(seed).await;
-        for step in 0..STEPS {
-            run.step().await;
+    let mut runs = JoinSet::new();
+    for seed in 1..=if soak::is_on() { RUNS_SOAK } else { RUNS } {
+        if runs.len() == RUNS_AT_ONCE {
+            runs.join_next().await.unwrap().unwrap();
+        }
+        runs.spawn(goes_as_the_oracle_says(seed));
+    }
+    while let Some(run) = runs.join_next().await {
+        run.unwrap();
+    }
+}
+
+async fn goes_as_the_oracle_says(seed: u64) {
+    let mut run = Run::start(seed).await;
+    for step in 1..=STEPS {
+        run.step().await;
+        if step % COMPARED_EVERY == 0 {
             run.compare(&format!("seed {seed}, step {step}")).await;
         }
-        assert!(
-            run.oracle.taken > STEPS / 20,
-            "seed {seed}: only {} holds, too few to mean anything",
-            run.oracle.taken
-        );
     }
+    assert!(run.oracle.taken > STEPS / 40, "seed {seed}: only {} holds, too few to mean anything", run.oracle.taken);
 }
 
 struct OracleHold {
     state: HoldState,
     number: PlaceNumber,
     units: Vec<HeldUnit>,
-    due: u32,
+    /// When its own time is over.
+    over: u32,
+    /// When the sweep looks at it, once it is frozen.
+    look: u32,
+    extensions: u32,
 }
 
 /// Holds as sets, written without looking at the scripts' ways.
@@ -65,37 +96,41 @@ impl Oracle {
     }
 
     fn take(&mut self, wish: &TakeHold) -> Result<Vec<HeldUnit>, Take> {
-        let mut quantities: BTreeMap<&TierId, usize> = BTreeMap::new();
-        for (tier, quantity) in &wish.items {
-            *quantities.entry(tier).or_default() += quantity.get() as usize;
-        }
         if self.live_hold(wish.number) {
             return Err(Take::PassInUse);
         }
-        if quantities.values().sum::<usize>() > wish.per_buyer_limit as usize {
+        if wish.items.values().map(UnitsWish::quantity).sum::<u32>() > wish.per_buyer_limit {
             return Err(Take::LimitReached { limit: wish.per_buyer_limit });
         }
-        for (tier, quantity) in &quantities {
-            let (free, tier) = (self.free[*tier].len(), (*tier).clone());
-            if *quantity > free + self.held(&tier) {
-                return Err(Take::SoldOut { tier });
-            }
-            if *quantity > free {
-                return Err(Take::AllHeld { tier });
-            }
+        let mut units = Vec::new();
+        for (tier, wish) in &wish.items {
+            units.extend(self.choose(tier, wish)?);
         }
-        let units: Vec<_> = quantities.into_iter().flat_map(|(tier, quantity)| self.lowest(tier, quantity)).collect();
-        let (number, due) = (wish.number, self.now + wish.ttl_s / STEP_S);
-        self.holds.insert(wish.hold, OracleHold { state: HoldState::Held, number, units: units.clone(), due });
+        for unit in &units {
+            self.free.get_mut(&unit.tier).unwrap().remove(&unit.unit.0);
+        }
+        let (number, over) = (wish.number, self.now + wish.ttl_s / STEP_S);
+        self.holds.insert(
+            wish.hold,
+            OracleHold { state: HoldState::Held, number, units: units.clone(), over, look: 0, extensions: 0 },
+        );
         self.taken += 1;
         Ok(units)
     }
 
-    fn lowest(&mut self, tier: &TierId, quantity: usize) -> Vec<HeldUnit> {
-        let free = self.free.get_mut(tier).unwrap();
-        let units: Vec<_> = free.iter().copied().take(quantity).collect();
-        free.retain(|unit| !units.contains(unit));
-        units.into_iter().map(|unit| HeldUnit { tier: tier.clone(), unit: UnitNo(unit) }).collect()
+    fn choose(&self, tier: &TierId, wish: &UnitsWish) -> Result<Vec<HeldUnit>, Take> {
+        let (free, tier) = (&self.free[tier], tier.clone());
+        if wish.quantity() as usize > free.len() + self.held(&tier) {
+            return Err(Take::SoldOut { tier });
+        }
+        match choose(wish, free, rows_of(&tier)) {
+            Choice::Units(units) => {
+                Ok(units.into_iter().map(|unit| HeldUnit { tier: tier.clone(), unit: UnitNo(unit) }).collect())
+            }
+            Choice::Taken(units) => Err(Take::SeatTaken { tier, units: units.into_iter().map(UnitNo).collect() }),
+            Choice::AllHeld => Err(Take::AllHeld { tier }),
+            Choice::NoneTogether => Err(Take::NoneTogether { tier }),
+        }
     }
 
     fn free_again(&mut self, units: &[HeldUnit]) {
@@ -110,6 +145,14 @@ impl Oracle {
     }
 }
 
+fn rows_of(tier: &TierId) -> &'static [u32] {
+    TIERS.iter().find(|(name, _)| *name == tier.as_str()).unwrap().1
+}
+
+fn snapshot_of(name: &str, rows: &[u32]) -> TierSnapshot {
+    if rows.is_empty() { floor(name, FLOOR) } else { stalls(name, rows) }
+}
+
 fn is_live(state: HoldState) -> bool {
     matches!(state, HoldState::Held | HoldState::Frozen)
 }
@@ -119,23 +162,33 @@ struct Run {
     random: Random,
     buyers: Vec<PlaceNumber>,
     requests: Vec<TakeHold>,
+    presses: Vec<ExtendHold>,
     returns: Vec<(RequestId, Vec<HeldUnit>)>,
     oracle: Oracle,
 }
 
 impl Run {
     async fn start(seed: u64) -> Self {
-        let sale = Onsale::of(&TIERS).await;
+        let tiers: Vec<_> = TIERS.iter().map(|(name, rows)| snapshot_of(name, rows)).collect();
+        let sale = Onsale::of_tiers(tiers.clone()).await;
         let buyers = sale.join_many(BUYERS).await;
         sale.advance_s(1).await;
         sale.admits(&Pace { claim_window_s: FOREVER_S, ..OPEN }).await;
-        let free = TIERS.iter().map(|(name, capacity)| (tier(name), (0..*capacity).collect())).collect();
+        let free = tiers.into_iter().map(|tier| (tier.tier, (0..tier.capacity).collect())).collect();
         let oracle = Oracle { now: 0, free, holds: BTreeMap::new(), gone: Vec::new(), taken: 0 };
-        Self { sale, random: Random(seed), buyers, requests: Vec::new(), returns: Vec::new(), oracle }
+        Self {
+            sale,
+            random: Random(seed),
+            buyers,
+            requests: Vec::new(),
+            presses: Vec::new(),
+            returns: Vec::new(),
+            oracle,
+        }
     }
 
     async fn step(&mut self) {
-        match self.random.below(12) {
+        match self.random.below(14) {
             0..=3 => self.take().await,
             4 => self.repeat_take().await,
             5 => self.release().await,
@@ -144,6 +197,8 @@ impl Run {
             8 => self.lose().await,
             9 => self.sweep().await,
             10 => self.give_back().await,
+            11 => self.extend().await,
+            12 => self.repeat_extend().await,
             _ => {
                 self.sale.advance_s(STEP_S).await;
                 self.oracle.now += 1;
@@ -153,12 +208,9 @@ impl Run {
 
     async fn take(&mut self) {
         let number = *self.random.of(&self.buyers).unwrap();
-        let quantities = [1, 1, 2, 3].map(|quantity| quantity + u32::from(self.random.below(6) == 0));
-        let items: Vec<_> = (0..=self.random.below(2))
-            .map(|_| (TIERS[self.random.below(2)].0, quantities[self.random.below(4)]))
-            .collect();
+        let items: Vec<_> = (0..=self.random.below(2)).map(|_| self.some_item()).collect();
         let ttl_s = STEP_S * u32::try_from(1 + self.random.below(3)).unwrap();
-        let wish = TakeHold { ttl_s, per_buyer_limit: LIMIT, session_s: FOREVER_S, ..wish(number, &items) };
+        let wish = TakeHold { ttl_s, per_buyer_limit: LIMIT, session_s: FOREVER_S, ..wish_for(number, &items) };
         let took = self.sale.holds.take(self.sale.id, &wish).await.unwrap();
         match self.oracle.take(&wish) {
             Ok(units) => {
@@ -168,6 +220,25 @@ impl Run {
             }
             Err(refusal) => assert_eq!(took, refusal, "{wish:?}"),
         }
+    }
+
+    fn some_item(&mut self) -> (&'static str, UnitsWish) {
+        let (name, rows) = TIERS[self.random.below(TIERS.len())];
+        let quantity = [1, 1, 2, 3][self.random.below(4)] + u32::from(self.random.below(6) == 0);
+        let many = NonZeroU32::new(quantity).unwrap();
+        let wish = match self.random.below(if rows.is_empty() { 2 } else { 5 }) {
+            0 => UnitsWish::Any(many),
+            1 => UnitsWish::Seats((0..quantity).map(|_| UnitNo(self.some_unit(rows))).collect()),
+            2 => UnitsWish::TogetherOrAny(many),
+            _ => UnitsWish::Together(many),
+        };
+        (name, wish)
+    }
+
+    /// Sometimes one that the tier does not have.
+    fn some_unit(&mut self, rows: &[u32]) -> u32 {
+        let capacity = if rows.is_empty() { FLOOR } else { rows.iter().sum() };
+        u32::try_from(self.random.below(capacity as usize + 1)).unwrap()
     }
 
     async fn repeat_take(&mut self) {
@@ -205,9 +276,9 @@ impl Run {
         let hold = self.oracle.holds.get_mut(&id).unwrap();
         let frozen = self.sale.holds.freeze(self.sale.id, id, hold.number).await.unwrap();
         match hold.state {
-            HoldState::Held if hold.due > now => {
+            HoldState::Held | HoldState::Frozen if hold.over > now => {
                 assert!(matches!(frozen, Freeze::Frozen(_)), "{frozen:?}");
-                (hold.state, hold.due) = (HoldState::Frozen, now + 1);
+                (hold.state, hold.look) = (HoldState::Frozen, now + 1);
             }
             HoldState::Frozen => assert!(matches!(frozen, Freeze::Frozen(_)), "{frozen:?}"),
             HoldState::Committed => assert!(matches!(frozen, Freeze::Committed(_)), "{frozen:?}"),
@@ -247,21 +318,25 @@ impl Run {
     }
 
     async fn sweep(&mut self) {
-        let Expired { released, frozen_due } = self.sale.holds.expire_due(self.sale.id, 100).await.unwrap();
+        let swept = self.sale.holds.expire_due(self.sale.id, 100).await.unwrap();
         let now = self.oracle.now;
-        let due = |state: HoldState| {
+        let due = |is_due: &dyn Fn(&OracleHold) -> bool| {
             let holds = self.oracle.holds.iter();
-            holds.filter(|(_, hold)| hold.state == state && hold.due <= now).map(|(id, _)| *id).collect::<BTreeSet<_>>()
+            holds.filter(|(_, hold)| is_due(hold)).map(|(id, _)| *id).collect::<BTreeSet<_>>()
         };
-        let (expired, frozen) = (due(HoldState::Held), due(HoldState::Frozen));
-        assert_eq!(released.into_iter().collect::<BTreeSet<_>>(), expired);
-        assert_eq!(frozen_due.into_iter().collect::<BTreeSet<_>>(), frozen);
+        let frozen = |hold: &OracleHold| hold.state == HoldState::Frozen && hold.look <= now;
+        let expired = due(&|hold| hold.state == HoldState::Held && hold.over <= now);
+        let (asked, over) =
+            (due(&|hold| frozen(hold) && hold.over > now), due(&|hold| frozen(hold) && hold.over <= now));
+        let Expired { released, frozen_due, frozen_over } = swept;
+        let named = [released, frozen_due, frozen_over].map(BTreeSet::from_iter);
+        assert_eq!(named, [expired.clone(), asked.clone(), over.clone()]);
         for id in expired {
             let units = self.oracle.holds[&id].units.clone();
             self.oracle.end(id, HoldState::Expired, &units);
         }
-        for id in frozen {
-            self.oracle.holds.get_mut(&id).unwrap().due = now + 1;
+        for id in asked.union(&over) {
+            self.oracle.holds.get_mut(id).unwrap().look = now + 1;
         }
     }
 
@@ -283,7 +358,8 @@ impl Run {
 
     async fn compare(&self, at: &str) {
         let view = self.sale.view().await;
-        for (name, capacity) in TIERS {
+        for (name, rows) in TIERS {
+            let capacity = snapshot_of(name, rows).capacity;
             let (tier, stock) = (tier(name), view.stock[&tier(name)]);
             let expected = (self.oracle.free[&tier].len(), self.oracle.held(&tier));
             assert_eq!((stock.free as usize, stock.held as usize), expected, "{at}: {name}");

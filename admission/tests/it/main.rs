@@ -4,11 +4,13 @@
 
 mod onsale;
 
+mod abandon;
 mod arrivals;
 mod bypass;
 mod crowd;
 mod draw;
 mod event;
+mod extend;
 mod fault;
 mod gap;
 mod ghosts;
@@ -22,11 +24,14 @@ mod order;
 mod pace;
 mod pause;
 mod paying;
+mod reclaim;
+mod seats;
 mod turn;
 
 mod hold_model;
 mod line_model;
 mod random;
+mod reclaim_model;
 mod rush;
 mod soak;
 mod window;

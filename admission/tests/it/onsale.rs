@@ -1,12 +1,15 @@
 //! A sale under test, its visitors, and its clock.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use admission::keys::SaleKeys;
 use admission::{
     Admission, AdmissionError, Grant, HoldView, Holds, JOIN_BATCH_MAX, Join, JoinAsk, Loader, Pace, PaceState,
-    PlaceView, Pulse, Queue, RequestId, Snapshot, Store, StoreConfig, Take, TakeHold, TierSnapshot, TierStock, View,
+    PlaceView, Pulse, Queue, RequestId, Snapshot, Store, StoreConfig, Take, TakeHold, TierSnapshot, TierStock,
+    UnitsWish, View,
 };
 use domain::token::{Allowance, Holder};
 use domain::{HoldId, PlaceNumber, SaleId, TierId, UnitNo};
@@ -36,6 +39,9 @@ const BEGIN_MS: i64 = 1_800_000_000_000;
 /// A gateway with nothing to report.
 pub(crate) const CALM: Pulse = Pulse::calm(Uuid::from_u128(1));
 
+/// How long a call may take on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub(crate) const LIMIT: u32 = 10;
 pub(crate) const TTL_S: u32 = 60;
 
@@ -57,6 +63,17 @@ impl Onsale {
     pub(crate) async fn of(tiers: &[(&str, u32)]) -> Self {
         let sale = Self::unloaded().await;
         sale.loads(tiers).await;
+        sale.queue.raise_reserved(sale.id, 1_000_000).await.unwrap();
+        sale
+    }
+
+    /// The same with tiers of any kind, for tests whose many calls meet a slow one some time.
+    pub(crate) async fn of_tiers(tiers: Vec<TierSnapshot>) -> Self {
+        let redis = &sandbox::shared().await.unwrap().redis;
+        let patient = StoreConfig { command_timeout: PATIENCE, ..StoreConfig::default() };
+        let sale = Self::connected(redis, &redis.url(), patient).await;
+        sale.gap_ms(BEGIN_MS).await;
+        sale.loader.load(&Snapshot { tiers, ..sale.snapshot(1, &[]) }).await.unwrap();
         sale.queue.raise_reserved(sale.id, 1_000_000).await.unwrap();
         sale
     }
@@ -89,7 +106,11 @@ impl Onsale {
 
     /// A sale on a Redis that is reached by that address.
     pub(crate) async fn on(redis: &'static Redis, url: &str) -> Self {
-        let store = Store::connect(url, StoreConfig::default()).await.unwrap();
+        Self::connected(redis, url, StoreConfig::default()).await
+    }
+
+    async fn connected(redis: &'static Redis, url: &str, config: StoreConfig) -> Self {
+        let store = Store::connect(url, config).await.unwrap();
         let raw = Builder::from_config(Config::from_url(&redis.url()).unwrap()).build().unwrap();
         raw.init().await.unwrap();
         Self {
@@ -106,11 +127,7 @@ impl Onsale {
     }
 
     pub(crate) fn snapshot(&self, epoch: u32, tiers: &[(&str, u32)]) -> Snapshot {
-        let tiers = tiers.iter().map(|(name, capacity)| TierSnapshot {
-            tier: tier(name),
-            capacity: *capacity,
-            free: (0..*capacity).map(UnitNo).collect(),
-        });
+        let tiers = tiers.iter().map(|(name, capacity)| floor(name, *capacity));
         Snapshot {
             sale: self.id,
             epoch,
@@ -119,6 +136,8 @@ impl Onsale {
             left: Vec::new(),
             cohorts: 0,
             tiers: tiers.collect(),
+            reclaim_window_s: 0,
+            receipts_from: epoch.saturating_sub(1).max(1),
         }
     }
 
@@ -320,13 +339,41 @@ pub(crate) fn some_request() -> RequestId {
     RequestId::of(&[Uuid::now_v7().as_bytes()])
 }
 
+/// A tier of general admission, all free.
+pub(crate) fn floor(name: &str, capacity: u32) -> TierSnapshot {
+    TierSnapshot { tier: tier(name), capacity, free: (0..capacity).map(UnitNo).collect(), rows: Vec::new() }
+}
+
+/// A tier of rows with so many seats each, all free.
+pub(crate) fn stalls(name: &str, rows: &[u32]) -> TierSnapshot {
+    TierSnapshot { rows: rows.to_vec(), ..floor(name, rows.iter().sum()) }
+}
+
+pub(crate) fn any(quantity: u32) -> UnitsWish {
+    UnitsWish::Any(NonZeroU32::new(quantity).unwrap())
+}
+
+pub(crate) fn together(quantity: u32) -> UnitsWish {
+    UnitsWish::Together(NonZeroU32::new(quantity).unwrap())
+}
+
+pub(crate) fn seats(units: &[u32]) -> UnitsWish {
+    UnitsWish::Seats(units.iter().copied().map(UnitNo).collect())
+}
+
+/// A wish for so many of each tier.
 pub(crate) fn wish(number: PlaceNumber, items: &[(&str, u32)]) -> TakeHold {
+    let items: Vec<_> = items.iter().map(|(name, quantity)| (*name, any(*quantity))).collect();
+    wish_for(number, &items)
+}
+
+pub(crate) fn wish_for(number: PlaceNumber, items: &[(&str, UnitsWish)]) -> TakeHold {
     TakeHold {
         hold: some_hold(),
         request: some_request(),
         fingerprint: [7; 32],
         number,
-        items: items.iter().map(|(name, quantity)| (tier(name), NonZeroU32::new(*quantity).unwrap())).collect(),
+        items: items.iter().map(|(name, wish)| (tier(name), wish.clone())).collect::<BTreeMap<_, _>>(),
         ttl_s: TTL_S,
         per_buyer_limit: LIMIT,
         session_s: OPEN.session_s,

@@ -3,6 +3,7 @@
 use admission::{AdmissionError, Commit, Expired, FREEZE_S, Freeze, HeldUnit, Lose, PlaceView, Release, UnitsReturn};
 use domain::UnitNo;
 use domain::hold::HoldState;
+use jiff::SignedDuration;
 
 use crate::onsale::{Onsale, TTL_S, some_hold, some_request, tier, unit_numbers};
 
@@ -12,21 +13,63 @@ fn unit(number: u32) -> HeldUnit {
 
 #[tokio::test]
 async fn a_frozen_hold_outlives_its_time_until_postgres_has_spoken() {
+    // Frozen shortly before its end: the sweep asks when an order had time to be written.
     let sale = Onsale::of(&[("ga", 3)]).await;
     let number = sale.turns(1).await[0];
     let hold = sale.holds_units(number, "ga", 2).await;
     sale.advance_s(TTL_S - 10).await;
     let Freeze::Frozen(frozen) = sale.holds.freeze(sale.id, hold.id, number).await.unwrap() else { panic!() };
-    assert_eq!(frozen.state, HoldState::Frozen);
+    assert_eq!((frozen.state, frozen.expires_at), (HoldState::Frozen, hold.expires_at));
     sale.advance_s(FREEZE_S - 1).await;
     assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default());
     sale.advance_s(1).await;
     let swept = sale.holds.expire_due(sale.id, 100).await.unwrap();
-    assert_eq!((swept.released, swept.frozen_due), (vec![], vec![hold.id]));
+    assert_eq!((swept.released, swept.frozen_due, swept.frozen_over), (vec![], vec![], vec![hold.id]));
     assert_eq!(sale.stock("ga").await.held, 2, "named, not freed");
     assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default(), "one sweeper has it");
     sale.advance_s(5).await;
-    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap().frozen_due, [hold.id], "in case that one died");
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap().frozen_over, [hold.id], "in case that one died");
+}
+
+/// A minute is left, the order is refused, and nothing more is heard of it.
+#[tokio::test]
+async fn freezing_does_not_shorten_a_hold() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let mut wish = crate::onsale::wish(number, &[("ga", 2)]);
+    wish.ttl_s = 4 * FREEZE_S;
+    let hold = crate::onsale::taken(sale.holds.take(sale.id, &wish).await.unwrap());
+    sale.advance_s(2 * FREEZE_S).await;
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+
+    let asked = Expired { frozen_due: vec![hold.id], ..Expired::default() };
+    sale.advance_s(FREEZE_S).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), asked, "is there an order?");
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default(), "one sweeper has it");
+    let seen = sale.holds.look(sale.id, hold.id).await.unwrap().unwrap();
+    assert_eq!((seen.state, seen.expires_at), (HoldState::Frozen, hold.expires_at));
+
+    sale.advance_s(FREEZE_S - 1).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default());
+    sale.advance_s(1).await;
+    let over = Expired { frozen_over: vec![hold.id], ..Expired::default() };
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), over, "at its own time and not before");
+}
+
+#[tokio::test]
+async fn an_order_that_is_tried_again_has_its_time_to_be_written() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 2).await;
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    sale.advance_s(TTL_S - 1).await;
+    sale.holds.expire_due(sale.id, 100).await.unwrap();
+    let Freeze::Frozen(again) = sale.holds.freeze(sale.id, hold.id, number).await.unwrap() else { panic!() };
+    assert_eq!(again.expires_at, hold.expires_at);
+    sale.advance_s(FREEZE_S - 1).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), Expired::default());
+    sale.advance_s(1).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap().frozen_over, [hold.id]);
 }
 
 #[tokio::test]
@@ -49,7 +92,9 @@ async fn freezing_keeps_the_session_open() {
     let hold = crate::onsale::taken(sale.holds.take(sale.id, &wish).await.unwrap());
     sale.advance_s(9).await;
     let Freeze::Frozen(frozen) = sale.holds.freeze(sale.id, hold.id, number).await.unwrap() else { panic!() };
-    assert_eq!(sale.place(number).await, PlaceView::Shopping { until: frozen.expires_at });
+    let asked_at = sale.view().await.now + SignedDuration::from_secs(i64::from(FREEZE_S));
+    assert!(frozen.expires_at < asked_at);
+    assert_eq!(sale.place(number).await, PlaceView::Shopping { until: asked_at });
 }
 
 #[tokio::test]

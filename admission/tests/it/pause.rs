@@ -43,6 +43,24 @@ async fn turns_sessions_and_holds_go_on_with_what_was_left() {
     assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap().released, [hold.id]);
 }
 
+/// The order was refused, then the sale stood still for longer than the hold had left.
+#[tokio::test]
+async fn a_frozen_hold_is_not_over_while_the_sale_stands_still() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 1).await;
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    sale.loader.set_paused(sale.id, Pause::Paused, 3).await.unwrap();
+    sale.advance_s(10 * TTL_S).await;
+    let asked = Expired { frozen_due: vec![hold.id], ..Expired::default() };
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap(), asked);
+    sale.loader.set_paused(sale.id, Pause::Running, 5).await.unwrap();
+    let after = sale.holds.look(sale.id, hold.id).await.unwrap().unwrap();
+    assert_eq!(after.expires_at, hold.expires_at + jiff::SignedDuration::from_secs(10 * i64::from(TTL_S)));
+    sale.advance_s(TTL_S).await;
+    assert_eq!(sale.holds.expire_due(sale.id, 100).await.unwrap().frozen_over, [hold.id]);
+}
+
 #[tokio::test]
 async fn of_gateways_that_know_different_versions_the_latest_decision_stands() {
     let sale = Onsale::of(&[("ga", 3)]).await;

@@ -1,7 +1,7 @@
 //! The checks of I7 and I8 on a scenario that uses every guard, and on the same scenario with a guard taken out: each check
 //! must notice the absence of what it is for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use domain::token::Holder;
@@ -13,7 +13,7 @@ use fred::types::config::Config;
 use uuid::Uuid;
 
 use super::*;
-use crate::{Holds, JoinAsk, Loader, RequestId, Snapshot, Store, StoreConfig, Take, TakeHold, TierSnapshot};
+use crate::{Holds, JoinAsk, Loader, RequestId, Snapshot, Store, StoreConfig, Take, TakeHold, TierSnapshot, UnitsWish};
 
 #[path = "../../../tests/it/window.rs"]
 mod window;
@@ -71,9 +71,19 @@ impl Scenario {
         let mut scenario = Self { queue, holds, raw, sale, now_ms: 1_800_000_000_000, live: waiting.clone(), waiting };
         scenario.passes(0).await;
         let free = (0..units).map(UnitNo).collect();
-        let tiers = vec![TierSnapshot { tier: "ga".parse().unwrap(), capacity: units, free }];
+        let tiers = vec![TierSnapshot { tier: "ga".parse().unwrap(), capacity: units, free, rows: Vec::new() }];
         let (grants, left) = (Vec::new(), Vec::new());
-        let snapshot = Snapshot { sale, epoch: 1, reserved_number: 0, grants, left, cohorts: 0, tiers };
+        let snapshot = Snapshot {
+            sale,
+            epoch: 1,
+            reserved_number: 0,
+            grants,
+            left,
+            cohorts: 0,
+            tiers,
+            reclaim_window_s: 0,
+            receipts_from: 1,
+        };
         Loader::new(store).load(&snapshot).await.unwrap();
         scenario.queue.raise_reserved(sale, VISITORS).await.unwrap();
         let holders = (1..=VISITORS).map(|visitor| Holder::of_secret(&visitor.to_be_bytes()));
@@ -111,7 +121,7 @@ impl Scenario {
             request: RequestId::of(&[hold.uuid().as_bytes()]),
             fingerprint: [7; 32],
             number,
-            items: vec![("ga".parse().unwrap(), NonZeroU32::MIN)],
+            items: BTreeMap::from([("ga".parse().unwrap(), UnitsWish::Any(NonZeroU32::MIN))]),
             ttl_s: 60,
             per_buyer_limit: 1,
             session_s: PACE.session_s,

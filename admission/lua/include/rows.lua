@@ -1,0 +1,93 @@
+-- Included, after units.lua, where units of a tier with rows change hands. `rows` says of each such tier where its rows begin;
+-- `runs` says of each row how many seats side by side are free in it: for every n up to RUN_MAX one bitmap of the rows with
+-- at least n, so that the first row for n is one BITPOS. Whoever changes bits of `free` calls `rows_changed` afterwards.
+local RUN_MAX = 20 -- the most units of one hold: nobody asks for more side by side
+local ROW_BITS = 4096 -- room for the rows of each tier
+local ROW_BYTES = 3 -- in `rows`, each row's first unit in order, and behind the last row the number of units
+
+-- Where the rows of a tier begin; nil for general admission.
+local function rows_of(tier)
+    return redis.call('HGET', K.rows, tier) or nil
+end
+
+local function row_first(rows, row)
+    local high, middle, low = string.byte(rows, row * ROW_BYTES + 1, row * ROW_BYTES + ROW_BYTES)
+    return high * 65536 + middle * 256 + low
+end
+
+-- The row of a unit, by halving.
+local function row_of(rows, unit)
+    local lowest, highest = 0, #rows / ROW_BYTES - 2
+    while lowest < highest do
+        local middle = math.ceil((lowest + highest) / 2)
+        if row_first(rows, middle) <= unit then
+            lowest = middle
+        else
+            highest = middle - 1
+        end
+    end
+    return lowest
+end
+
+-- Where in `runs` the bitmap of rows with n free side by side begins.
+local function runs_base(base, n)
+    return (base / TIER_BITS * RUN_MAX + n - 1) * ROW_BITS
+end
+
+-- Visits each run of free seats of a row: the first seat, counted in the row from 0, and how many there are. Most bytes are
+-- all free or all taken, and are passed at once.
+local function each_run(base, rows, row, visit)
+    local first, past = base + row_first(rows, row), base + row_first(rows, row + 1)
+    local from = math.floor(first / 8)
+    local bytes = {string.byte(redis.call('GETRANGE', K.free, from, math.floor((past - 1) / 8)), 1, -1)}
+    local at, begun = first, nil
+    while at < past do
+        local byte = bytes[math.floor(at / 8) - from + 1] or 0
+        local step = at % 8 == 0 and at + 8 <= past and (byte == 255 or byte == 0) and 8 or 1
+        if bit.band(byte, bit.rshift(128, at % 8)) ~= 0 then
+            begun = begun or at
+        elseif begun then
+            visit(begun - first, at - begun)
+            begun = nil
+        end
+        at = at + step
+    end
+    if begun then
+        visit(begun - first, past - begun)
+    end
+end
+
+-- The bits of a row over all n are ones and then zeros: only those between what was and what is change.
+local function row_changed(base, rows, row)
+    local longest = 0
+    each_run(base, rows, row, function(_, length)
+        longest = math.max(longest, length)
+    end)
+    longest = math.min(longest, RUN_MAX)
+    for n = longest, 1, -1 do
+        if redis.call('SETBIT', K.runs, runs_base(base, n) + row, 1) == 1 then
+            break
+        end
+    end
+    for n = longest + 1, RUN_MAX do
+        if redis.call('SETBIT', K.runs, runs_base(base, n) + row, 0) == 0 then
+            break
+        end
+    end
+end
+
+-- Units of a tier became free or are not any more.
+local function rows_changed(tier, base, units)
+    local rows = rows_of(tier)
+    if not rows then
+        return
+    end
+    local seen = {}
+    for _, unit in ipairs(units) do
+        local row = row_of(rows, unit)
+        if not seen[row] then
+            seen[row] = true
+            row_changed(base, rows, row)
+        end
+    end
+end
