@@ -7,6 +7,7 @@
 //! | [`expire_orders`] | 500 ms | ends orders whose clock ran out |
 //! | [`load_redis`] | 250 ms | rebuilds a sale that Redis does not have, in a new epoch |
 //! | [`hold_draws`] | 200 ms | turns the registrations of a prequeue into numbers when its phase opens |
+//! | [`measure_payments`] | 1 s | how long paying takes, for the time of a hold |
 //! | [`publish_gauges`] | 2 s | stock and queues as gauges |
 //! | [`audit_books`] | 60 s | the invariants as gauges |
 //!
@@ -28,6 +29,7 @@ pub(crate) mod expire_orders;
 pub(crate) mod hold_draws;
 pub(crate) mod live_sales;
 pub(crate) mod load_redis;
+pub(crate) mod measure_payments;
 pub(crate) mod publish_gauges;
 
 /// One thing that is done again and again.

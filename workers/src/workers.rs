@@ -27,6 +27,7 @@ use crate::sweeps::expire_orders::ExpireOrders;
 use crate::sweeps::hold_draws::HoldDraws;
 use crate::sweeps::live_sales::ReadLiveSales;
 use crate::sweeps::load_redis::LoadRedis;
+use crate::sweeps::measure_payments::MeasurePayments;
 use crate::sweeps::publish_gauges::PublishGauges;
 use crate::sweeps::{self, Sweep};
 
@@ -155,6 +156,7 @@ impl Workers {
         self.sweep(ExpireOrders(context()));
         self.sweep(LoadRedis::new(context(), sales.clone()));
         self.sweep(HoldDraws { context: context(), sales: sales.clone() });
+        self.sweep(MeasurePayments { context: context(), sales: sales.clone() });
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(AuditBooks(context()));
     }

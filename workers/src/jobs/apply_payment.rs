@@ -8,9 +8,10 @@
 //! Quarantined: what cannot be read, a test event on a live installation and the reverse, another account's, one that
 //! names an order we do not have or does not fit it. Left alone: intents that are not ours at all.
 
-use jiff::{Timestamp, Unit};
+use domain::sale::CaptureMode;
 use ledger::LedgerError;
 use ledger::inbox::InboxEvent;
+use ledger::payments::latency::payment_authorised_after;
 use ledger::payments::{Applied, RefundApplied, RefundFacts, refund_apply};
 use payments::webhook::{self, Event, EventObject};
 use payments::{Intent, Refund};
@@ -43,25 +44,37 @@ pub(crate) async fn event(context: &Context, stored: &InboxEvent) -> Outcome {
 async fn about_intent(context: &Context, event: &Event, intent: &Intent) -> Outcome {
     match payment_news::apply(context, intent, News::Event(&event.id)).await {
         Ok(Applied::AskStripe) => ask_stripe(context, event, &intent.id).await,
-        Ok(applied) => {
-            measure(event, intent, &applied);
-            end(applied, intent)
-        }
+        Ok(applied) => applied_to(context, event, intent, applied).await,
         Err(error) => error.into(),
     }
 }
 
-/// Stripe's own times for *Pay pressed* (we create and confirm in one call) and *authorised*, whoever heard of it first:
-/// the gateway mostly does, in the answer to its call.
-fn measure(event: &Event, intent: &Intent, applied: &Applied) {
-    let of_ours = !matches!(applied, Applied::UnknownPayment | Applied::Quarantined(_));
-    if of_ours && event.kind == AUTHORISED {
-        metrics::authorised_after(seconds_between(intent.created, event.created));
+async fn applied_to(context: &Context, event: &Event, intent: &Intent, applied: Applied) -> Outcome {
+    if !matches!(applied, Applied::UnknownPayment | Applied::Quarantined(_) | Applied::AskStripe) {
+        measure(context, event, intent).await;
+    }
+    end(applied, intent)
+}
+
+/// Shows how long a payment took, whoever heard first that it is authorised; mostly that is the gateway, in the answer to its
+/// call. Only the metric hangs on it, so a failure is left alone; what holds are timed by is measured from the ledger.
+async fn measure(context: &Context, event: &Event, intent: &Intent) {
+    let capture = match event.kind.as_str() {
+        AUTHORISED => CaptureMode::Manual,
+        SUCCEEDED => CaptureMode::Automatic,
+        _ => return,
+    };
+    match payment_authorised_after(&context.ledger, &intent.id, capture).await {
+        Ok(Some(took)) => metrics::authorised_after(took),
+        Ok(None) => {}
+        Err(error) => tracing::debug!(event = event.id, %error, "a payment is not shown in the metric"),
     }
 }
 
-/// The kind of event that comes once for each authorisation.
+/// The kind of event that comes once for each authorisation of a payment that we capture.
 const AUTHORISED: &str = "payment_intent.amount_capturable_updated";
+/// The kind that comes once for each payment; where Stripe captures, that is its authorisation.
+const SUCCEEDED: &str = "payment_intent.succeeded";
 
 async fn ask_stripe(context: &Context, event: &Event, intent: &str) -> Outcome {
     let intent = match context.stripe.fetch(intent).await {
@@ -70,7 +83,7 @@ async fn ask_stripe(context: &Context, event: &Event, intent: &str) -> Outcome {
         Err(error) => return Outcome::Retry(error.to_string()),
     };
     match payment_news::apply(context, &intent, News::Fetched { because_of: Some(&event.id) }).await {
-        Ok(applied) => end(applied, &intent),
+        Ok(applied) => applied_to(context, event, &intent, applied).await,
         Err(error) => error.into(),
     }
 }
@@ -119,9 +132,4 @@ fn refund_end(applied: &RefundApplied) -> Outcome {
         }
         RefundApplied::UnknownPayment => Outcome::Done("not a payment of ours"),
     }
-}
-
-/// Between two times that Stripe gives in whole seconds.
-fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
-    to.since(from).and_then(|span| span.total(Unit::Second)).unwrap_or_default().max(0.0)
 }

@@ -3,7 +3,7 @@
 //! What it says is read from the ledger when it is sent, not when the job was written: a ticket that was voided in
 //! between is not in it. Name and address live in a table of their own; when they were erased there is nobody to tell.
 
-use domain::sale::SaleConfig;
+use domain::sale::{SaleConfig, Seating};
 use domain::ticket::TicketPayload;
 use domain::token::OrderToken;
 use domain::{OrderId, SaleId};
@@ -93,8 +93,10 @@ fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
 }
 
 fn entry(config: &SaleConfig, ticket: &TicketRow, number: usize) -> Ticket {
-    let tier = config.tier(&ticket.tier).map_or_else(|| ticket.tier.to_string(), |tier| tier.name.clone());
-    Ticket { id: ticket.id.to_string(), tier, number }
+    let tier = config.tier(&ticket.tier);
+    let seat = tier.and_then(|tier| Seating::of(tier)?.seat(ticket.unit));
+    let tier = tier.map_or_else(|| ticket.tier.to_string(), |tier| tier.name.clone());
+    Ticket { id: ticket.id.to_string(), tier, seat, number }
 }
 
 /// The page of the order. The token is in the fragment: it opens the order on any device, and is in no log and no

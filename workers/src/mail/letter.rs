@@ -51,6 +51,8 @@ pub(crate) struct Ticket {
     pub(crate) id: String,
     /// What the tier is called.
     pub(crate) tier: String,
+    /// Its seat; none for general admission.
+    pub(crate) seat: Option<String>,
     /// Its number among the letter's tickets, from 1.
     pub(crate) number: usize,
 }

@@ -1,14 +1,16 @@
 //! Frees holds whose time is over.
 //!
-//! A plain hold is Redis' alone and freed in one call. A frozen one has an order, or is getting one: Postgres decides, by
-//! its order or by a tombstone that keeps an order from ever coming, and only then Redis is told.
+//! A plain hold is Redis' alone and freed in one call. A frozen one has an order, or is getting one, or was refused one.
+//! While its own time runs, Postgres is asked whether there is an order, and nothing is decided: the buyer goes on with the
+//! time that is left. When it is over, Postgres decides, by its order or by a tombstone that keeps an order from ever
+//! coming, and only then Redis is told.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{AdmissionError, EXPIRE_MAX};
 use domain::{HoldId, SaleId};
-use ledger::holds::{Settle, hold_settle};
+use ledger::holds::{Settle, hold_settle, hold_verdict};
 
 use super::live_sales::LiveSales;
 use super::{Sweep, SweepError};
@@ -46,9 +48,15 @@ impl ExpireHolds {
         for _ in 0..CALLS_MAX {
             let expired = self.context.holds.expire_due(sale, EXPIRE_MAX).await?;
             for hold in &expired.frozen_due {
-                self.settle(sale, *hold).await?;
+                if let Some(verdict) = hold_verdict(&self.context.ledger, sale, *hold).await? {
+                    self.tell(sale, *hold, verdict).await?;
+                }
             }
-            let found = expired.released.len() + expired.frozen_due.len();
+            for hold in &expired.frozen_over {
+                let verdict = hold_settle(&self.context.ledger, sale, *hold).await?;
+                self.tell(sale, *hold, verdict).await?;
+            }
+            let found = expired.released.len() + expired.frozen_due.len() + expired.frozen_over.len();
             if found < EXPIRE_MAX as usize {
                 break;
             }
@@ -56,8 +64,8 @@ impl ExpireHolds {
         Ok(())
     }
 
-    async fn settle(&self, sale: SaleId, hold: HoldId) -> Result<(), SweepError> {
-        match hold_settle(&self.context.ledger, sale, hold).await? {
+    async fn tell(&self, sale: SaleId, hold: HoldId, verdict: Settle) -> Result<(), SweepError> {
+        match verdict {
             Settle::Ordered => {
                 let committed = self.context.holds.commit(sale, hold).await?;
                 tracing::info!(%sale, %hold, ?committed, "a frozen hold has its order");

@@ -3,7 +3,8 @@
 //! ```text
 //! no epoch in Redis, or an older one ─► the turn at rebuilding, if no other worker has it; look again
 //!                                    ─► epoch_begin in Postgres: epoch + 1 and the snapshot, in one transaction
-//!                                    ─► load into Redis: one script, unless it has that epoch already
+//!                                    ─► load into Redis: one script, unless it has that epoch already; holds of before
+//!                                       come back on their receipts in the window that begins here
 //!                                    ─► told once an epoch: every frozen cohort, and whether the sale is paused
 //! ```
 //!
@@ -19,8 +20,8 @@ use std::time::Duration;
 use ::metrics::gauge;
 use admission::{GrantRow, Pause, Snapshot, TierSnapshot};
 use domain::SaleId;
-use domain::sale::StoredState;
-use ledger::epochs::{EpochBegin, EpochSnapshot, epoch_begin};
+use domain::sale::{SaleConfig, StoredState, TierConfig};
+use ledger::epochs::{EpochBegin, EpochSnapshot, TierUnits, epoch_begin};
 use ledger::rebuild::rebuild_turn;
 use ledger::sales::{SaleName, SaleRow, sale_fetch};
 
@@ -110,11 +111,13 @@ impl LoadRedis {
         }
         match epoch_begin(&self.context.ledger, sale.id, Some(sale.epoch)).await? {
             EpochBegin::Begun(snapshot) => {
-                let snapshot = snapshot_of(snapshot);
+                let snapshot = snapshot_of(snapshot, &sale.config);
                 let load = self.context.loader.load(&snapshot).await?;
                 match snapshot.epoch {
                     1 => tracing::info!(sale = %sale.id, ?load, "Redis has a new sale"),
-                    epoch => tracing::warn!(sale = %sale.id, epoch, ?load, "Redis was rebuilt"),
+                    epoch => tracing::warn!(
+                        sale = %sale.id, epoch, ?load, reclaim_window_s = snapshot.reclaim_window_s, "Redis was rebuilt"
+                    ),
                 }
                 Ok(Some(snapshot.epoch))
             }
@@ -142,8 +145,9 @@ fn has_a_draw(sale: &SaleRow) -> bool {
     sale.config.phases().iter().any(|phase| published_at.is_some_and(|published_at| phase.has_prequeue(published_at)))
 }
 
-fn snapshot_of(snapshot: EpochSnapshot) -> Snapshot {
-    let EpochSnapshot { sale, epoch, reserved_number, grants, left, cohorts, tiers } = snapshot;
+fn snapshot_of(snapshot: EpochSnapshot, config: &SaleConfig) -> Snapshot {
+    let EpochSnapshot { sale, epoch, reserved_number, grants, left, cohorts, tiers, reclaim_window_s, receipts_from } =
+        snapshot;
     Snapshot {
         sale,
         epoch,
@@ -151,9 +155,13 @@ fn snapshot_of(snapshot: EpochSnapshot) -> Snapshot {
         grants: grants.into_iter().map(|grant| GrantRow { number: grant.number, until: grant.until }).collect(),
         left,
         cohorts,
-        tiers: tiers
-            .into_iter()
-            .map(|tier| TierSnapshot { tier: tier.tier, capacity: tier.capacity, free: tier.free })
-            .collect(),
+        tiers: tiers.into_iter().map(|tier| tier_of(tier, config)).collect(),
+        reclaim_window_s,
+        receipts_from,
     }
+}
+
+fn tier_of(tier: TierUnits, config: &SaleConfig) -> TierSnapshot {
+    let rows = config.tier(&tier.tier).map(TierConfig::row_sizes).unwrap_or_default();
+    TierSnapshot { tier: tier.tier, capacity: tier.capacity, free: tier.free, rows }
 }

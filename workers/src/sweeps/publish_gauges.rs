@@ -1,4 +1,4 @@
-//! Shows the stock and the queues as gauges.
+//! Shows the stock, the queues and how long paying takes as gauges.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,7 @@ impl Sweep for PublishGauges {
         self.queues().await?;
         let sales = self.sales.borrow_and_update().clone();
         for sale in sales.iter() {
+            metrics::payments_measured(sale.id, sale.payment_latency);
             self.stock(sale.id).await?;
         }
         Ok(())

@@ -56,6 +56,11 @@ async fn a_run_can_be_read_from_its_metrics() {
     })
     .await;
     eventually("the epoch is shown", async || sample("onsale_redis_epoch", &[("sale", &id)]) == Some(1.0)).await;
+    eventually("what paying takes is shown", async || {
+        sample("onsale_payment_p99_seconds", &[("sale", &id)]) == Some(40.0)
+            && sample("onsale_payment_authorisations", &[("sale", &id)]) == Some(1.0)
+    })
+    .await;
     for gauge in ["onsale_inbox_pending", "onsale_inbox_oldest_age_seconds", "onsale_mail_configured"] {
         assert!(sample(gauge, &[]).is_some(), "{gauge}");
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use domain::hold::HoldState;
 use domain::order::OrderState;
 use domain::sale::CaptureMode::Manual;
+use ledger::orders::CreateOrder;
 use ledger::rebuild::rebuild_turn;
 use ledger::sales::{SaleName, sale_close, sale_fetch};
 
@@ -31,9 +32,52 @@ async fn a_frozen_hold_without_an_order_is_tombstoned_before_it_is_freed() {
     let held = world.holds_units(&sale, 3, 300).await;
     world.freezes(&sale, &held).await;
     let offset = admission::keys::SaleKeys::new(sale.id).clock_offset();
-    world.redis.set_clock_offset(&offset, 60_000).await.expect("Redis answers");
+    world.redis.set_clock_offset(&offset, 301_000).await.expect("Redis answers");
     eventually("the units are on sale again", async || world.stock(&sale).await == (5, 0)).await;
     assert_eq!(world.count("SELECT count(*) FROM hold_claims WHERE order_id IS NULL").await, 1);
+    workers.stop().await;
+}
+
+/// A gateway that stood still between freezing the hold and claiming its units, for longer than the hold lasted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_after_the_tombstone_gets_nothing_and_the_next_buyer_everything() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(3, Manual).await;
+    let slow = world.holds_units(&sale, 3, 60).await;
+    world.freezes(&sale, &slow).await;
+    let offset = admission::keys::SaleKeys::new(sale.id).clock_offset();
+    world.redis.set_clock_offset(&offset, 120_000).await.expect("Redis answers");
+    eventually("the units are on sale again", async || world.stock(&sale).await == (3, 0)).await;
+    let next = world.holds_units(&sale, 3, 60).await;
+    assert_eq!(
+        world.tries_to_order(&sale, &slow).await,
+        CreateOrder::HoldExpired,
+        "held by another, ordered by nobody"
+    );
+    world.freezes(&sale, &next).await;
+    world.writes_order(&sale, &next).await;
+    assert_eq!(world.tries_to_order(&sale, &slow).await, CreateOrder::HoldExpired);
+    assert_eq!(world.count("SELECT count(*) FROM units WHERE state = 'ordered'").await, 3);
+    workers.stop().await;
+}
+
+/// Beside it a hold with an order, frozen at the same time: when that is committed, the sweep has looked at both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_hold_with_time_left_is_not_tombstoned() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let (refused, ordered) = (world.holds_units(&sale, 2, 300).await, world.holds_units(&sale, 1, 300).await);
+    world.freezes(&sale, &refused).await;
+    world.freezes(&sale, &ordered).await;
+    world.writes_order(&sale, &ordered).await;
+    let offset = admission::keys::SaleKeys::new(sale.id).clock_offset();
+    world.redis.set_clock_offset(&offset, 60_000).await.expect("Redis answers");
+    eventually("the ordered unit left Redis", async || world.stock(&sale).await == (2, 2)).await;
+    assert_eq!(world.count("SELECT count(*) FROM hold_claims WHERE order_id IS NULL").await, 0);
+    let view = world.holds.look(sale.id, refused.hold).await.expect("Redis answers").expect("it is remembered");
+    assert_eq!(view.state, HoldState::Frozen);
     workers.stop().await;
 }
 
@@ -166,4 +210,57 @@ async fn a_return_from_before_the_loss_is_not_counted_twice() {
     assert_eq!(world.stock(&sale).await, (5, 0));
     world.audit().await;
     workers.stop().await;
+}
+
+/// So many attempts beside the only one there is, begun `begun_s` ago and authorised after `took`, an interval or NULL.
+async fn attempts_beside(world: &World, count: u32, begun_s: u32, took: &str) {
+    let insert = format!(
+        "INSERT INTO payments (sale_id, id, order_id, attempt, state, superseded, livemode, capture, currency, amount, idem_key,
+                               confirmation_token, return_url, description, begun_at, changed_at, authorised_at)
+         SELECT sale_id, gen_random_uuid(), order_id, (SELECT max(attempt) FROM payments) + n, 'planned', true, false, capture,
+                currency, amount, gen_random_uuid()::text, '', '', '', at, at, at + {took}
+           FROM payments, generate_series(1, {count}) AS n, (SELECT onsale_now() - interval '{begun_s} s' AS at) AS clock
+          WHERE attempt = 1"
+    );
+    world.database.execute(&insert).await.expect("Postgres answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_last_as_long_as_payments_take_lately() {
+    let world = World::new().await;
+    let workers = [world.start(Post::Open), world.start(Post::Open)];
+    let sale = world.open_sale(5, Manual).await;
+    let row =
+        async || sale_fetch(&world.gateway, SaleName::Id(sale.id)).await.expect("Postgres answers").expect("a sale");
+    let ttl_s = async || {
+        let row = row().await;
+        row.payment_latency.map(|_| row.hold_ttl_s())
+    };
+    eventually("what is assumed", async || ttl_s().await == Some(300)).await;
+
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    attempts_beside(&world, 400, 300, "interval '2 s'").await;
+    eventually("payments are quick", async || ttl_s().await == Some(186)).await;
+    assert_eq!(row().await.payment_latency.map(|measured| measured.authorised), Some(401));
+
+    attempts_beside(&world, 40, 61, "NULL::interval").await;
+    eventually("some wait for a minute", async || ttl_s().await.is_some_and(|ttl_s| ttl_s >= 180 + 3 * 61)).await;
+    attempts_beside(&world, 400, 300, "interval '60 s'").await;
+    world
+        .database
+        .execute(
+            "UPDATE payments SET authorised_at = begun_at + interval '60 s' WHERE state = 'planned'
+                            AND authorised_at IS NULL",
+        )
+        .await
+        .expect("Postgres answers");
+    eventually("payments take a minute", async || ttl_s().await == Some(360)).await;
+
+    world.database.advance_clock(1_800_000).await.expect("Postgres answers");
+    eventually("nothing was seen lately", async || ttl_s().await == Some(300)).await;
+    for workers in workers {
+        workers.stop().await;
+    }
 }

@@ -228,6 +228,14 @@ impl World {
 
     /// The order is written in Postgres.
     pub(crate) async fn writes_order(&self, sale: &Sale, held: &Held) -> OrderRow {
+        match self.tries_to_order(sale, held).await {
+            CreateOrder::Created(order) => order,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What Postgres says to an order.
+    pub(crate) async fn tries_to_order(&self, sale: &Sale, held: &Held) -> CreateOrder {
         let quantity = NonZeroU32::new(u32::try_from(held.units.len()).expect("few units")).expect("some units");
         let lines = lines_of(&sale.config, &sale.config.tiers[0], quantity).expect("small amounts");
         let order = NewOrder {
@@ -244,10 +252,7 @@ impl World {
             pay_within_s: PAY_WITHIN_S,
             qr_kid: self.ticket_signer.kid(),
         };
-        match order_create(&self.gateway, &order).await.expect("Postgres answers") {
-            CreateOrder::Created(order) => order,
-            other => panic!("{other:?}"),
-        }
+        order_create(&self.gateway, &order).await.expect("Postgres answers")
     }
 
     /// An order for the same units again, from a hold that Redis never saw: for what only Postgres decides.

@@ -4,7 +4,7 @@ const KINDS: [MailKind; 4] =
     [MailKind::OrderPaid, MailKind::OrderExpired, MailKind::PaymentReleased, MailKind::PaymentRefunded];
 
 fn facts() -> Facts {
-    let ticket = |number| Ticket { id: format!("tkt_{number}"), tier: "Standing".to_owned(), number };
+    let ticket = |number| Ticket { id: format!("tkt_{number}"), tier: "Standing".to_owned(), seat: None, number };
     Facts {
         name: "Ada <Lovelace> & Co".to_owned(),
         sale: "Night \"Live\"".to_owned(),
@@ -39,6 +39,16 @@ fn names_are_escaped_in_html_and_left_alone_in_text() {
         assert!(!letter.html.contains("<Lovelace>"), "{kind:?}");
         assert!(letter.html.contains("Ada &#60;Lovelace&#62; &#38; Co"), "{kind:?}:\n{}", letter.html);
     }
+}
+
+#[test]
+fn a_ticket_of_a_seat_names_it() {
+    let mut seated = facts();
+    seated.tickets[1].seat = Some("A-12".to_owned());
+    let letter = write(MailKind::OrderPaid, &seated);
+    assert!(letter.text.contains("1. Standing (tkt_1)"), "{}", letter.text);
+    assert!(letter.text.contains("2. Standing, seat A-12 (tkt_2)"), "{}", letter.text);
+    assert!(letter.html.contains("<strong>Standing, seat A-12</strong>"), "{}", letter.html);
 }
 
 #[test]

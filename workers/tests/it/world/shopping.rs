@@ -1,8 +1,9 @@
 //! The way of a visitor through Redis, up to units that are held.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use admission::{Freeze, Join, JoinAsk, Pace, PaceState, Pulse, RequestId, Take, TakeHold};
+use admission::{Freeze, Join, JoinAsk, Pace, PaceState, Pulse, RequestId, Take, TakeHold, UnitsWish};
 use domain::token::{Allowance, Holder};
 use domain::{HoldId, PlaceNumber};
 use ledger::queue::{Grant, TickRecord, numbers_reserve, tick_record};
@@ -22,7 +23,10 @@ impl World {
             request: RequestId::of(&[hold.uuid().as_bytes()]),
             fingerprint: [0; 32],
             number,
-            items: vec![(sale.tier.clone(), NonZeroU32::new(quantity).expect("some units"))],
+            items: BTreeMap::from([(
+                sale.tier.clone(),
+                UnitsWish::Any(NonZeroU32::new(quantity).expect("some units")),
+            )]),
             ttl_s,
             per_buyer_limit: 20,
             session_s: 900,
