@@ -62,7 +62,7 @@ impl Availability {
 pub(crate) fn of_tiers(config: &SaleConfig, stock: &BTreeMap<TierId, TierStock>) -> Vec<TierAvailability> {
     let of_tier = |tier: &domain::sale::TierConfig| TierAvailability {
         tier: tier.id.clone(),
-        left: Availability::of(stock.get(&tier.id).copied().unwrap_or_default(), tier.capacity),
+        left: Availability::of(stock.get(&tier.id).copied().unwrap_or_default(), tier.capacity()),
     };
     config.tiers.iter().map(of_tier).collect()
 }

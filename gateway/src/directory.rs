@@ -84,7 +84,7 @@ impl Directory {
         let rows = ledger::sales::sales_live(ledger).await?;
         let known = self.live();
         let sale = |row: SaleRow| match known.by_id.get(&row.id) {
-            Some(sale) if sale.version() == row.version && sale.epoch() == row.epoch => Arc::clone(sale),
+            Some(sale) if sale.is_as(&row) => Arc::clone(sale),
             _ => Arc::new(Sale::new(row)),
         };
         let live = Arc::new(Live::of(rows.into_iter().map(sale)));

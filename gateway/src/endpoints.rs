@@ -43,6 +43,8 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: Request) -> Re
         Route::TakeHold => Box::pin(holds::take(app, &request)),
         Route::ShowHold => Box::pin(holds::show(app, &request)),
         Route::ReleaseHold => Box::pin(holds::release(app, &request)),
+        Route::ExtendHold => Box::pin(holds::extension::extend(app, &request)),
+        Route::ReclaimHold => Box::pin(holds::reclaim::reclaim(app, &request)),
         Route::CreateOrder => Box::pin(orders::create(app, &request)),
         Route::ShowOrder => Box::pin(orders::show(app, &request)),
         Route::PayOrder => Box::pin(pay::pay(app, &request)),

@@ -8,8 +8,8 @@
 
 use std::net::IpAddr;
 
-use domain::token::{Holder, PassToken, PlaceToken, Signer};
-use domain::{OrderId, SaleId};
+use domain::token::{Holder, PassToken, PlaceToken, Receipt, Signer};
+use domain::{HoldId, OrderId, SaleId};
 use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
 
@@ -94,6 +94,16 @@ pub(crate) fn pass(request: &Request, sale: SaleId, signer: &Signer) -> Result<P
     let token = request.bearer().ok_or(Code::Unauthorized)?;
     let pass = signer.verify_pass(token).map_err(|_| Code::PassInvalid)?;
     if pass.sale == sale { Ok(pass) } else { Err(Code::PassInvalid.into()) }
+}
+
+/// The receipt that a request presents for a hold.
+///
+/// # Errors
+/// There is none, or it is not ours, or of another hold.
+pub(crate) fn receipt(request: &Request, sale: SaleId, hold: HoldId, signer: &Signer) -> Result<Receipt, Problem> {
+    let token = request.bearer().ok_or(Code::Unauthorized)?;
+    let receipt = signer.verify_receipt(token).map_err(|_| Code::TokenInvalid)?;
+    if (receipt.sale, receipt.hold) == (sale, hold) { Ok(receipt) } else { Err(Code::TokenInvalid.into()) }
 }
 
 /// Lets the buyer of an order through.

@@ -6,6 +6,7 @@
 //! | `onsale_queue_waiting` | gauge | live visitors in line, by sale |
 //! | `onsale_queue_admitted_total` | counter | turns confirmed, by sale, counted by the gateway that confirmed them; a turn that two gateways confirm within the same few milliseconds counts twice |
 //! | `onsale_shoppers` | gauge | shoppers inside, unused turns included, by sale |
+//! | `onsale_hold_ttl_seconds` | gauge | how long a hold taken now lasts, by sale: the checkout window and what paying takes, as measured |
 //! | `onsale_queue_places` | gauge | places, by sale and state: joined, in_line, inside, left, expired; the first is the sum of the others |
 //! | `onsale_admission_factor` | gauge | the share of the configured rate at which the line moves, by sale |
 //! | `onsale_standstill` | gauge | 1 while a sale stands still, by sale and reason (organizer, stripe, postgres) |
@@ -28,7 +29,7 @@
 
 use std::time::Duration;
 
-use admission::{Take, View};
+use admission::{Reclaim, Take, View};
 use domain::SaleId;
 use domain::order::OrderState;
 use http::{Method, StatusCode};
@@ -109,6 +110,7 @@ pub(crate) fn sale_ended(sale: SaleId) {
     log::ended(sale);
     gauge!(QUEUE_WAITING, "sale" => sale.to_string()).set(0.0);
     gauge!(SHOPPERS, "sale" => sale.to_string()).set(0.0);
+    gauge!(HOLD_TTL, "sale" => sale.to_string()).set(0.0);
 }
 
 pub(crate) fn turns_given(sale: SaleId, turns: u64) {
@@ -138,11 +140,25 @@ pub(crate) fn hold_taken(sale: SaleId, take: &Take) {
         Take::RequestReused => "request_reused",
         Take::SoldOut { .. } => "sold_out",
         Take::AllHeld { .. } => "all_held",
+        Take::SeatTaken { .. } => "seat_taken",
+        Take::NoneTogether { .. } => "none_together",
         Take::LimitReached { .. } => "limit_reached",
         Take::PassInUse => "pass_in_use",
         Take::PassExpired => "pass_expired",
         Take::PassUnknown => "pass_unknown",
         Take::Paused => "paused",
+        Take::Reclaiming { .. } => "reclaiming",
+    };
+    counter!(HOLDS, "sale" => sale.to_string(), "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn hold_reclaimed(sale: SaleId, reclaim: &Reclaim) {
+    let outcome = match reclaim {
+        Reclaim::Reclaimed(_) => "reclaimed",
+        Reclaim::Live(_) => "replayed",
+        Reclaim::Ended => "expired",
+        Reclaim::PassInUse => "pass_in_use",
+        Reclaim::SeatTaken => "seat_taken",
     };
     counter!(HOLDS, "sale" => sale.to_string(), "outcome" => outcome).increment(1);
 }

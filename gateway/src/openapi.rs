@@ -182,7 +182,7 @@ const fn of_access(access: Access) -> &'static [Code] {
         Access::Anyone | Access::Visitor | Access::Signature => &[],
         Access::Place => &[Code::Unauthorized, Code::PlaceInvalid, Code::Forbidden],
         Access::Pass => &[Code::Unauthorized, Code::PassInvalid],
-        Access::Order | Access::Artefact => &[Code::Unauthorized, Code::TokenInvalid],
+        Access::Receipt | Access::Order | Access::Artefact => &[Code::Unauthorized, Code::TokenInvalid],
         Access::Organizer => &[Code::Unauthorized],
     }
 }
@@ -199,6 +199,7 @@ fn security(access: Access) -> Vec<SecurityRequirement> {
         Access::Visitor => &["visitor", "place"],
         Access::Place => &["place", "place_cookie"],
         Access::Pass => &["pass"],
+        Access::Receipt => &["receipt"],
         Access::Order => &["order"],
         Access::Artefact => &["order", "artefact"],
         Access::Organizer => &["organizer"],
@@ -250,7 +251,7 @@ fn add<T: ToSchema + PartialSchema>(shapes: &mut Vec<(String, RefOr<Schema>)>) {
     T::schemas(shapes);
 }
 
-fn schemes() -> [(&'static str, SecurityScheme); 8] {
+fn schemes() -> [(&'static str, SecurityScheme); 9] {
     let bearer = |description: &str| {
         SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build())
     };
@@ -264,6 +265,7 @@ fn schemes() -> [(&'static str, SecurityScheme); 8] {
         ("place", bearer("A place token, plc_….")),
         ("place_cookie", cookie("__Host-onsale_place_{sale}", "The same as a cookie; from our own pages only.")),
         ("pass", bearer("A pass, pas_….")),
+        ("receipt", bearer("The receipt of the hold, rcp_….")),
         ("order", bearer("An order token, ort_….")),
         ("artefact", SecurityScheme::ApiKey(ApiKey::Query(query))),
         ("organizer", bearer("An API key, osk_….")),

@@ -64,6 +64,8 @@ pub(crate) struct Position {
     /// What the organizer tells everyone waiting.
     #[schema(value_type = Option<NoticeBody>)]
     pub(crate) notice: Option<Written<NoticeBody>>,
+    /// Grows when the store of places and holds was lost: who holds units asks for them then, and shows the receipt.
+    pub(crate) epoch: u32,
     /// When to ask again, without a socket.
     pub(crate) poll_after_ms: u32,
 }
@@ -101,6 +103,8 @@ pub(crate) struct Common {
     pub(crate) availability: Written<Vec<TierAvailability>>,
     /// The time.
     pub(crate) now: Timestamp,
+    /// How often the store was loaded.
+    pub(crate) epoch: u32,
 }
 
 impl Standing {
@@ -157,6 +161,7 @@ impl Common {
             notice: seen.notice.clone(),
             availability: seen.availability.clone(),
             now: seen.view.now,
+            epoch: seen.view.epoch,
         }
     }
 }
@@ -202,6 +207,7 @@ impl Position {
             opens_at: None,
             pause: common.pause,
             notice: common.notice,
+            epoch: common.epoch,
             poll_after_ms,
         }
     }

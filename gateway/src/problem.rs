@@ -62,6 +62,11 @@ impl Problem {
         Self { decline_code, ..self }
     }
 
+    /// The parts of the input it is about.
+    pub(crate) fn errors(self, errors: Vec<Fault>) -> Self {
+        Self { errors, ..self }
+    }
+
     /// When to try again.
     pub(crate) fn retry_after_s(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds), ..self }

@@ -22,6 +22,8 @@ pub(crate) enum Access {
     Place,
     /// Who has a pass.
     Pass,
+    /// Who has the receipt of the hold.
+    Receipt,
     /// The buyer of the order.
     Order,
     /// The buyer of the order, or who was given a link to its artefacts.
@@ -102,6 +104,10 @@ routes! {
     ShowHold = GET "/v1/sales/{sale}/holds/{hold}", Some(Limit::Shop), Pass;
     /// Give a hold back; an unpaid order made of it is given up.
     ReleaseHold = DELETE "/v1/sales/{sale}/holds/{hold}", Some(Limit::Shop), Pass;
+    /// Hold for longer: adds the TTL once more, as often as the sale allows.
+    ExtendHold = POST "/v1/sales/{sale}/holds/{hold}/extend", Some(Limit::Shop), Pass;
+    /// Get a hold back after the store of holds was lost: the same units, until the same time.
+    ReclaimHold = POST "/v1/sales/{sale}/holds/{hold}/reclaim", Some(Limit::Shop), Receipt;
     /// Order the units of a hold.
     CreateOrder = POST "/v1/sales/{sale}/orders", Some(Limit::Shop), Pass;
     /// Look at an order and its tickets.

@@ -4,22 +4,21 @@ use std::num::NonZeroU32;
 
 use admission::{Pace, PaceState};
 use domain::price::{OrderLine, UnitPrice, lines_of, unit_price};
-use domain::sale::{Door, Phase, PhaseNo, SaleConfig, SaleState, Stock, StoredState, TierConfig, doors, opened_draws};
+use domain::sale::{
+    Door, Phase, PhaseNo, SaleConfig, SaleState, Seating, Stock, StoredState, TierConfig, doors, opened_draws,
+};
 use domain::token::Allowance;
-use domain::{SaleId, TierId};
+use domain::{SaleId, TierId, UnitNo};
 use jiff::Timestamp;
 use ledger::notices::Notice;
 use ledger::sales::SaleRow;
-
-/// What paying takes at the 99th percentile until it is measured: cards answer in seconds, and a 3-D Secure challenge,
-/// which one payment in a hundred meets, is over in about 40 s. Measured values replace it once workers publish them.
-const DEFAULT_PAYMENT_P99_S: u32 = 40;
 
 /// A sale.
 #[derive(Debug)]
 pub(crate) struct Sale {
     row: SaleRow,
     prices: Vec<UnitPrice>,
+    seatings: Vec<Option<Seating>>,
     phases: Vec<Phase>,
 }
 
@@ -28,8 +27,15 @@ impl Sale {
     pub(crate) fn new(row: SaleRow) -> Self {
         let price = |tier| unit_price(&row.config, tier).expect("a stored configuration has prices in range");
         let prices = row.config.tiers.iter().map(price).collect();
+        let seatings = row.config.tiers.iter().map(Seating::of).collect();
         let phases = row.config.phases();
-        Self { row, prices, phases }
+        Self { row, prices, seatings, phases }
+    }
+
+    /// Whether nothing has changed in the row that matters here. Of a measurement only what comes of it does.
+    pub(crate) fn is_as(&self, row: &SaleRow) -> bool {
+        let matters = |row: &SaleRow| (row.version, row.epoch, row.hold_ttl_s());
+        matters(&self.row) == matters(row)
     }
 
     pub(crate) const fn id(&self) -> SaleId {
@@ -111,6 +117,17 @@ impl Sale {
         self.tiers().find_map(|(config, price)| (config.id == *tier).then_some(price))
     }
 
+    /// The seats of a tier; none when it has no rows.
+    pub(crate) fn seating(&self, tier: &TierId) -> Option<&Seating> {
+        let index = self.row.config.tiers.iter().position(|config| config.id == *tier)?;
+        self.seatings[index].as_ref()
+    }
+
+    /// What the seat of a unit is called; none for general admission.
+    pub(crate) fn seat(&self, tier: &TierId, unit: UnitNo) -> Option<String> {
+        self.seating(tier)?.seat(unit)
+    }
+
     /// What so many units of a tier cost, line by line.
     pub(crate) fn lines(&self, tier: &TierId, quantity: NonZeroU32) -> Option<Vec<OrderLine>> {
         let tier = self.row.config.tier(tier)?;
@@ -119,7 +136,7 @@ impl Sale {
 
     /// How long a hold lasts of somebody who was given so much time.
     pub(crate) fn hold_ttl_s(&self, allowance: Allowance) -> u32 {
-        self.row.config.hold.ttl_s(DEFAULT_PAYMENT_P99_S).saturating_mul(allowance.factor())
+        self.row.hold_ttl_s().saturating_mul(allowance.factor())
     }
 
     /// How long a shopping session lasts of somebody who was given so much time.

@@ -2,22 +2,25 @@
 //!
 //! Taking is one round trip to Redis, idempotency included: the script remembers requests itself. A hold and the order
 //! made of it share one UUID, so whoever has the hold knows the order, without a look-up.
+//!
+//! A hold that is given back gets its tombstone in Postgres first: nothing can order it then, and its receipt, which shows a
+//! later end, gives nobody its units should Redis be lost ([`reclaim`]).
 
-use std::collections::BTreeSet;
-use std::num::NonZeroU32;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use admission::{HoldView, Release, RequestId, Take, TakeHold};
+use admission::{HoldView, Release, RequestId, Take, TakeHold, UnitsWish};
 use domain::hold::HoldState;
 use domain::order::OrderState;
 use domain::price::UnitPrice;
-use domain::sale::{Fault, PER_BUYER_LIMIT_MAX, SaleState, TIERS_MAX};
-use domain::token::{PassToken, Receipt};
-use domain::{HoldId, Money, OrderId, TierId, UnitNo};
+use domain::sale::SaleState;
+use domain::token::{Allowance, PassToken, Receipt};
+use domain::{HoldId, Money, OrderId, PlaceNumber, TierId, UnitNo};
 use http::StatusCode;
 use jiff::Timestamp;
+use ledger::holds::{Settle, hold_settle};
 use ledger::orders::CancelOrder;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -33,26 +36,12 @@ use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
 
-/// What to hold.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TakeBody {
-    /// How many of which tier; each tier once.
-    #[schema(min_items = 1, max_items = 32)]
-    items: Vec<ItemBody>,
-}
+pub(crate) mod extension;
+pub(crate) mod reclaim;
 
-/// How many of which tier.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ItemBody {
-    /// The tier.
-    #[schema(value_type = String)]
-    tier: TierId,
-    /// How many of its units.
-    #[schema(minimum = 1, maximum = 20)]
-    quantity: u32,
-}
+mod items;
+
+pub(crate) use items::TakeBody;
 
 /// A hold.
 #[derive(Serialize, ToSchema)]
@@ -70,6 +59,8 @@ pub(crate) struct HoldBody {
     expires_at: Timestamp,
     /// How long a new hold lasts.
     ttl_s: u32,
+    /// How often it may still be extended, as far as its longest time and the session allow.
+    extensions_left: u32,
     /// What it holds.
     items: Vec<HeldBody>,
     /// What all of it costs.
@@ -104,7 +95,8 @@ pub(crate) async fn take(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let pass = identity::pass(request, sale.id(), &app.signer)?;
     app.count(Limit::Hold, Client::Holder(pass.holder))?;
     let key = request.required_idempotency_key()?;
-    let items = items(&sale, &request.json::<TakeBody>()?)?;
+    let asked = request.json::<TakeBody>()?;
+    let items = items::read(&sale, &asked)?;
     require_selling(app.state_of(&sale))?;
     let wish = wish(&sale, &pass, key, items, &request.body);
     let take = app.holds.take(sale.id(), &wish).await?;
@@ -119,11 +111,17 @@ pub(crate) async fn take(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
         Take::AllHeld { tier } => {
             Err(Problem::new(Code::AllHeld).detail(format!("Others hold what is left of {tier}; some come back.")))
         }
+        Take::SeatTaken { tier, units } => Err(items::taken(&sale, &asked, &tier, &units)),
+        Take::NoneTogether { tier } => Err(Problem::new(Code::NoneTogether)
+            .detail(format!("No row of {tier} has so many side by side; ask for fewer, or for them apart."))),
         Take::LimitReached { limit } => Err(limit_reached(limit)),
         Take::PassInUse => Err(Code::PassInUse.into()),
         Take::PassExpired => Err(Code::PassExpired.into()),
         Take::PassUnknown => Err(Code::PassInvalid.into()),
         Take::Paused => Err(Code::SalePaused.into()),
+        Take::Reclaiming { left_s } => Err(Problem::new(Code::StoreUnavailable)
+            .detail("After a failure, holds of before are given back first. New ones are taken again shortly.")
+            .retry_after_s(left_s)),
     }
 }
 
@@ -144,16 +142,32 @@ pub(crate) async fn release(app: &Arc<App>, request: &Request) -> Result<Answer,
     let pass = identity::pass(request, sale.id(), &app.signer)?;
     app.count(Limit::Hold, Client::Holder(pass.holder))?;
     let hold = hold_in(request)?;
-    match app.holds.release(sale.id(), hold, pass.number).await? {
-        Release::Released(_) => metrics::hold_released(sale.id()),
-        Release::AlreadyReleased => {}
-        Release::Frozen => cancel_order(app, &sale, order_of(hold)).await?,
-        Release::NotFound => return Err(Code::HoldNotFound.into()),
+    let found = app.holds.look(sale.id(), hold).await?.filter(|hold| hold.number == pass.number);
+    match found.ok_or(Code::HoldNotFound)?.state {
+        HoldState::Held | HoldState::Frozen | HoldState::Committed => give_up(app, &sale, hold, pass.number).await?,
+        HoldState::Released | HoldState::Expired => {}
     }
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-/// Gives up the order that a hold became. One that is being written this moment is told to come back.
+/// Ends a hold. Postgres says whether it has an order; if not, it never will.
+async fn give_up(app: &App, sale: &Sale, hold: HoldId, number: PlaceNumber) -> Result<(), Problem> {
+    match hold_settle(&app.ledger, sale.id(), hold).await? {
+        Settle::Ordered => return cancel_order(app, sale, order_of(hold)).await,
+        Settle::Tombstoned => {}
+    }
+    match app.holds.release(sale.id(), hold, number).await? {
+        Release::AlreadyReleased => return Ok(()),
+        Release::NotFound => return Err(Code::HoldNotFound.into()),
+        Release::Released(_) => {}
+        Release::Frozen => {
+            app.holds.expire_frozen(sale.id(), hold).await?;
+        }
+    }
+    metrics::hold_released(sale.id());
+    Ok(())
+}
+
 async fn cancel_order(app: &App, sale: &Sale, order: OrderId) -> Result<(), Problem> {
     match ledger::orders::order_cancel(&app.ledger, sale.id(), order).await? {
         CancelOrder::Cancelled(_) | CancelOrder::NotCancellable(OrderState::Cancelled | OrderState::Expired) => Ok(()),
@@ -168,35 +182,8 @@ fn hold_in(request: &Request) -> Result<HoldId, Problem> {
     request.params.text("hold").parse().map_err(|_| Code::HoldNotFound.into())
 }
 
-/// Checks what is asked for; every fault at once.
-fn items(sale: &Sale, body: &TakeBody) -> Result<Vec<(TierId, NonZeroU32)>, Problem> {
-    let mut faults = Vec::new();
-    let mut fault = |pointer: String, detail: String| faults.push(Fault { pointer, detail });
-    if !(1..=TIERS_MAX).contains(&body.items.len()) {
-        fault("/items".to_owned(), format!("must be 1 to {TIERS_MAX} items"));
-    }
-    let (mut items, mut seen) = (Vec::new(), BTreeSet::new());
-    for (index, item) in body.items.iter().take(TIERS_MAX).enumerate() {
-        if sale.config().tier(&item.tier).is_none() {
-            fault(format!("/items/{index}/tier"), "must be a tier of this sale".to_owned());
-        } else if !seen.insert(&item.tier) {
-            fault(format!("/items/{index}/tier"), "must be different from the other items' tiers".to_owned());
-        }
-        match NonZeroU32::new(item.quantity).filter(|quantity| quantity.get() <= PER_BUYER_LIMIT_MAX) {
-            Some(quantity) => items.push((item.tier.clone(), quantity)),
-            None => fault(format!("/items/{index}/quantity"), format!("must be 1 to {PER_BUYER_LIMIT_MAX}")),
-        }
-    }
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
-    let units: u32 = items.iter().map(|(_, quantity)| quantity.get()).sum();
-    let limit = sale.config().per_buyer_limit;
-    if units > limit { Err(limit_reached(limit)) } else { Ok(items) }
-}
-
 fn limit_reached(limit: u32) -> Problem {
-    Problem::new(Code::LimitReached).detail(format!("At most {limit} in one hold."))
+    Problem::new(Code::LimitReached).detail(format!("At most {limit} for one buyer."))
 }
 
 /// Holds are taken while the sale sells; what is sold out, Redis says tier by tier.
@@ -210,7 +197,7 @@ fn require_selling(state: SaleState) -> Result<(), Problem> {
     }
 }
 
-fn wish(sale: &Sale, pass: &PassToken, key: &str, items: Vec<(TierId, NonZeroU32)>, body: &[u8]) -> TakeHold {
+fn wish(sale: &Sale, pass: &PassToken, key: &str, items: BTreeMap<TierId, UnitsWish>, body: &[u8]) -> TakeHold {
     TakeHold {
         hold: HoldId::from_uuid(Uuid::now_v7()),
         request: RequestId::of(&[&pass.number.0.to_be_bytes(), key.as_bytes()]),
@@ -225,10 +212,15 @@ fn wish(sale: &Sale, pass: &PassToken, key: &str, items: Vec<(TierId, NonZeroU32
 
 async fn body(app: &Arc<App>, sale: &Arc<Sale>, pass: &PassToken, hold: HoldView) -> Result<HoldBody, Problem> {
     let epoch = app.floor(sale).seen_soon().await?.view.epoch;
+    body_of(app, sale, pass.allowance, epoch, hold)
+}
+
+/// The same of a hold of that epoch.
+fn body_of(app: &App, sale: &Sale, allowance: Allowance, epoch: u32, hold: HoldView) -> Result<HoldBody, Problem> {
     let units: Vec<_> = hold.units.iter().map(|held| (held.tier.clone(), held.unit)).collect();
     let priced = |tier: TierId, unit| {
         let price = sale.price(&tier).copied().ok_or_else(|| unknown_tier(&tier))?;
-        Ok(HeldBody { tier, unit, seat: None, price })
+        Ok(HeldBody { seat: sale.seat(&tier, unit), tier, unit, price })
     };
     let items = units.iter().cloned().map(|(tier, unit)| priced(tier, unit)).collect::<Result<Vec<_>, Problem>>()?;
     let total = Money::sum(sale.config().currency, items.iter().map(|item| item.price.total))
@@ -236,8 +228,12 @@ async fn body(app: &Arc<App>, sale: &Arc<Sale>, pass: &PassToken, hold: HoldView
     let (number, expires_at) = (hold.number, hold.expires_at);
     let receipt = Receipt { sale: sale.id(), hold: hold.id, epoch, number, expires_at, units };
     let receipt = app.signer.sign_receipt(&receipt);
-    let ttl_s = sale.hold_ttl_s(pass.allowance);
-    Ok(HoldBody { id: hold.id, receipt, state: hold.state, expires_at, ttl_s, items, total })
+    let ttl_s = sale.hold_ttl_s(allowance);
+    let extensions_left = match hold.state {
+        HoldState::Held | HoldState::Frozen => sale.config().hold.extensions_max.saturating_sub(hold.extensions),
+        HoldState::Committed | HoldState::Released | HoldState::Expired => 0,
+    };
+    Ok(HoldBody { id: hold.id, receipt, state: hold.state, expires_at, ttl_s, extensions_left, items, total })
 }
 
 /// Tiers never go away once published, so a hold of an unknown one is a fault of ours.

@@ -4,8 +4,9 @@
 //! freeze (Redis) ─► order_create (Postgres, decides) ─► commit (Redis)
 //! ```
 //!
-//! A gateway may die between any two steps: the sweep finds the frozen hold when it comes due and asks Postgres which way
-//! it went. Everything may be repeated: a hold has one order, under the hold's own UUID.
+//! A gateway may die between any two steps: the sweep finds the frozen hold and asks Postgres which way it went. Everything
+//! may be repeated: a hold has one order, under the hold's own UUID. A refused order leaves the hold with the time that was
+//! left, to be ordered otherwise or given back; unless its units are gone, which ends it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use domain::token::{ArtefactToken, OrderToken, PassToken};
 use domain::{HoldId, Money, OrderId, TicketId, TierId, UnitNo};
 use http::StatusCode;
 use jiff::Timestamp;
+use ledger::holds::hold_settle;
 use ledger::orders::{CreateOrder, NewOrder, OrderRow};
 use ledger::tickets::TicketRow;
 use serde::{Deserialize, Serialize};
@@ -160,7 +162,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     identity::order(request, sale.id(), order, &app.signer)?;
     app.count(Limit::Order, Client::Order(order))?;
     let row = ledger::orders::order_fetch(&app.ledger, sale.id(), order).await?.ok_or(Code::NotFound)?;
-    Ok(json(StatusCode::OK, &body(app, row, Token::Kept)))
+    Ok(json(StatusCode::OK, &body(app, &sale, row, Token::Kept)))
 }
 
 fn check(body: &CreateBody) -> Result<(), Problem> {
@@ -209,7 +211,7 @@ async fn write(
     let order = new_order(&app, &sale, &pass, &hold, epoch, body)?;
     let outcome = ledger::orders::order_create(&app.ledger, &order).await?;
     let (status, row) = settle(&app, &sale, &hold, outcome).await?;
-    Ok((status, told(&app, row)))
+    Ok((status, told(&app, &sale, row)))
 }
 
 /// A hold that Redis does not know may have become an order before Redis was lost.
@@ -221,12 +223,12 @@ async fn ordered_before(
 ) -> Result<(StatusCode, Vec<u8>), Problem> {
     let order = ledger::orders::order_fetch(&app.ledger, sale.id(), order_of(hold)).await?;
     let row = order.filter(|row| row.number == pass.number).ok_or(Code::HoldNotFound)?;
-    Ok((StatusCode::OK, told(app, row)))
+    Ok((StatusCode::OK, told(app, sale, row)))
 }
 
 /// The answer to who made an order.
-fn told(app: &App, row: OrderRow) -> Vec<u8> {
-    serde_json::to_vec(&body(app, row, Token::Told)).expect("our answers have string keys")
+fn told(app: &App, sale: &Sale, row: OrderRow) -> Vec<u8> {
+    serde_json::to_vec(&body(app, sale, row, Token::Told)).expect("our answers have string keys")
 }
 
 fn new_order(
@@ -295,8 +297,14 @@ async fn settle(
             metrics::stores_disagreed(sale.id());
             tracing::warn!(sale = %sale.id(), hold = %hold.id, units = lost.len(), "Redis held units that Postgres had not free");
             let lost: Vec<_> = lost.into_iter().map(|(tier, unit)| HeldUnit { tier, unit }).collect();
+            // Its receipt shows a later end: the tombstone keeps it from coming back.
+            hold_settle(&app.ledger, sale.id(), hold.id).await?;
             app.holds.unfreeze_lost(sale.id(), hold.id, &lost).await?;
             Err(Code::SeatTaken.into())
+        }
+        CreateOrder::LimitReached { limit } => {
+            let detail = format!("At most {limit} for one buyer, over all orders of this sale. The hold stays.");
+            Err(Problem::new(Code::LimitReached).detail(detail))
         }
         CreateOrder::HoldExpired => Err(Code::HoldExpired.into()),
         CreateOrder::EpochStale => Err(Code::StoreUnavailable.into()),
@@ -334,10 +342,10 @@ enum Token {
     Kept,
 }
 
-fn body(app: &App, row: OrderRow, token: Token) -> OrderBody {
-    let (sale, order) = (row.sale, row.id);
+fn body(app: &App, sale: &Sale, row: OrderRow, token: Token) -> OrderBody {
+    let order = row.id;
     let token = match token {
-        Token::Told => Some(app.signer.sign_order(&OrderToken { sale, order })),
+        Token::Told => Some(app.signer.sign_order(&OrderToken { sale: row.sale, order })),
         Token::Kept => None,
     };
     OrderBody {
@@ -347,7 +355,7 @@ fn body(app: &App, row: OrderRow, token: Token) -> OrderBody {
         r#final: row.finality == Finality::Final,
         total: row.total,
         payment: payment(app, &row),
-        tickets: tickets(app, &row),
+        tickets: tickets(app, sale, &row),
         lines: row.lines.into_iter().map(line).collect(),
         expires_at: row.expires_at,
     }
@@ -366,13 +374,13 @@ fn payment(app: &App, row: &OrderRow) -> Option<PaymentBody> {
     })
 }
 
-fn tickets(app: &App, row: &OrderRow) -> Vec<TicketBody> {
+fn tickets(app: &App, sale: &Sale, row: &OrderRow) -> Vec<TicketBody> {
     let artefacts = app.signer.sign_artefact(&ArtefactToken { sale: row.sale, order: row.id });
     let ticket = |ticket: &TicketRow| TicketBody {
         id: ticket.id,
         tier: ticket.tier.clone(),
         unit: ticket.unit,
-        seat: None,
+        seat: sale.seat(&ticket.tier, ticket.unit),
         state: ticket.state.word(),
         qr_url: format!("/v1/sales/{}/orders/{}/tickets/{}/qr.svg?token={artefacts}", row.sale, row.id, ticket.id),
     };

@@ -25,6 +25,7 @@ use crate::problem::{Code, Problem};
 use crate::request::Request;
 
 pub(crate) mod access_codes;
+mod hold_ttl;
 pub(crate) mod line;
 pub(crate) mod notices;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::order::OrderState;
-use domain::payment::IntentStatus;
+use domain::payment::{IntentStatus, PAYMENT_WINDOW_S};
 use domain::{OrderId, PaymentId, SaleId};
 use http::StatusCode;
 use ledger::payments::{
@@ -30,10 +30,6 @@ use crate::problem::{Code, Problem};
 use crate::pulse::CallOutcome;
 use crate::request::Request;
 use crate::sale::Sale;
-
-/// How long an order waits for its payment once Pay was pressed: a slow 3-D Secure challenge and its webhook. The order's
-/// clock moves to at least this.
-const PAYMENT_WINDOW_S: u32 = 600;
 
 /// How often the call to Stripe is made for one press of Pay.
 const TRIES_MAX: u32 = 4;

@@ -217,6 +217,7 @@ fn registered(app: &App, sale: &Sale, floor: &Floor, spot: Spot) -> Position {
             notice: NoticeBody::of(sale).map(Written::new),
             availability: Written::new(Vec::new()),
             now: floor.now().unwrap_or_else(|| app.clock.now()),
+            epoch: sale.epoch(),
         },
         |seen| Common::of(&seen),
     );

@@ -183,11 +183,11 @@ impl Now {
     /// What is left of a tier.
     pub(super) fn left(&self, tier: &TierConfig) -> Availability {
         let stock = match self {
-            Self::NotBegun => TierStock { free: tier.capacity, held: 0 },
+            Self::NotBegun => TierStock { free: tier.capacity(), held: 0 },
             Self::Seen(seen) => seen.view.stock.get(&tier.id).copied().unwrap_or_default(),
             Self::Over => TierStock::default(),
         };
-        Availability::of(stock, tier.capacity)
+        Availability::of(stock, tier.capacity())
     }
 
     /// Why nobody is let in, if so.

@@ -8,7 +8,10 @@ use crate::route::Route;
 pub(super) fn of(route: Route) -> Option<Value> {
     let example = match route {
         Route::JoinQueue => json!({ "access_code": "7K3M-Q0PX-ZD52", "more_time": true }),
-        Route::TakeHold => json!({ "items": [{ "tier": "ga", "quantity": 2 }] }),
+        Route::TakeHold => json!({ "items": [
+            { "tier": "ga", "quantity": 2 }, { "tier": "balcony", "seats": ["A-1", "A-2"] },
+            { "tier": "stalls", "quantity": 3, "together": true },
+        ] }),
         Route::CreateOrder => json!({
             "hold": "hold_0190c5a0b0c07abc8def0123456789ab", "email": "ada@example.org", "name": "Ada Lovelace",
         }),
@@ -20,7 +23,10 @@ pub(super) fn of(route: Route) -> Option<Value> {
                 { "id": "presale", "opens_at": "2030-05-01T16:00:00Z", "access": "code" },
                 { "id": "general", "prequeue_opens_at": "2030-05-02T15:00:00Z", "opens_at": "2030-05-02T16:00:00Z" },
             ],
-            "tiers": [{ "id": "ga", "name": "Floor", "price": 4_500, "capacity": 500 }],
+            "tiers": [
+                { "id": "ga", "name": "Floor", "price": 4_500, "capacity": 500 },
+                { "id": "balcony", "name": "Balcony", "price": 6_500, "rows": [{ "row": "A", "seats": 40 }] },
+            ],
             "join": { "proof_of_work_bits": 16 }, "admission": { "rate_per_s": 20, "max_shoppers": 400 },
         }),
         Route::AddNotice => json!({ "text": "The second batch of tickets opens at 18:00." }),

@@ -121,7 +121,7 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::ShowPlace
         | Route::LeaveQueue
         | Route::WatchPlace => queue(route),
-        Route::TakeHold | Route::ShowHold | Route::ReleaseHold => holds(route),
+        Route::TakeHold | Route::ShowHold | Route::ReleaseHold | Route::ExtendHold | Route::ReclaimHold => holds(route),
         Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
         Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
         Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
@@ -195,6 +195,8 @@ fn holds(route: Route) -> Exchange {
             .codes(&[
                 Code::SoldOut,
                 Code::AllHeld,
+                Code::SeatTaken,
+                Code::NoneTogether,
                 Code::LimitReached,
                 Code::PassInUse,
                 Code::PassExpired,
@@ -207,6 +209,14 @@ fn holds(route: Route) -> Exchange {
             Code::OrderNotCancellable,
             Code::RequestInProgress,
         ]),
+        Route::ExtendHold => Exchange { key: Key::Optional, ..shown(shape::<HoldBody>()) }.codes(&[
+            Code::HoldNotFound,
+            Code::HoldNotExtendable,
+            Code::HoldExpired,
+        ]),
+        Route::ReclaimHold => {
+            shown(shape::<HoldBody>()).codes(&[Code::HoldExpired, Code::PassInUse, Code::SeatTaken, Code::SaleClosed])
+        }
         _ => shown(shape::<HoldBody>()).codes(&[Code::HoldNotFound]),
     }
 }
@@ -223,6 +233,7 @@ fn orders(route: Route) -> Exchange {
                 Code::HoldNotFound,
                 Code::HoldExpired,
                 Code::SeatTaken,
+                Code::LimitReached,
                 Code::CouponInvalid,
                 Code::SalePaused,
                 Code::SaleClosed,

@@ -64,7 +64,7 @@ pub(crate) struct SaleConfigBody {
     /// Its phases in time order; when there are none, one for everybody made of the times above.
     #[schema(required = false, max_items = 8)]
     phases: Vec<PhaseConfigBody>,
-    /// The most units in one hold.
+    /// The most units of one buyer: in one hold, and over all orders with one e-mail address or by one pass.
     #[schema(required = false, minimum = 1, maximum = 20)]
     per_buyer_limit: u32,
     /// What is sold, in the order it is shown.
@@ -102,9 +102,24 @@ pub(crate) struct TierConfigBody {
     /// The base price of one unit, in minor units of the sale's currency.
     #[schema(minimum = 0, maximum = 99_999_999)]
     price: i64,
-    /// How many numbered general-admission units there are.
-    #[schema(minimum = 1, maximum = 100_000)]
+    /// How many numbered general-admission units there are; left out when there are rows.
+    #[schema(required = false, minimum = 1, maximum = 100_000)]
     capacity: u32,
+    /// Its rows of seats, the best first; left out for general admission.
+    #[schema(required = false, max_items = 4096)]
+    rows: Vec<RowConfigBody>,
+}
+
+/// A row of seats, numbered from 1: the first seat of row `A` is `A-1`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RowConfig)]
+pub(crate) struct RowConfigBody {
+    /// What people call it.
+    #[schema(example = "A", min_length = 1, max_length = 16)]
+    row: String,
+    /// How many seats it has, side by side.
+    #[schema(minimum = 1, maximum = 500)]
+    seats: u32,
 }
 
 /// A window with its access rule.
@@ -180,6 +195,9 @@ pub(crate) struct HoldConfigBody {
     /// How often a buyer may ask for more time.
     #[schema(required = false)]
     extensions_max: u32,
+    /// After Redis was lost: how long only holds of before are given back, before new ones are taken.
+    #[schema(required = false, minimum = 3, maximum = 300)]
+    reclaim_window_s: u32,
 }
 
 /// How payments are taken.

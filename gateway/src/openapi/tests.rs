@@ -101,7 +101,10 @@ fn the_shape_of_a_sale_is_what_the_sale_has() {
     let config: SaleConfig = serde_json::from_value(serde_json::json!({
         "name": "Jazz", "currency": "eur", "opens_at": "2030-01-01T00:00:00Z", "closes_at": "2030-01-02T00:00:00Z",
         "phases": [{ "id": "general", "opens_at": "2030-01-01T00:00:00Z" }],
-        "tiers": [{ "id": "ga", "name": "Floor", "price": 100, "capacity": 1 }],
+        "tiers": [
+            { "id": "ga", "name": "Floor", "price": 100, "capacity": 1 },
+            { "id": "stalls", "name": "Stalls", "price": 200, "rows": [{ "row": "A", "seats": 20 }] },
+        ],
         "fees": [{ "name": "Fee", "per_unit": 1 }], "taxes": [{ "name": "VAT", "basis_points": 700 }],
     }))
     .unwrap();

@@ -84,14 +84,19 @@ codes! {
     SoldOut = "sold_out" CONFLICT "Sold out";
     /// Other buyers hold what is left. Some come back.
     AllHeld = "all_held" CONFLICT "All held at the moment" retry 2;
-    /// A unit of the hold is somebody else's. The hold is given back: choose again.
+    /// Seats that were asked for, or units of the hold, are somebody else's. Nothing is held any more: choose again.
     SeatTaken = "seat_taken" CONFLICT "A seat was taken";
-    /// More units than one buyer may have.
+    /// No row has so many free seats side by side. Ask for fewer, or say that seats apart will do.
+    NoneTogether = "none_together" CONFLICT "Not that many together";
+    /// More units than one buyer may have: in the hold asked for, or with the units ordered before with the same e-mail address
+    /// or pass. An order that is refused for it leaves the hold as it is.
     LimitReached = "limit_reached" CONFLICT "More than one buyer may have";
     /// The pass has a live hold: one at a time.
     PassInUse = "pass_in_use" CONFLICT "The pass has a hold already";
     /// The hold's time is over and its units went back on sale.
     HoldExpired = "hold_expired" CONFLICT "The hold has expired";
+    /// The hold was extended as often as it may be, lasts as long as it may already, or is an order by now.
+    HoldNotExtendable = "hold_not_extendable" CONFLICT "The hold cannot be extended";
     /// The order's time is over and its units went back on sale.
     OrderExpired = "order_expired" CONFLICT "The order has expired";
     /// The order is past what was asked for: paid, being paid or given up.

@@ -19,6 +19,7 @@ use ledger::draws::{
 };
 use ledger::epochs::{EpochBegin, epoch_begin};
 use ledger::organizers::{KeyRole, key_create};
+use ledger::sales::{SaleName, sale_fetch};
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{Stripe, StripeConfig};
 use sandbox::actors::{Answer, Buyer, Edge, Hold, Order, Organizer, Visitor};
@@ -70,7 +71,7 @@ pub(crate) struct World {
     pub(crate) ticket_signer: Arc<TicketSigner>,
     store: Store,
     owner: Ledger,
-    workers: Ledger,
+    pub(crate) workers: Ledger,
 }
 
 /// A gateway beside that of the world.
@@ -166,7 +167,9 @@ impl World {
             panic!("nobody else begins an epoch of a test's sale");
         };
         let grants = snapshot.grants.iter().map(|grant| GrantRow { number: grant.number, until: grant.until });
+        let config = sale_fetch(&self.workers, SaleName::Id(sale)).await.unwrap().unwrap().config;
         let tiers = snapshot.tiers.into_iter().map(|tier| TierSnapshot {
+            rows: config.tier(&tier.tier).unwrap().row_sizes(),
             tier: tier.tier,
             capacity: tier.capacity,
             free: tier.free,
@@ -179,6 +182,8 @@ impl World {
             left: snapshot.left,
             cohorts: snapshot.cohorts,
             tiers: tiers.collect(),
+            reclaim_window_s: snapshot.reclaim_window_s,
+            receipts_from: snapshot.receipts_from,
         };
         Loader::new(self.store.clone()).load(&snapshot).await.unwrap();
     }
@@ -309,7 +314,8 @@ impl World {
     pub(crate) async fn order(&self, sale: &str, quantity: u32) -> (Buyer, Hold, Order) {
         let buyer = self.buyer(sale).await;
         let hold = buyer.holds("ga", quantity).await.unwrap();
-        let order = buyer.orders(&hold, "ada@example.org", "Ada Lovelace").await.unwrap();
+        let address = format!("{}@example.org", hold.id);
+        let order = buyer.orders(&hold, &address, "Ada Lovelace").await.unwrap();
         (buyer, hold, order)
     }
 
@@ -370,6 +376,7 @@ pub(crate) fn jazz(units: u32) -> Value {
         "fees": [{ "name": "Booking fee", "per_unit": 250 }],
         "taxes": [{ "name": "VAT", "basis_points": 700 }],
         "per_buyer_limit": 4,
+        "hold": { "reclaim_window_s": 3 },
     })
 }
 

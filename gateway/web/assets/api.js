@@ -129,6 +129,14 @@ export const takeHold = (sale, pass, key, body) =>
 export const holdNamed = (sale, hold, pass) =>
   request('GET', `/v1/sales/${at(sale)}/holds/${at(hold)}`, { token: pass });
 
+/** Holds for longer. @param {string} sale @param {string} hold @param {string} pass @param {string} key */
+export const extendHold = (sale, hold, pass, key) =>
+  request('POST', `/v1/sales/${at(sale)}/holds/${at(hold)}/extend`, { token: pass, key });
+
+/** Gets a hold back that the store lost. @param {string} sale @param {string} hold @param {string} receipt */
+export const reclaimHold = (sale, hold, receipt) =>
+  request('POST', `/v1/sales/${at(sale)}/holds/${at(hold)}/reclaim`, { token: receipt });
+
 /** Gives a hold back, and cancels its unpaid order. @param {string} sale @param {string} hold @param {string} pass */
 export const giveBack = (sale, hold, pass) =>
   request('DELETE', `/v1/sales/${at(sale)}/holds/${at(hold)}`, { token: pass });

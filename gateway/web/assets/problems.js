@@ -9,9 +9,11 @@ import { Problem } from './api.js';
 const SENTENCES = {
   all_held: 'Every ticket left is in someone’s basket right now. Some usually come back within minutes: wait a moment and try again.',
   sold_out: 'These tickets are sold out.',
-  limit_reached: 'That is more than one buyer may have. Choose fewer tickets.',
+  limit_reached: 'That is more than one buyer may have, counting what was ordered before. Choose fewer tickets.',
   seat_taken: 'Someone was a moment faster and these tickets are gone. Please choose again.',
+  none_together: 'No row has so many seats side by side any more. Choose fewer, or take seats that are apart.',
   pass_in_use: 'You already hold tickets, perhaps in another tab. Finish or give back those first.',
+  hold_not_extendable: 'There is no more time to be had for these tickets.',
   pass_expired: 'Your turn is over. Your place in the queue decides when the next one comes.',
   pass_invalid: 'Your turn is over. Your place in the queue decides when the next one comes.',
   place_invalid: 'We do not know this place in the queue any more. Please join again.',

@@ -167,7 +167,7 @@ class Visit {
   /** @param {any} position */
   #moved(position) {
     if (PLACE_OVER.has(position.state)) return this.#lostPlace(position.state);
-    const wasStanding = Boolean(this.#position?.pause);
+    const { pause: stood, epoch = position.epoch } = this.#position ?? {};
     this.#position = position;
     this.#sale = {
       ...this.#sale,
@@ -175,8 +175,10 @@ class Visit {
       tiers: withAvailability(this.#sale.tiers, position.availability),
     };
     this.#keep(position);
-    // The clocks of holds stood still too; only the server knows what is left of them.
-    if (wasStanding && !position.pause && this.#journey.steps.hold) this.resync();
+    // The clocks of holds stood still too, and only the server knows what is left of them; in a new epoch it may have lost
+    // them, and takes receipts for a while.
+    const mustAsk = (stood && !position.pause) || epoch !== position.epoch;
+    if (mustAsk && this.#journey.steps.hold) this.resync();
     return this.#render();
   }
 

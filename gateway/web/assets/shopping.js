@@ -10,9 +10,9 @@ import { Choosing } from './choosing.js';
 import { msUntil } from './clock.js';
 import { on } from './control.js';
 import { Countdown } from './countdown.js';
-import { heldStill, order, orderedStill, release, resend, take } from './holding.js';
+import { extend, heldStill, order, orderedStill, release, resend, take } from './holding.js';
 import { inWords } from './money.js';
-import { dismiss, element, entitle, fill, markFaults, note, part, show, shownView, warn } from './page.js';
+import { dismiss, element, entitle, fill, markFaults, note, part, say, show, shownView, warn } from './page.js';
 import { patiently } from './patience.js';
 import { sentenceFor } from './problems.js';
 import { standsStill } from './standstill.js';
@@ -59,11 +59,12 @@ export class Shopping {
     });
     this.#holdClock = new Countdown({
       tick: (face) => fill('hold-clock', face),
-      warning: (seconds) => warn(`${seconds} seconds left. Then these tickets go back on sale.`),
+      warning: (seconds) => warn(this.#holdWarning(seconds)),
       over: () => room.resync(),
     });
     on('choosing', 'submit', () => this.#take());
     on('ordering', 'submit', () => this.#placeOrder());
+    on('extend', 'click', () => this.#extend());
     on('give-back', 'click', () => this.#giveBack());
     on('ordered-away', 'click', () => this.#leaveOrder());
   }
@@ -142,6 +143,7 @@ export class Shopping {
     fill('hold-total', inWords(hold.total));
     fill('order-button', hold.total.amount === 0 ? 'Get the tickets' : 'Continue to payment');
     fill('hold-words', standsStill(position) ? 'The clock stands still. Held for you for another' : 'Held for you for another');
+    part('extend').hidden = !hold.extensions_left;
     this.#holdClock.follow(hold.expires_at, standsStill(position));
     show('details');
   }
@@ -195,6 +197,25 @@ export class Shopping {
       if (failure.status === 401 || failure.status === 404 || failure.status === 409) await this.#room.resync();
       throw failure;
     }
+  }
+
+  /** @param {number} seconds */
+  #holdWarning(seconds) {
+    const more = this.#journey.steps.hold?.extensions_left ? ' “More time” holds them for longer.' : '';
+    return `${seconds} seconds left. Then these tickets go back on sale.${more}`;
+  }
+
+  async #extend() {
+    try {
+      await extend(this.#sale.id, this.#journey, waitingHeard);
+    } catch (failure) {
+      const isOver = failure instanceof Problem && (failure.code === 'hold_expired' || failure.status === 404);
+      if (isOver) await this.#room.resync();
+      throw failure;
+    }
+    this.#room.render();
+    const { hold } = this.#journey.steps;
+    say('status', `The tickets are held for you for another ${spanInWords(msUntil(hold.expires_at))}.`);
   }
 
   async #giveBack() {

@@ -16,6 +16,7 @@ use ledger::sales::{SaleRow, sale_set_admission};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::hold_ttl::HoldTtlBody;
 use super::{conflict, decidable, decided, holder, own_sale};
 use crate::answer::{Answer, json};
 use crate::app::App;
@@ -88,6 +89,8 @@ pub(crate) struct OwnQueueBody {
     line: Option<LineBody>,
     /// How it moves; null as well then.
     pace: Option<PaceBody>,
+    /// How long those inside may hold units.
+    hold: HoldTtlBody,
     /// What happened to whom, the latest first.
     log: LogPage,
 }
@@ -244,6 +247,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let body = OwnQueueBody {
         line: seen.as_deref().map(LineBody::of),
         pace: seen.as_deref().map(|seen| PaceBody::of(&sale, seen)),
+        hold: HoldTtlBody::of(&sale),
         log,
     };
     Ok(json(StatusCode::OK, &body))

@@ -19,9 +19,11 @@ pub(super) fn news(told: Option<&Position>, now: &Position, pass: impl FnOnce() 
     [sale, left]
 }
 
-/// Whether the place itself is another one.
+/// Whether the place itself is another one, or what is held must be asked for again.
 fn has_moved(told: &Position, now: &Position) -> bool {
-    (told.state, told.number, told.ahead) != (now.state, now.number, now.ahead)
+    let may_hold = now.state == PlaceState::Admitted;
+    (may_hold && told.epoch != now.epoch)
+        || (told.state, told.number, told.ahead) != (now.state, now.number, now.ahead)
         || (told.pass_expires_at, told.opens_at) != (now.pass_expires_at, now.opens_at)
         || has_eta_moved(told.eta_s, now.eta_s)
 }

@@ -14,6 +14,7 @@ fn at(state: PlaceState, ahead: Option<u64>) -> Position {
         opens_at: None,
         pause: None,
         notice: None,
+        epoch: 1,
         poll_after_ms: 1_000,
     }
 }

@@ -89,8 +89,15 @@ impl Buyer {
     /// # Errors
     /// No answer.
     pub async fn asks_to_hold(&self, tier: &str, quantity: u32) -> Result<Answer, ActorError> {
-        let body = json!({ "items": [{ "tier": tier, "quantity": quantity }] });
-        self.posts("holds", &self.pass, &idempotency_key(), &body).await
+        self.asks_to_hold_items(&json!([{ "tier": tier, "quantity": quantity }])).await
+    }
+
+    /// Asks for units as the items of a hold say it.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn asks_to_hold_items(&self, items: &Value) -> Result<Answer, ActorError> {
+        self.posts("holds", &self.pass, &idempotency_key(), &json!({ "items": items })).await
     }
 
     /// Holds units.
@@ -107,6 +114,22 @@ impl Buyer {
     /// No answer.
     pub async fn gives_back(&self, hold: &Hold) -> Result<Answer, ActorError> {
         self.asks(Method::DELETE, &format!("holds/{}", hold.id), &self.pass).await
+    }
+
+    /// Asks for more time for a hold, under that key; the same key is the same press.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn asks_for_more_time(&self, hold: &Hold, key: &str) -> Result<Answer, ActorError> {
+        self.posts(&format!("holds/{}/extend", hold.id), &self.pass, key, &json!(null)).await
+    }
+
+    /// Shows the receipt of a hold, to have it back after Redis was lost.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn reclaims(&self, hold: &Hold) -> Result<Answer, ActorError> {
+        self.asks(Method::POST, &format!("holds/{}/reclaim", hold.id), &hold.receipt).await
     }
 
     /// Looks at a hold.

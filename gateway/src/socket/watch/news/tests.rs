@@ -23,6 +23,7 @@ fn waiting(ahead: u64) -> Position {
         opens_at: None,
         pause: None,
         notice: None,
+        epoch: 1,
         poll_after_ms: 1_000,
     }
 }
@@ -123,4 +124,12 @@ fn a_waiting_time_must_move_by_a_quarter_to_be_news() {
     assert!(has_eta_moved(eta(100), None) && !has_eta_moved(None, None));
     let vaguer = Some(Eta { p10: 1, p50: 100, p90: 400 });
     assert!(has_eta_moved(eta(100), vaguer));
+}
+
+/// Who waits has nothing to ask for; a frame to all of them would be for nothing.
+#[test]
+fn a_new_epoch_is_news_to_those_inside_alone() {
+    assert_eq!(kinds(Some(&inside()), &Position { epoch: 2, ..inside() }), ["position"]);
+    assert!(kinds(Some(&waiting(3)), &Position { epoch: 2, ..waiting(3) }).is_empty());
+    assert!(kinds(Some(&registered()), &Position { epoch: 2, ..registered() }).is_empty());
 }
