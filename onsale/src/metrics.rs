@@ -15,8 +15,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// For what a machine does: OpenTelemetry's buckets for HTTP servers, and three finer ones for scripts and statements.
 const DURATION_BUCKETS_S: [f64; 17] =
     [0.000_25, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// For what takes a person or a bank: from a second to a quarter of an hour.
-const LATENCY_BUCKETS_S: [f64; 12] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0];
+/// For what takes a person or a bank: from a tenth of a second to a quarter of an hour.
+const LATENCY_BUCKETS_S: [f64; 13] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0];
 
 /// Installs the recorder of this process and describes every metric.
 ///

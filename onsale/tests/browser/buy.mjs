@@ -34,6 +34,7 @@ const PURCHASES = [
     async run(buyer, step) {
       await getsATurn(buyer, step);
       await step('finds them held after a reload', () => buyer.findsThemHeldAfterAReload());
+      await step('asks for more time', () => buyer.asksForMoreTime());
       await step('fills in name and e-mail', () => buyer.fillsIn());
       await step('finds the checkout after a reload', () => buyer.findsTheCheckoutAfterAReload());
       await step('comes back from the sale page', () => buyer.comesBackFromTheSalePage());

@@ -92,6 +92,20 @@ export class Buyer {
     if (before !== after) throw new Error(`held ${before} before the reload, ${after} after it`);
   }
 
+  /** The clock jumps ahead, and there is no more to be had than the sale gives. */
+  async asksForMoreTime() {
+    const shown = async () => {
+      const [minutes, seconds] = (await this.#page.locator('[data-slot="hold-clock"]').innerText()).split(':').map(Number);
+      return minutes * 60 + seconds;
+    };
+    const before = await shown();
+    await this.#page.getByRole('button', { name: 'More time' }).click();
+    await this.#page.getByRole('button', { name: 'More time' }).waitFor({ state: 'hidden' });
+    const after = await shown();
+    if (after <= before) throw new Error(`${before} s before the press, ${after} s after it`);
+    await this.#looks('more-time');
+  }
+
   async givesThemBack() {
     await this.#page.locator('#give-back').click();
     await this.#page.locator('#details').waitFor({ state: 'hidden' });

@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 const SOLD: &str = "SELECT count(*) FROM units WHERE state = 'sold'";
 /// Work that is not done, and work that nobody could do.
-const OPEN: &str = "SELECT (SELECT count(*) FROM inbox WHERE state <> 'done')
+pub(crate) const OPEN: &str = "SELECT (SELECT count(*) FROM inbox WHERE state <> 'done')
                          + (SELECT count(*) FROM outbox WHERE state NOT IN ('done', 'dropped'))";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,10 +21,11 @@ const GATEWAY: [&str; 7] = [
     "onsale_holds_total",
     "onsale_hold_ttl_seconds",
 ];
-const WORKERS: [&str; 9] = [
+const WORKERS: [&str; 10] = [
     "onsale_units",
     "onsale_orders_total",
     "onsale_payment_latency_seconds",
+    "onsale_payment_p99_seconds",
     "onsale_inbox_pending",
     "onsale_inbox_oldest_age_seconds",
     "onsale_jobs_pending",

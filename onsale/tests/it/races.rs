@@ -34,7 +34,7 @@ async fn a_hold_that_runs_out_while_it_is_ordered_is_an_order_or_free_but_never_
         if number == 5 {
             world.redis.set_clock_offset(&offset, PAST_HOLD_MS).await.unwrap();
         }
-        buyer.asks_to_order(hold, "ada@example.com", "Ada").await.unwrap()
+        buyer.asks_to_order(hold, &format!("buyer{number}@example.com"), "Ada").await.unwrap()
     }))
     .await;
 
@@ -207,7 +207,7 @@ async fn a_hold_given_back_while_it_is_paid_ends_paid_or_given_back() {
     for number in 0..8_u64 {
         let buyer = world.has_turn(&sale).await;
         let hold = buyer.holds("ga", 1).await.unwrap();
-        let order = buyer.orders(&hold, "ada@example.com", "Ada").await.unwrap();
+        let order = buyer.orders(&hold, &format!("buyer{number}@example.com"), "Ada").await.unwrap();
         let gives_back = async {
             tokio::time::sleep(Duration::from_millis(number * 15)).await;
             buyer.gives_back(&hold).await.unwrap()

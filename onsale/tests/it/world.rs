@@ -215,7 +215,7 @@ impl World {
     pub(crate) async fn has_order(&self, sale: &str) -> (Buyer, Order) {
         let buyer = self.has_turn(sale).await;
         let hold = buyer.holds("ga", 1).await.unwrap();
-        let order = buyer.orders(&hold, "ada@example.com", "Ada").await.unwrap();
+        let order = buyer.orders(&hold, &format!("{}@example.com", &hold.id[5..]), "Ada").await.unwrap();
         (buyer, order)
     }
 
@@ -325,6 +325,7 @@ pub(crate) fn sale(units: u32) -> Value {
         "opens_at": "2026-01-01T00:00:00Z",
         "tiers": [{ "id": "ga", "name": "Standing", "price": 4500, "capacity": units }],
         "admission": { "rate_per_s": 500, "burst": 500, "max_shoppers": 5000 },
+        "hold": { "reclaim_window_s": 3 },
         "fees": [{ "name": "Service", "per_unit": 150 }],
         "taxes": [{ "name": "VAT", "basis_points": 700 }],
     })
