@@ -98,6 +98,23 @@ pub fn lines_of(sale: &SaleConfig, tier: &TierConfig, quantity: NonZeroU32) -> R
     Ok(lines)
 }
 
+/// What the dearest order costs that one buyer may have: as many of the dearest units as the limits and the tiers allow.
+///
+/// # Errors
+/// Amounts out of range, which [`SaleConfig::faults`] keeps out.
+pub fn dearest_order(sale: &SaleConfig) -> Result<Money, MoneyError> {
+    let priced = sale.tiers.iter().map(|tier| Ok((unit_price(sale, tier)?.total, tier)));
+    let mut priced = priced.collect::<Result<Vec<_>, MoneyError>>()?;
+    priced.sort_by_key(|(price, _)| std::cmp::Reverse(price.minor));
+    let (mut total, mut room) = (Money::zero(sale.currency), sale.per_buyer_limit);
+    for (price, tier) in priced {
+        let units = tier.per_buyer_limit.unwrap_or(room).min(tier.capacity()).min(room);
+        total = total.plus(price.times(units)?)?;
+        room -= units;
+    }
+    Ok(total)
+}
+
 /// The sum of lines.
 ///
 /// # Errors

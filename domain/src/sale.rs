@@ -14,6 +14,7 @@
 //! | closed    | –           | –         | –           | –         | cancelled   |
 //! | cancelled | –           | –         | –           | –         | –           |
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,11 +27,13 @@ mod phase;
 mod seating;
 mod tier;
 mod validation;
+mod withheld;
 
 pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo, doors, opened_draws};
 pub use seating::Seating;
 pub use tier::{ROW_NAME_CHARS_MAX, ROW_SEATS_MAX, ROWS_MAX, RowConfig, TierConfig};
 pub use validation::Fault;
+pub use withheld::Withheld;
 
 /// The most units one sale sells.
 pub const UNITS_MAX: u32 = 100_000;
@@ -84,6 +87,9 @@ pub struct SaleConfig {
     pub per_buyer_limit: u32,
     /// What is sold, in the order it is shown.
     pub tiers: Vec<TierConfig>,
+    /// What is kept back when it is published; a tier that is not named is sold whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub withheld: BTreeMap<TierId, Withheld>,
     /// What joining takes.
     #[serde(default)]
     pub join: JoinConfig,

@@ -48,3 +48,36 @@ proptest! {
         prop_assert_eq!(shown.base.plus(shown.fees).unwrap().plus(shown.taxes).unwrap(), shown.total);
     }
 }
+
+/// Everything at its bound: the highest price, as many fees and taxes as a sale may have, each as high as it may be.
+#[test]
+fn no_order_of_prices_in_range_comes_near_the_range_of_money() {
+    let fee = Fee { name: "f".into(), per_unit: 99_999_999, basis_points: 10_000 };
+    let tax = Tax { name: "t".into(), basis_points: 10_000 };
+    let mut sale = sale(99_999_999, vec![fee; 8], vec![tax; 8]);
+    sale.per_buyer_limit = 20;
+    let total = dearest_order(&sale).unwrap();
+    // (1 + 8 × 2) of the price, and eight times as much in taxes, for each of twenty.
+    assert_eq!(total.minor, 99_999_999 * 17 * 9 * 20);
+    let all_units = i128::from(total.minor) / 20 * i128::from(crate::sale::UNITS_MAX);
+    assert!(all_units < 1 << 53, "all that a sale may sell is counted exactly by JavaScript too");
+    assert_eq!(sale.faults().len(), 1, "and Stripe would not take it");
+}
+
+#[test]
+fn the_dearest_order_is_of_the_dearest_units_within_all_limits() {
+    let mut sale = sale(1_000, vec![], vec![]);
+    sale.per_buyer_limit = 6;
+    let tier = |id: &str, price, capacity, per_buyer_limit| TierConfig {
+        id: id.parse().unwrap(),
+        price,
+        capacity: Some(capacity),
+        per_buyer_limit,
+        ..sale.tiers[0].clone()
+    };
+    let tiers = [tier("cheap", 1, 50, None), tier("box", 10_000, 50, Some(2)), tier("suite", 50_000, 1, None)];
+    sale.tiers.extend(tiers);
+    assert_eq!(dearest_order(&sale).unwrap().minor, 50_000 + 2 * 10_000 + 3 * 1_000);
+    sale.tiers[0].capacity = Some(1);
+    assert_eq!(dearest_order(&sale).unwrap().minor, 50_000 + 2 * 10_000 + 1_000 + 2);
+}

@@ -11,14 +11,20 @@
 //! | `opens_at` .. `closes_at`              | numbers, behind the drawn registrations  |
 //! | from `closes_at`                       | nothing                                  |
 //!
+//! A phase may have an allocation: so many units of a tier are for it. What phases before it left of theirs goes on to it, so
+//! what is kept of a phase is how many units of a tier may be gone while it is open ([`Phase::allowed`]). A tier without an
+//! allocation in a phase is not bounded in it, whatever the phases before it had.
+//!
 //! A phase whose `opens_at` is not after publishing has no prequeue: it opens at once, and a seed committed then could
 //! not have been committed before anybody came.
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::SaleConfig;
-use crate::ids::PhaseId;
+use crate::ids::{PhaseId, TierId};
 
 /// The most phases of one sale: presales and general sale, with room to spare; its number is one byte in tokens.
 pub const PHASES_MAX: usize = 8;
@@ -53,6 +59,9 @@ pub struct PhaseConfig {
     /// Who may join in it.
     #[serde(default)]
     pub access: PhaseAccess,
+    /// How many units of a tier are for it, beside what earlier phases leave of theirs; no bound when a tier is not named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub allocation: BTreeMap<TierId, u32>,
 }
 
 /// Who may join in a phase.
@@ -81,6 +90,8 @@ pub struct Phase {
     pub closes_at: Option<Timestamp>,
     /// Who may join in it.
     pub access: PhaseAccess,
+    /// How many units of a tier may be held, ordered or sold while it is open; no bound when a tier is not named.
+    pub allowed: BTreeMap<TierId, u32>,
 }
 
 /// A way into the queue.
@@ -163,6 +174,7 @@ impl SaleConfig {
             opens_at: self.opens_at,
             closes_at: self.closes_at,
             access: PhaseAccess::Public,
+            allowed: BTreeMap::new(),
         }
     }
 
@@ -179,7 +191,14 @@ impl SaleConfig {
             opens_at: config.opens_at,
             closes_at: config.closes_at.or(next).or(self.closes_at),
             access: config.access,
+            allowed: config.allocation.keys().map(|tier| (tier.clone(), self.allocated(no, tier))).collect(),
         }
+    }
+
+    /// What that phase and those before it were given of a tier.
+    fn allocated(&self, no: PhaseNo, tier: &TierId) -> u32 {
+        let given = self.phases.iter().take(usize::from(no.0) + 1).filter_map(|phase| phase.allocation.get(tier));
+        given.fold(0, |sum: u32, units| sum.saturating_add(*units))
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use super::TierConfig;
 use crate::ids::UnitNo;
 
+mod nearby;
+
 /// The seats of a tier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seating {
@@ -40,10 +42,16 @@ impl Seating {
     /// What the seat of a unit is called; none when the tier does not have the unit.
     #[must_use]
     pub fn seat(&self, unit: UnitNo) -> Option<String> {
+        self.row_and_number(unit).map(|(row, number)| format!("{row}-{number}"))
+    }
+
+    /// The row of a unit, and its number in it from 1; none when the tier does not have the unit.
+    #[must_use]
+    pub fn row_and_number(&self, unit: UnitNo) -> Option<(&str, u32)> {
         let after = self.rows.partition_point(|row| row.first <= unit.0);
         let row = &self.rows[after.checked_sub(1)?];
         let seat = unit.0 - row.first;
-        (seat < row.seats).then(|| format!("{}-{}", row.name, seat + 1))
+        (seat < row.seats).then_some((row.name.as_str(), seat + 1))
     }
 
     /// The unit of a seat; none when there is no such seat. A seat has one name: `A-01` is none.

@@ -107,10 +107,37 @@ fn a_tier_has_a_capacity_or_rows() {
 }
 
 #[test]
+fn a_tier_has_a_limit_of_its_own_within_that_of_the_sale() {
+    let mut sale = smallest();
+    for (limit, pointer) in [
+        (None, vec![]),
+        (Some(1), vec![]),
+        (Some(6), vec![]),
+        (Some(0), vec!["/tiers/0/per_buyer_limit"]),
+        (Some(7), vec!["/tiers/0/per_buyer_limit"]),
+    ] {
+        sale.tiers[0].per_buyer_limit = limit;
+        assert_eq!(pointers(&sale), pointer, "{limit:?}");
+    }
+}
+
+#[test]
+fn what_one_buyer_may_have_must_fit_one_payment() {
+    let mut sale = smallest();
+    sale.tiers[0].price = 99_999_999;
+    assert_eq!(pointers(&sale), ["/tiers"]);
+    sale.tiers[0].per_buyer_limit = Some(1);
+    assert_eq!(sale.faults(), []);
+    sale.taxes = vec![Tax { name: "VAT".into(), basis_points: 1 }];
+    assert_eq!(pointers(&sale), ["/tiers"], "with taxes it is more");
+}
+
+#[test]
 fn a_tier_is_kept_as_it_was_given() {
     for tier in [
         r#"{"id":"ga","name":"Floor","price":100,"capacity":5}"#,
         r#"{"id":"ga","name":"Floor","price":100,"rows":[{"row":"A","seats":20}]}"#,
+        r#"{"id":"ga","name":"Floor","price":100,"capacity":5,"per_buyer_limit":2}"#,
     ] {
         assert_eq!(serde_json::to_string(&serde_json::from_str::<TierConfig>(tier).unwrap()).unwrap(), tier);
     }

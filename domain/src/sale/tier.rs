@@ -34,6 +34,9 @@ pub struct TierConfig {
     /// Its rows of seats, the best first; none for general admission.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<RowConfig>,
+    /// The most units of it that one buyer may have; only the sale's limit counts when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_buyer_limit: Option<u32>,
 }
 
 /// A row of seats, numbered from 1.

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::price::dearest_order;
+
 use super::{PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, UNITS_MAX, is_of_our_era};
 
 mod tiers;
+mod withheld;
 
 /// One thing wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,8 +22,10 @@ pub struct Fault {
 
 /// The longest name people read.
 const NAME_CHARS_MAX: usize = 200;
-/// The highest price of a unit: Stripe takes at most eight digits.
-const PRICE_MAX: i64 = 99_999_999;
+/// The most that Stripe takes in one payment: eight digits.
+const CHARGE_MAX: i64 = 99_999_999;
+/// The highest price of a unit.
+const PRICE_MAX: i64 = CHARGE_MAX;
 /// The most fees and the most taxes of a sale.
 const CHARGES_MAX: usize = 8;
 /// The largest share a fee or a tax may take: all of the price.
@@ -44,11 +49,23 @@ impl SaleConfig {
         self.check_dates(&mut faults);
         self.check_phases(&mut faults);
         self.check_tiers(&mut faults);
+        self.check_allocations(&mut faults);
+        self.check_withheld(&mut faults);
         self.check_join(&mut faults);
         self.check_admission(&mut faults);
         self.check_hold(&mut faults);
         self.check_charges(&mut faults);
+        if faults.0.is_empty() {
+            self.check_dearest_order(&mut faults);
+        }
         faults.0
+    }
+
+    /// An order that Stripe would not take could be made and never be paid.
+    fn check_dearest_order(&self, faults: &mut Faults) {
+        let fits = dearest_order(self).is_ok_and(|total| total.minor <= CHARGE_MAX);
+        let most = format!("so cheap that all one buyer may have costs at most {CHARGE_MAX}, fees and taxes included");
+        faults.require(fits, "/tiers", most);
     }
 
     fn check_names(&self, faults: &mut Faults) {

@@ -51,6 +51,7 @@ fn a_sale_without_phases_has_one_for_everybody() {
             opens_at: day("10:00:00"),
             closes_at: Some(day("20:00:00")),
             access: PhaseAccess::Public,
+            allowed: BTreeMap::new(),
         }]
     );
 }
@@ -166,6 +167,7 @@ fn a_sale_has_a_bounded_number_of_phases() {
         opens_at: day("10:00:00") + SignedDuration::from_hours(no),
         closes_at: None,
         access: PhaseAccess::Public,
+        allocation: BTreeMap::new(),
     };
     sale.phases = (0..8).map(phase).collect();
     assert_eq!(sale.faults(), []);
@@ -180,4 +182,27 @@ fn phases_of_the_first_times_there_are_make_no_panic() {
     sale.opens_at = Timestamp::MIN;
     assert_eq!(sale.phases()[0].prequeue_opens_at, Timestamp::MIN);
     assert_eq!(pointers(&sale), ["/opens_at"]);
+}
+
+#[test]
+fn a_phase_may_sell_what_it_was_given_and_what_the_phases_before_left_of_theirs() {
+    let allocations = |given: [&str; 3]| {
+        let phase = |(no, allocation): (usize, &&str)| {
+            format!(r#"{{"id":"p{no}","opens_at":"2026-12-01T1{no}:00:00Z","allocation":{{{allocation}}}}}"#)
+        };
+        sale(&format!(r#","phases":[{}]"#, given.iter().enumerate().map(phase).collect::<Vec<_>>().join(",")))
+    };
+    let allowed = |sale: &SaleConfig| {
+        assert_eq!(sale.faults(), []);
+        let ga = "ga".parse().unwrap();
+        sale.phases().iter().map(|phase| phase.allowed.get(&ga).copied()).collect::<Vec<_>>()
+    };
+    let adding = allocations([r#""ga":10"#, r#""ga":5"#, ""]);
+    assert_eq!(allowed(&adding), [Some(10), Some(15), None], "a phase that says nothing sells all there is");
+    assert_eq!(allowed(&allocations([r#""ga":0"#, "", r#""ga":50"#])), [Some(0), None, Some(50)]);
+    let written = serde_json::to_value(&adding.phases).unwrap();
+    assert_eq!((&written[0]["allocation"]["ga"], written[2].get("allocation")), (&10.into(), None));
+
+    let wrong = allocations([r#""ga":51"#, r#""balcony":1"#, r#""ga":50"#]);
+    assert_eq!(pointers(&wrong), ["/phases/0/allocation/ga", "/phases/1/allocation/balcony"]);
 }

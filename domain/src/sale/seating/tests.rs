@@ -9,6 +9,7 @@ fn tier(rows: &[(&str, u32)]) -> TierConfig {
         price: 100,
         capacity: None,
         rows: rows.iter().map(row).collect(),
+        per_buyer_limit: None,
     }
 }
 

@@ -15,6 +15,8 @@ impl SaleConfig {
             faults.require(seen.insert(&tier.id), at("id"), "different from the other tiers' ids");
             faults.require(is_name(&tier.name), at("name"), format!("1 to {NAME_CHARS_MAX} characters"));
             faults.require((0..=PRICE_MAX).contains(&tier.price), at("price"), format!("0 to {PRICE_MAX}"));
+            let bounded = tier.per_buyer_limit.is_none_or(|limit| (1..=self.per_buyer_limit).contains(&limit));
+            faults.require(bounded, at("per_buyer_limit"), "1 to the sale's per_buyer_limit");
             check_places(tier, &at, faults);
         }
         let units: u64 = self.tiers.iter().map(|tier| u64::from(tier.capacity())).sum();
