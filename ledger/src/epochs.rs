@@ -68,6 +68,8 @@ pub struct TierUnits {
     pub tier: TierId,
     /// All its units.
     pub capacity: u32,
+    /// Of them, kept back.
+    pub withheld: u32,
     /// Of them, free, in order.
     pub free: Vec<UnitNo>,
 }
@@ -103,7 +105,15 @@ struct GrantDocument {
 struct TierDocument {
     tier: TierId,
     capacity: u32,
+    withheld: u32,
     free: Vec<UnitNo>,
+}
+
+impl From<TierDocument> for TierUnits {
+    fn from(document: TierDocument) -> Self {
+        let TierDocument { tier, capacity, withheld, free } = document;
+        Self { tier, capacity, withheld, free }
+    }
 }
 
 /// Begins the next epoch of a sale if its epoch is still `expected` (any, when not given).
@@ -130,10 +140,7 @@ pub async fn epoch_begin(ledger: &Ledger, sale: SaleId, expected: Option<u32>) -
                     .collect(),
                 left,
                 cohorts,
-                tiers: tiers
-                    .into_iter()
-                    .map(|tier| TierUnits { tier: tier.tier, capacity: tier.capacity, free: tier.free })
-                    .collect(),
+                tiers: tiers.into_iter().map(TierUnits::from).collect(),
                 reclaim_window_s,
                 receipts_from,
             })

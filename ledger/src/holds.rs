@@ -1,6 +1,6 @@
 //! What becomes of a hold, once and for all.
 //!
-//! A hold has an order or a tombstone, whichever was first. A tombstone is written before the units of a hold go back on sale
+//! A hold has an order, is withheld, or has a tombstone, whichever was first. A tombstone is written before the units of a hold go back on sale
 //! while its receipt is still good: by the sweep for a frozen hold whose order nobody reported, and by whoever ends a hold
 //! early. So a receipt that comes when Redis was lost ([`hold_facts`]) gives nobody what became another's.
 
@@ -17,6 +17,8 @@ pub enum Settle {
     Tombstoned,
     /// It has an order: its units are the order's.
     Ordered,
+    /// It was a hold of nobody's, and its units are kept back ([`crate::withholdings`]).
+    Withheld,
 }
 
 /// What Postgres knows of a hold that Redis may have lost.
@@ -32,7 +34,7 @@ pub struct HoldFacts {
 
 pub(crate) const STATEMENTS: &[&str] = &[HOLD_VERDICT, HOLD_SETTLE, HOLD_FACTS];
 
-const HOLD_VERDICT: &str = "SELECT order_id IS NOT NULL FROM hold_claims WHERE sale_id = $1 AND hold_id = $2";
+const HOLD_VERDICT: &str = "SELECT hold_verdict($1, $2)";
 const HOLD_SETTLE: &str = "SELECT hold_settle($1, $2)";
 /// One statement, so all of it is of one moment.
 const HOLD_FACTS: &str = "
@@ -48,21 +50,17 @@ const HOLD_FACTS: &str = "
 /// # Errors
 /// The database is away or refuses.
 pub async fn hold_verdict(ledger: &Ledger, sale: SaleId, hold: HoldId) -> Result<Option<Settle>, LedgerError> {
-    let Some(row) = ledger.row(HOLD_VERDICT, &[&sale.uuid(), &hold.uuid()]).await? else { return Ok(None) };
-    Ok(Some(if row.try_get(0)? { Settle::Ordered } else { Settle::Tombstoned }))
+    let row = ledger.one(HOLD_VERDICT, &[&sale.uuid(), &hold.uuid()]).await?;
+    row.try_get::<_, Option<&str>>(0)?.map(settle).transpose()
 }
 
-/// Decides a hold: the first of this and `order_create` wins.
+/// Decides a hold: the first of this, `order_create` and `units_withhold` wins.
 ///
 /// # Errors
 /// The database is away or refuses.
 pub async fn hold_settle(ledger: &Ledger, sale: SaleId, hold: HoldId) -> Result<Settle, LedgerError> {
     let row = ledger.one(HOLD_SETTLE, &[&sale.uuid(), &hold.uuid()]).await?;
-    match row.try_get(0)? {
-        "tombstoned" => Ok(Settle::Tombstoned),
-        "ordered" => Ok(Settle::Ordered),
-        other => Err(LedgerError::Corrupt(format!("hold_settle answered {other}"))),
-    }
+    settle(row.try_get(0)?)
 }
 
 /// What is known of a hold and of the units that its receipt names; nothing when there is no such sale.
@@ -79,10 +77,20 @@ pub async fn hold_facts(
     let Some(row) = ledger.row(HOLD_FACTS, &[&sale.uuid(), &hold.uuid(), &tiers, &numbers]).await? else {
         return Ok(None);
     };
+    // Nobody has a receipt of a hold that was withheld.
     let settled = match (row.try_get(1)?, row.try_get(2)?) {
         (true, true) => Some(Settle::Ordered),
         (true, false) => Some(Settle::Tombstoned),
         (false, _) => None,
     };
     Ok(Some(HoldFacts { epoch: fit(row.try_get::<_, i32>(0)?)?, settled, units_free: row.try_get(3)? }))
+}
+
+fn settle(word: &str) -> Result<Settle, LedgerError> {
+    match word {
+        "tombstoned" => Ok(Settle::Tombstoned),
+        "ordered" => Ok(Settle::Ordered),
+        "withheld" => Ok(Settle::Withheld),
+        other => Err(LedgerError::Corrupt(format!("a hold is {other}"))),
+    }
 }

@@ -40,6 +40,8 @@ pub mod holds;
 pub mod orders;
 pub mod payments;
 pub mod tickets;
+pub mod units;
+pub mod withholdings;
 
 pub mod idempotency;
 pub mod inbox;

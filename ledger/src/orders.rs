@@ -6,7 +6,8 @@
 //!
 //! Guarantees: a hold has one order or a tombstone, whichever was first; a refused order leaves nothing behind and may be
 //! asked for again; seats move in the books in the call that moves the units; a buyer, known by address (in any spelling)
-//! and by pass, has never more units in hand than the sale's limit, over all orders and however many are made at once.
+//! and by pass, has never more units in hand than the sale's limit, nor of a tier than the tier's, over all orders and
+//! however many are made at once.
 //! Bounds: an order waits for payment for [`ORDER_LIFE_MAX_S`] at most.
 //!
 //! What it does not do: prices are computed by the domain; here only their sum is checked.
@@ -72,6 +73,8 @@ pub enum CreateOrder {
     LimitReached {
         /// How many one buyer may have.
         limit: u32,
+        /// Of which tier; none when it is of the whole sale.
+        tier: Option<TierId>,
     },
     /// Redis was rebuilt since the hold was taken; nothing was written.
     EpochStale,
@@ -164,7 +167,7 @@ enum CreateDocument {
     Existing { order: OrderDocument },
     UnitsLost { units: documents::Units },
     HoldExpired,
-    LimitReached { limit: u32 },
+    LimitReached { limit: u32, tier: Option<TierId> },
     EpochStale,
     SaleNotOpen,
 }
@@ -209,7 +212,7 @@ pub async fn order_create(ledger: &Ledger, order: &NewOrder) -> Result<CreateOrd
         CreateDocument::Existing { order } => CreateOrder::Existing(order.row()?),
         CreateDocument::UnitsLost { units } => CreateOrder::UnitsLost(units),
         CreateDocument::HoldExpired => CreateOrder::HoldExpired,
-        CreateDocument::LimitReached { limit } => CreateOrder::LimitReached { limit },
+        CreateDocument::LimitReached { limit, tier } => CreateOrder::LimitReached { limit, tier },
         CreateDocument::EpochStale => CreateOrder::EpochStale,
         CreateDocument::SaleNotOpen => CreateOrder::SaleNotOpen,
     })

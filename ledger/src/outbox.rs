@@ -10,6 +10,7 @@
 
 use domain::{Money, OrderId, PaymentId, RefundId, SaleId, TierId, UnitNo};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -106,6 +107,8 @@ pub enum Work {
         request: [u8; 32],
         /// The epoch they became free in.
         epoch: u32,
+        /// Whose they were.
+        whose: Whose,
         /// The units.
         units: Vec<(TierId, UnitNo)>,
     },
@@ -123,6 +126,17 @@ pub enum Work {
         /// What it says.
         payload: Value,
     },
+}
+
+/// Whose units were before they became free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// An order's.
+    #[default]
+    Ordered,
+    /// Kept back by the organizer.
+    Withheld,
 }
 
 /// A call on a payment intent.

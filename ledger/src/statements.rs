@@ -2,7 +2,7 @@
 
 use crate::{
     access_codes, audit, draws, epochs, holds, idempotency, inbox, notices, orders, organizers, outbox, payments,
-    queue, rebuild, registrations, sales,
+    queue, rebuild, registrations, sales, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -18,6 +18,8 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         queue::STATEMENTS,
         rebuild::STATEMENTS,
         holds::STATEMENTS,
+        units::STATEMENTS,
+        withholdings::STATEMENTS,
         orders::STATEMENTS,
         payments::STATEMENTS,
         idempotency::STATEMENTS,

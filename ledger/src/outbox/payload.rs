@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{IntentCall, MailKind, Work};
+use super::{IntentCall, MailKind, Whose, Work};
 use crate::documents::Units;
 
 #[derive(Deserialize)]
@@ -30,6 +30,8 @@ struct RefundPayload {
 #[derive(Deserialize)]
 struct UnitsPayload {
     epoch: u32,
+    #[serde(default)]
+    whose: Whose,
     units: Units,
 }
 
@@ -86,6 +88,6 @@ impl UnitsPayload {
     /// The request is named by the job: whoever runs it, and however often, returns the units once.
     fn work(self, id: Uuid) -> Work {
         let request = Sha256::digest([b"units_return".as_slice(), id.as_bytes()].concat()).into();
-        Work::UnitsReturn { request, epoch: self.epoch, units: self.units }
+        Work::UnitsReturn { request, epoch: self.epoch, whose: self.whose, units: self.units }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::PlaceNumber;
 use domain::payment::IntentStatus;
+use domain::{PlaceNumber, TierId, UnitNo};
 use ledger::orders::{CreateOrder, NewOrder, order_cancel, order_create, orders_expire_due};
 use ledger::payments::Applied;
 use serde_json::json;
@@ -18,7 +18,7 @@ const LIMIT: u32 = 6;
 const DEADLOCKS: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
 
 fn refused() -> CreateOrder {
-    CreateOrder::LimitReached { limit: LIMIT }
+    CreateOrder::LimitReached { limit: LIMIT, tier: None }
 }
 
 /// The same with another address, on a pass of its own.
@@ -66,8 +66,60 @@ async fn more_than_one_may_have_is_refused_at_once_too() {
     let sale = world.sale(20, Price::Paid).await;
     assert_eq!(sale.creates(&sale.order(0..7)).await, refused());
     let strict = world.sale_with(json!({ "per_buyer_limit": 1 })).await;
-    assert_eq!(strict.creates(&strict.order([0, 1])).await, CreateOrder::LimitReached { limit: 1 });
+    assert_eq!(strict.creates(&strict.order([0, 1])).await, CreateOrder::LimitReached { limit: 1, tier: None });
     is_created(&strict, &strict.order([0])).await;
+}
+
+/// A floor of ten and a box of ten, of which nobody may have more than two.
+async fn with_a_box(world: &World) -> TestSale<'_> {
+    let tier = |id: &str| json!({ "id": id, "name": id, "price": 4_500, "capacity": 10 });
+    let mut tiers = [tier("ga"), tier("box")];
+    tiers[1]["per_buyer_limit"] = json!(2);
+    world.sale_with(json!({ "tiers": tiers })).await
+}
+
+/// An order of so many units of the floor and of the box, from those of that number on.
+fn floor_and_box(sale: &TestSale<'_>, floor: std::ops::Range<u32>, boxed: std::ops::Range<u32>) -> NewOrder {
+    let of = |tier: &str, units: std::ops::Range<u32>| {
+        let tier: TierId = tier.parse().expect("a tier");
+        units.map(|unit| (tier.clone(), UnitNo(unit))).collect::<Vec<_>>()
+    };
+    let count = u32::try_from(floor.len() + boxed.len()).expect("few units");
+    NewOrder { units: [of("ga", floor), of("box", boxed)].concat(), ..sale.order(0..count) }
+}
+
+/// Both tiers cost the same, so that lines of one do for both.
+#[tokio::test]
+async fn a_tier_with_a_limit_of_its_own_is_bounded_over_all_orders() {
+    let world = World::new().await;
+    let sale = with_a_box(&world).await;
+    let boxes_only = || CreateOrder::LimitReached { limit: 2, tier: Some("box".parse().expect("a tier")) };
+    let ada = |order| by("ada@example.com", order);
+    is_created(&sale, &ada(floor_and_box(&sale, 0..1, 0..1))).await;
+    assert_eq!(sale.creates(&ada(floor_and_box(&sale, 1..2, 1..3))).await, boxes_only());
+    assert_eq!(sale.creates(&floor_and_box(&sale, 1..2, 1..4)).await, boxes_only(), "at once too");
+    assert_eq!(sale.creates(&ada(floor_and_box(&sale, 1..5, 1..3))).await, refused(), "the sale's comes first");
+    is_created(&sale, &ada(floor_and_box(&sale, 1..2, 1..2))).await;
+    is_created(&sale, &ada(floor_and_box(&sale, 2..4, 0..0))).await;
+    assert_eq!(sale.creates(&ada(floor_and_box(&sale, 4..5, 0..0))).await, refused(), "the floor has the sale's alone");
+    is_created(&sale, &by("bea@example.com", floor_and_box(&sale, 4..5, 2..4))).await;
+    world.audits_clean().await;
+}
+
+/// The late payment is within the sale's limit, and beyond that of the tier.
+#[tokio::test]
+async fn a_late_payment_gets_no_units_beyond_the_limit_of_their_tier() {
+    let world = World::new().await;
+    let sale = with_a_box(&world).await;
+    let ada = |order| by("ada@example.com", order);
+    let late = sale.being_paid(is_created(&sale, &ada(floor_and_box(&sale, 0..0, 0..1))).await).await;
+    let in_time = sale.being_paid(is_created(&sale, &floor_and_box(&sale, 0..0, 1..2)).await).await;
+    world.database.advance_clock(601_000).await.unwrap();
+    assert_eq!(orders_expire_due(&world.workers, 10).await.unwrap().len(), 2);
+    is_created(&sale, &ada(floor_and_box(&sale, 0..1, 2..4))).await;
+    assert_eq!(world.applies(&late.news(IntentStatus::RequiresCapture)).await, Applied::LateCancel);
+    assert_eq!(world.applies(&in_time.news(IntentStatus::RequiresCapture)).await, Applied::Authorised);
+    world.audits_clean().await;
 }
 
 /// What counts is in hand: ordered, processing or paid; not what expired, or was given up.
@@ -149,14 +201,12 @@ async fn of_one_buyers_orders_at_once_as_many_are_made_as_fit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_lock_more_would_be_made() {
     const UNLOCKED: &str = "
-        CREATE OR REPLACE FUNCTION buyer_units(p_sale uuid, p_buyer text, p_number bigint) RETURNS bigint
-        LANGUAGE plpgsql AS $$
-        DECLARE
-            v_units bigint := (SELECT count(*) FROM public.units JOIN public.contacts USING (sale_id, order_id)
-                                WHERE sale_id = p_sale AND buyer = p_buyer);
+        CREATE OR REPLACE FUNCTION buyer_units(p_sale uuid, p_buyer text, p_number bigint)
+        RETURNS TABLE (tier_id text, units bigint) LANGUAGE plpgsql AS $$
         BEGIN
+            RETURN QUERY SELECT u.tier_id, count(*) FROM public.units u JOIN public.contacts c USING (sale_id, order_id)
+                          WHERE u.sale_id = p_sale AND c.buyer = p_buyer GROUP BY u.tier_id;
             PERFORM pg_sleep(0.5);
-            RETURN v_units;
         END $$;
         CREATE OR REPLACE FUNCTION buyer_lock(p_sale uuid, p_buyer text, p_number bigint) RETURNS void
         LANGUAGE plpgsql AS $$ BEGIN END $$";

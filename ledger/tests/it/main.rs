@@ -18,4 +18,5 @@ mod refunds;
 mod registrations;
 mod sales;
 mod soak;
+mod withholdings;
 mod work;

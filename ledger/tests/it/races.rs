@@ -109,6 +109,26 @@ async fn order_meets_sweep(world: Arc<World>, order: NewOrder, begins: Begins) -
     is_ordered
 }
 
+/// The control: a sweep that only asks whether there is an order, and leaves nothing behind that keeps one from coming, frees
+/// units that are ordered a moment later.
+#[tokio::test]
+async fn without_the_tombstone_an_order_and_the_sweep_both_win() {
+    const ONLY_ASKS: &str = "
+        CREATE OR REPLACE FUNCTION hold_settle(p_sale uuid, p_hold uuid) RETURNS text LANGUAGE sql AS $$
+            SELECT CASE WHEN EXISTS (SELECT FROM hold_claims WHERE sale_id = p_sale AND hold_id = p_hold
+                                        AND order_id IS NOT NULL) THEN 'ordered' ELSE 'tombstoned' END $$";
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let (late, later) = (sale.order([0]), sale.order([1]));
+    assert_eq!(hold_settle(&world.workers, sale.id, late.hold).await.unwrap(), Settle::Tombstoned);
+    assert_eq!(order_create(&world.gateway, &late).await.unwrap(), CreateOrder::HoldExpired);
+
+    world.database.execute(ONLY_ASKS).await.unwrap();
+    assert_eq!(hold_settle(&world.owner, sale.id, later.hold).await.unwrap(), Settle::Tombstoned);
+    let created = order_create(&world.gateway, &later).await.unwrap();
+    assert!(matches!(created, CreateOrder::Created(_)), "the unit is free in Redis, and ordered: {created:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_event_on_ten_workers_takes_effect_once() {
     let world = Arc::new(World::new().await);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use domain::SaleId;
 use domain::fairness::leaf;
@@ -22,7 +21,7 @@ use tokio_postgres::Client;
 use crate::draws::{
     GENERAL, HOUR_MS, by_itself, commits, freezes, holder, holders, in_its_prequeue, registers, rule, the_draw,
 };
-use crate::world::{Price, World, connect, patiently};
+use crate::world::{Price, World, connect, patiently, within_30_s};
 
 #[tokio::test]
 async fn registrations_are_dense_and_one_a_visitor() {
@@ -229,13 +228,4 @@ async fn writes_a_batch(world: &World, sale: SaleId, lock: &str) -> Client {
     gateway.execute(add, &[&sale.uuid(), &asked]).await.expect("two registrations");
     world.database.advance_clock(HOUR_MS).await.expect("a clock");
     gateway
-}
-
-async fn within_30_s(condition: impl AsyncFn() -> bool) {
-    let reached = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), reached).await.expect("it comes within 30 s");
 }

@@ -319,6 +319,16 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, LedgerError>>>(act
     panic!("it never answered");
 }
 
+/// Comes back when the condition holds, which is soon.
+pub(crate) async fn within_30_s(condition: impl AsyncFn() -> bool) {
+    let reached = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), reached).await.expect("it comes within 30 s");
+}
+
 /// A plain connection as the superuser, for what has no interface.
 pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a connection");
