@@ -6,6 +6,11 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+#[path = "support/raw.rs"]
+mod raw;
+#[path = "support/timing.rs"]
+mod timing;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -15,10 +20,9 @@ use admission::{
 };
 use domain::token::{Allowance, Holder};
 use domain::{PlaceNumber, SaleId, UnitNo};
-use fred::clients::Client;
-use fred::interfaces::ClientLike;
-use fred::types::{Builder, CustomCommand, Value, config::Config};
+use raw::Raw;
 use sandbox::{Persistence, Redis, RedisOptions};
+use timing::Times;
 use uuid::Uuid;
 
 const FEW: u64 = 10_000;
@@ -85,7 +89,7 @@ async fn joins(redis: &Redis) -> String {
 struct Line {
     sale: SaleId,
     queue: Queue,
-    raw: Client,
+    raw: Raw,
     waiting: u64,
     memory_before: u64,
 }
@@ -94,14 +98,14 @@ impl Line {
     async fn empty(redis: &Redis) -> Self {
         redis.flush().await.expect("Redis answers");
         let store = Store::connect(&redis.url(), StoreConfig::default()).await.expect("an address");
-        let raw = Builder::from_config(Config::from_url(&redis.url()).expect("an address")).build().expect("a client");
-        raw.init().await.expect("Redis answers");
+        let raw = Raw::connect(redis).await;
         let sale = SaleId::from_uuid(Uuid::now_v7());
         let memory_before = used_memory(&raw).await;
         let loader = Loader::new(store.clone());
         let tier = TierSnapshot {
             tier: "ga".parse().expect("a tier"),
             capacity: 50_000,
+            withheld: 0,
             free: (0..50_000).map(UnitNo).collect(),
             rows: Vec::new(),
         };
@@ -177,11 +181,8 @@ impl Line {
         let mut bytes = 0;
         for key in ["line", "age:0", "age:1", "age:2", "kept", "left", "patient", "granted", "pace", "totals", "pulses"]
         {
-            bytes += self
-                .command(&["MEMORY", "USAGE", &format!("onsale:{{{}}}:{key}", self.sale)])
-                .await
-                .as_u64()
-                .unwrap_or(0);
+            let key = format!("onsale:{{{}}}:{key}", self.sale);
+            bytes += self.raw.command(&["MEMORY", "USAGE", &key]).await.as_u64().unwrap_or(0);
         }
         bytes
     }
@@ -208,7 +209,7 @@ impl Line {
     async fn commands_per_s(&self) -> f64 {
         let numbers: Vec<Vec<_>> =
             (0..GATEWAYS).map(|gateway| (1 + gateway..=self.waiting).step_by(4).map(PlaceNumber).collect()).collect();
-        let before = self.stat("total_commands_processed").await;
+        let before = stat(&self.raw, "stats", "total_commands_processed").await;
         let rounds = i64::from(COUNTED_S) * 1_000 / TICK_MS;
         for round in 0..rounds {
             self.pass_ms(TICK_MS).await;
@@ -221,7 +222,7 @@ impl Line {
                 self.queue.view(self.sale).await.expect("Redis answers");
             }
         }
-        per(self.stat("total_commands_processed").await - before, u64::from(COUNTED_S))
+        per(stat(&self.raw, "stats", "total_commands_processed").await - before, u64::from(COUNTED_S))
     }
 
     /// A gateway's tick, confirmed.
@@ -233,15 +234,7 @@ impl Line {
 
     async fn pass_ms(&self, ms: i64) {
         let key = SaleKeys::new(self.sale).clock_offset();
-        self.command(&["INCRBY", &key, &ms.to_string()]).await;
-    }
-
-    async fn stat(&self, name: &str) -> u64 {
-        stat(&self.raw, name).await
-    }
-
-    async fn command(&self, words: &[&str]) -> Value {
-        command(&self.raw, words).await
+        self.raw.command(&["INCRBY", &key, &ms.to_string()]).await;
     }
 }
 
@@ -249,33 +242,23 @@ fn ask(visitor: u64) -> JoinAsk {
     JoinAsk { holder: Holder::of_secret(&visitor.to_be_bytes()), proven: None, allowance: Allowance::Usual }
 }
 
-async fn used_memory(raw: &Client) -> u64 {
-    stat(raw, "used_memory").await
+async fn used_memory(raw: &Raw) -> u64 {
+    stat(raw, "memory", "used_memory").await
 }
 
-async fn stat(raw: &Client, name: &str) -> u64 {
-    let info = command(raw, &["INFO"]).await.into_string().unwrap_or_default();
-    let found = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok());
-    found.expect("INFO has it")
-}
-
-async fn command(raw: &Client, words: &[&str]) -> Value {
-    let command = CustomCommand::new(words[0].to_owned(), None::<u16>, false);
-    let arguments: Vec<Value> = words[1..].iter().map(|word| Value::from((*word).to_owned())).collect();
-    raw.custom(command, arguments).await.expect("Redis answers")
+async fn stat(raw: &Raw, section: &str, name: &str) -> u64 {
+    raw.info(section, name).await.and_then(|value| value.parse().ok()).expect("INFO has it")
 }
 
 /// The median and the slowest of calls, as the caller waits for them.
 async fn timed<F: Future<Output = ()>>(calls: usize, call: impl Fn() -> F) -> String {
-    let mut times = Vec::with_capacity(calls);
-    for _ in 0..calls {
+    let times = Times::of(calls, async || {
         let begun = Instant::now();
         call().await;
-        times.push(begun.elapsed());
-    }
-    times.sort_unstable();
-    let at = |per_cent: usize| ms(times[(calls - 1) * per_cent / 100]);
-    format!("{:.3} ms median, {:.3} ms p95", at(50), at(95))
+        begun.elapsed()
+    });
+    let times = times.await;
+    format!("{:.3} ms median, {:.3} ms p95", ms(times.within(50)), ms(times.within(95)))
 }
 
 fn ms(time: Duration) -> f64 {

@@ -2,7 +2,7 @@
 --
 -- KEYS
 --   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 paused  10 pace  11 rows
---   12 runs
+--   12 runs  13 held
 -- ARGV
 --   1 the most holds to look at  2 when to name a frozen hold again whose time is over (ms)
 --   3 when to name one again that has time left (ms)
@@ -11,11 +11,12 @@
 --   swept [expired …] [frozen …] [over …] ids of holds that expired here, of frozen ones that have time left and may have
 --                                         an order, and of frozen ones whose time is over: Postgres must decide them
 -- Invariant: a hold expires exactly once, by any number of sweepers; a frozen hold is never freed here; while the sale
--- stands still no hold expires, and no frozen one's time is over.
+-- stands still no hold expires, and no buyer's frozen one's time is over. A hold of nobody's has the clock itself: an
+-- abandoned one is over in a pause, too.
 -- Repeat: harmless; an expired hold is not named twice, which only costs the caller a log line. A frozen hold that was
 -- named to nobody is named again.
 -- Cost: O(holds looked at × their units).
-assert(#KEYS == 12 and #ARGV == 3, 'hold_expire takes 12 keys and 3 arguments')
+assert(#KEYS == 13 and #ARGV == 3, 'hold_expire takes 13 keys and 3 arguments')
 
 local clock = clock_ms()
 local running = clock == now_ms
@@ -23,7 +24,7 @@ local expired, frozen, over = {}, {}, {}
 
 -- One with time left is named again at its end at the latest; while the clock stands, as much later as it has left.
 local function name_frozen(hold)
-    local left_ms = hold.expires_ms - clock
+    local left_ms = hold.expires_ms - (hold.number == NOBODY and now_ms or clock)
     local named = left_ms > 0 and frozen or over
     named[#named + 1] = hold.id
     redis.call('ZADD', K.due, now_ms + (left_ms > 0 and math.min(left_ms, ARGV[3]) or ARGV[2]), hold.id)

@@ -2,7 +2,7 @@
 --
 -- KEYS
 --   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 paused  10 shopping  11 pace
---   12 rows  13 runs
+--   12 rows  13 runs  14 held
 -- ARGV
 --   1 hold  2 number  3 when it expires (ms)  4 units (`tier=0,1;tier=7`)  5 epoch of the receipt
 --   6 epoch in which Postgres was asked and knew neither an order nor a tombstone
@@ -17,7 +17,7 @@
 -- standstill since.
 -- Repeat: safe; the second call finds it live.
 -- Cost: O(units of the hold).
-assert(#KEYS == 13 and #ARGV == 6, 'hold_reclaim takes 13 keys and 6 arguments')
+assert(#KEYS == 14 and #ARGV == 6, 'hold_reclaim takes 14 keys and 6 arguments')
 
 if tonumber(epoch) ~= tonumber(ARGV[6]) then
     return {'not_loaded'}
@@ -28,7 +28,7 @@ local known = hold_read(id)
 if known and (hold_lives(known) or known.state == 'committed') then
     return {'live', id, hold_text(known)}
 end
-local receipts_from = tonumber(redis.call('HGET', K.pace, 'receipts_from'))
+local receipts_from = tonumber(redis.call('HGET', K.pace, 'receipts_from') or epoch)
 if known or expires_ms <= clock_ms() or tonumber(ARGV[5]) < receipts_from then
     return {'ended'}
 end

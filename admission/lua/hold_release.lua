@@ -1,7 +1,7 @@
 -- Gives a hold back: its units are free at once.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 rows  10 runs
+--   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 rows  10 runs  11 held
 -- ARGV
 --   1 hold  2 number
 -- Returns
@@ -13,7 +13,7 @@
 -- Invariant: a unit is freed once.
 -- Repeat: safe; the second call finds it released.
 -- Cost: O(units of the hold).
-assert(#KEYS == 10 and #ARGV == 2, 'hold_release takes 10 keys and 2 arguments')
+assert(#KEYS == 11 and #ARGV == 2, 'hold_release takes 11 keys and 2 arguments')
 
 local hold = hold_read(ARGV[1])
 if not hold or hold.number ~= ARGV[2] then

@@ -1,4 +1,5 @@
--- Takes units for a pass, each tier's in one of these ways, all items or nothing:
+-- Takes units for passes, for a batch of requests: one after the other as they came, each as if it were alone. A request
+-- takes each tier's units in one of these ways, all items or nothing:
 --   any               the lowest free ones; in a tier of rows that is the front, from the end where seat 1 is
 --   seats             these and no others
 --   together          side by side in one row: the first row that has so many, in it the nearest to its middle
@@ -6,12 +7,15 @@
 --
 -- KEYS
 --   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 paused  10 next  11 turns
---   12 shopping  13 charges  14 pace  15 request  16 rows  17 runs
+--   12 shopping  13 charges  14 pace  15 rows  16 runs  17 held  18… request
 -- ARGV
---   1 hold  2 fingerprint of the request (32 bytes)  3 number  4 TTL (ms)  5 session (ms)  6 the most units a hold may have
---   7 how long the request is remembered (s)  8… tier, way, quantity or units (`3,4,9`) …; each tier and unit once
+--   1 how long a request is remembered (s)
+--   2… for each request: hold, fingerprint of the request (32 bytes), number, TTL (ms), session (ms), the most units a hold
+--   may have, how many items, and for each item tier, way, quantity or units (`3,4,9`), how many of the tier may be gone
+--   (empty: all); each tier and unit once
 -- Returns
 --   not_loaded             Redis was lost
+--   answered [word …] …    for each request one of these:
 --   taken hold record      units are held; a first hold turned the claim window into a session
 --   replayed hold record   the request was answered before: its hold, as it is now
 --   request_reused         the request was made before with another content, or the hold exists by another request
@@ -21,50 +25,30 @@
 --   pass_expired           the number is not inside any more
 --   pass_in_use            the pass has a live hold
 --   limit_reached          more units than a hold may have
---   sold_out tier          the tier has fewer units free or held than asked for
+--   sold_out tier          nothing of the tier is free or held
+--   too_few_left tier free held   so many are, which is fewer than asked for by number; seats asked for by name are taken
 --   all_held tier          enough units, but some of them are held: some come back
 --   seat_taken tier [units …]   of the seats asked for, those that are not free
 --   none_together tier     enough units are free, but no row has so many side by side
+--   allocation_sold_out tier   enough units, but more of them than may be gone now would be ordered or sold
+--   broken why             Redis contradicts itself, or the caller; nothing was taken
 -- Invariant: I1, a unit is in one live hold at most; free + held of a tier changes in no hold.
 -- Repeat: safe; the request's first answer is found again and nothing more is taken.
--- Cost: O(units asked for) commands; any passes over a tier's bitmap once, ≤ 16 KiB; together over 512 bytes and one row.
-assert(#KEYS == 17 and #ARGV >= 10 and #ARGV % 3 == 1, 'hold_take takes 17 keys and triples after 7 arguments')
+-- Cost: O(units asked for) commands, bounded by the caller (TAKE_BATCH_MAX): 8 for the batch and about 24 for a request; any
+-- passes over a tier's bitmap once, ≤ 16 KiB; together over 512 bytes and one row.
+assert(#KEYS >= 17 and #ARGV >= 1, 'hold_take takes 17 or more keys and 1 or more arguments')
 
-local hold_id, fingerprint, number = ARGV[1], ARGV[2], ARGV[3]
+local REQUESTS = 17 -- keys before the first of `request`
+local SHARED, OWN, OF_ITEM = 1, 7, 4 -- arguments of the batch, of a request, of an item
 
-local earlier = redis.call('GET', K.request)
-local first = earlier and hold_read(string.sub(earlier, #fingerprint + 1))
-if first then
-    if string.sub(earlier, 1, #fingerprint) ~= fingerprint then
-        return {'request_reused'}
-    end
-    return {'replayed', first.id, hold_text(first)}
-end
-if redis.call('HEXISTS', K.holds, hold_id) == 1 then
-    return {'request_reused'}
-end
-if redis.call('EXISTS', K.paused) == 1 then
-    return {'paused'}
-end
-local reclaiming_ms = redis.call('HGET', K.pace, 'reclaim_until_ms') - now_ms
-if reclaiming_ms > 0 then
-    return {'reclaiming', math.ceil(reclaiming_ms / 1000)}
-end
+-- What is the same for all requests of the batch.
+local is_paused = redis.call('EXISTS', K.paused) == 1
+local reclaiming_ms = (redis.call('HGET', K.pace, 'reclaim_until_ms') or 0) - now_ms
+local last_number, clock_now_ms = tonumber(redis.call('GET', K.next)), clock_ms()
 
-local claim_by, session_end = redis.call('ZSCORE', K.turns, number), redis.call('ZSCORE', K.shopping, number)
-if tonumber(number) > tonumber(redis.call('GET', K.next)) then
-    return {'pass_unknown'}
-end
-if tonumber(claim_by or session_end or 0) <= clock_ms() then
-    return {'pass_expired'}
-end
-if redis.call('HEXISTS', K.claims, number) == 1 then
-    return {'pass_in_use'}
-end
-
-local items, wanted = {}, 0
-for index = 8, #ARGV, 3 do
-    local item = {tier = ARGV[index], way = ARGV[index + 1], units = {}}
+-- A tier in which an item wants so many units, and which.
+local function item_at(index)
+    local item = {tier = ARGV[index], way = ARGV[index + 1], allowed = tonumber(ARGV[index + 3]), units = {}}
     if item.way == 'seats' then
         for unit in string.gmatch(ARGV[index + 2], '%d+') do
             item.units[#item.units + 1] = tonumber(unit)
@@ -73,10 +57,55 @@ for index = 8, #ARGV, 3 do
     else
         item.quantity = tonumber(ARGV[index + 2])
     end
-    items[#items + 1], wanted = item, wanted + item.quantity
+    return item
 end
-if wanted > tonumber(ARGV[6]) then
-    return {'limit_reached'}
+
+-- A request, and where the next one begins.
+local function request_at(index, key)
+    local request = {key = key, hold = ARGV[index], fingerprint = ARGV[index + 1], number = ARGV[index + 2]}
+    request.ttl_ms, request.session_ms, request.limit = ARGV[index + 3], ARGV[index + 4], tonumber(ARGV[index + 5])
+    request.items, request.wanted = {}, 0
+    local past = index + OWN + OF_ITEM * ARGV[index + 6]
+    for at = index + OWN, past - 1, OF_ITEM do
+        local item = item_at(at)
+        request.items[#request.items + 1], request.wanted = item, request.wanted + item.quantity
+    end
+    return request, past
+end
+
+-- The answer to a request that was answered before; nil when it is new.
+local function answered(request)
+    local fingerprint = request.fingerprint
+    local earlier = redis.call('GET', request.key)
+    local first = earlier and hold_read(string.sub(earlier, #fingerprint + 1))
+    if first then
+        if string.sub(earlier, 1, #fingerprint) ~= fingerprint then
+            return {'request_reused'}
+        end
+        return {'replayed', first.id, hold_text(first)}
+    end
+    if redis.call('HEXISTS', K.holds, request.hold) == 1 then
+        return {'request_reused'}
+    end
+end
+
+-- Why a pass may hold nothing now, or nil and the end of its session, if it has begun.
+local function barred(number)
+    if is_paused then
+        return {'paused'}
+    elseif reclaiming_ms > 0 then
+        return {'reclaiming', math.ceil(reclaiming_ms / 1000)}
+    elseif tonumber(number) > last_number then
+        return {'pass_unknown'}
+    end
+    local claim_by = redis.call('ZSCORE', K.turns, number)
+    local session_end = not claim_by and redis.call('ZSCORE', K.shopping, number)
+    if tonumber(claim_by or session_end or 0) <= clock_now_ms then
+        return {'pass_expired'}
+    elseif redis.call('HEXISTS', K.claims, number) == 1 then
+        return {'pass_in_use'}
+    end
+    return nil, session_end and tonumber(session_end)
 end
 
 local function lowest_free(item)
@@ -91,8 +120,12 @@ local function lowest_free(item)
     return found
 end
 
--- Seats side by side, as near to the middle of the row as its free runs allow; of two that are as near, the lower.
+-- Seats side by side, as near to the middle of the row as its free runs allow; of two that are as near, the lower. Nil when
+-- there are none, though `runs` says so.
 local function in_row(item, rows, row)
+    if row > #rows / ROW_BYTES - 2 then
+        return nil
+    end
     local seats = row_first(rows, row + 1) - row_first(rows, row)
     local ideal = math.floor((seats - item.quantity) / 2)
     local nearest, distance
@@ -103,6 +136,9 @@ local function in_row(item, rows, row)
             nearest, distance = start, off
         end
     end)
+    if not nearest then
+        return nil
+    end
     local found = {}
     for seat = 0, item.quantity - 1 do
         found[#found + 1] = row_first(rows, row) + nearest + seat
@@ -110,14 +146,14 @@ local function in_row(item, rows, row)
     return found
 end
 
-local function side_by_side(item)
-    local rows = rows_of(item.tier)
-    if not rows or item.quantity > RUN_MAX then
+-- The first row that has so many side by side, as `runs` says; nil when none has.
+local function row_for(item)
+    if not rows_of(item.tier) or item.quantity > RUN_MAX then
         return nil
     end
     local from = runs_base(item.base, item.quantity)
     local place = redis.call('BITPOS', K.runs, 1, from, from + ROW_BITS - 1, 'BIT')
-    return place >= 0 and in_row(item, rows, place - from) or nil
+    return place >= 0 and place - from or nil
 end
 
 local function those_taken(item)
@@ -130,14 +166,37 @@ local function those_taken(item)
     return taken
 end
 
-for _, item in ipairs(items) do
+-- By how many units an item is more than may be gone.
+local function excess(item, free)
+    local all = redis.call('HGET', K.stock, 'all:' .. item.tier) or 0
+    return all - free + item.quantity - item.allowed
+end
+
+local bases = {}
+
+local function base_of(tier)
+    bases[tier] = bases[tier] or tonumber(redis.call('HGET', K.tiers, tier))
+    return bases[tier]
+end
+
+-- Finds the units of an item; why there are none, if so.
+local function find(item)
     local free, held = unpack(redis.call('HMGET', K.stock, 'free:' .. item.tier, 'held:' .. item.tier))
     if not free or item.quantity < 1 then
-        return redis.error_reply('ERR hold_take: unknown tier ' .. item.tier .. ', or nothing is wanted of it')
+        return {'broken', 'unknown tier ' .. item.tier .. ', or nothing is wanted of it'}
     end
-    item.base = tonumber(redis.call('HGET', K.tiers, item.tier))
-    if item.quantity > free + held then
+    item.base = base_of(item.tier)
+    local left = free + held
+    if left == 0 then
         return {'sold_out', item.tier}
+    elseif item.way ~= 'seats' and item.quantity > left then
+        return {'too_few_left', item.tier, free, held}
+    end
+    local too_many = item.allowed and excess(item, free) or 0
+    if too_many > tonumber(held) then
+        return {'allocation_sold_out', item.tier}
+    elseif too_many > 0 then
+        return {'all_held', item.tier}
     end
     if item.way == 'seats' then
         local taken = those_taken(item)
@@ -149,30 +208,58 @@ for _, item in ipairs(items) do
     elseif item.way == 'any' then
         item.units = lowest_free(item)
     else
-        item.units = side_by_side(item)
-        if not item.units and item.way == 'together' then
+        local row = row_for(item)
+        if not row and item.way == 'together' then
             return {'none_together', item.tier}
         end
-        item.units = item.units or lowest_free(item)
+        item.units = row and in_row(item, rows_of(item.tier), row) or not row and lowest_free(item)
     end
     if not item.units then
-        return redis.error_reply('ERR hold_take: fewer free bits than counted in ' .. item.tier)
+        return {'broken', 'fewer free bits than `stock` or `runs` count in ' .. item.tier}
     end
 end
 
-local texts = {}
-for _, item in ipairs(items) do
-    units_held(item.tier, item.base, item.units)
-    texts[#texts + 1] = item.tier .. '=' .. table.concat(item.units, ',')
+local function hold(request, session_end)
+    local texts = {}
+    for _, item in ipairs(request.items) do
+        units_held(item.tier, item.base, item.units)
+        texts[#texts + 1] = item.tier .. '=' .. table.concat(item.units, ',')
+    end
+    local number, expires_ms, units = request.number, now_ms + request.ttl_ms, table.concat(texts, ';')
+    local taken = {id = request.hold, state = 'held', number = number, expires_ms = expires_ms, units = units}
+    hold_write(taken, expires_ms)
+    redis.call('HSET', K.claims, number, taken.id)
+    redis.call('SET', request.key, request.fingerprint .. taken.id, 'EX', ARGV[1])
+    if not session_end and redis.call('ZREM', K.turns, number) == 1 then
+        turn_resolved(number, false)
+    end
+    redis.call('ZADD', K.shopping, math.max(session_end or now_ms + request.session_ms, expires_ms), number)
+    return {'taken', taken.id, hold_text(taken)}
 end
 
-local expires_ms = now_ms + ARGV[4]
-local hold = {id = hold_id, state = 'held', number = number, expires_ms = expires_ms, units = table.concat(texts, ';')}
-hold_write(hold, expires_ms)
-redis.call('HSET', K.claims, number, hold_id)
-redis.call('SET', K.request, fingerprint .. hold_id, 'EX', ARGV[7])
-if redis.call('ZREM', K.turns, number) == 1 then
-    turn_resolved(number, false)
+local function take(request)
+    local known = answered(request)
+    if known then
+        return known
+    end
+    local why, session_end = barred(request.number)
+    if why then
+        return why
+    elseif request.wanted > request.limit then
+        return {'limit_reached'}
+    end
+    for _, item in ipairs(request.items) do
+        local missing = find(item)
+        if missing then
+            return missing
+        end
+    end
+    return hold(request, session_end)
 end
-redis.call('ZADD', K.shopping, math.max(tonumber(session_end or now_ms + ARGV[5]), expires_ms), number)
-return {'taken', hold_id, hold_text(hold)}
+
+local answers, at, request = {}, SHARED + 1, nil
+for key = REQUESTS + 1, #KEYS do
+    request, at = request_at(at, KEYS[key])
+    answers[#answers + 1] = take(request)
+end
+return {'answered', unpack(answers)}

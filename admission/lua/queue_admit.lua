@@ -9,7 +9,7 @@
 -- ARGV
 --   1 rate (turns/s)  2 burst (turns)  3 the most shoppers inside  4 overbook (turns)  5 how many draws have opened
 --   6 admitting or paused  7 gateway  8 its pulse (payments, bad, sum in ms, postgres and stripe: unknown, answers or away)
---   9 its mark (`epoch last admitted`)
+--   9 its mark (`epoch last admitted`)  10 how many units may be gone of tiers that are bounded now (`tier=10;tier=2`)
 -- Returns
 --   not_loaded   Redis was lost, or its last writes were
 --   ticked epoch ended lapsed [number, ms, is patient …] [event …] [at ms, count, lowest] factor reason
@@ -17,11 +17,11 @@
 --     likewise; who came back, or nothing; the factor (millionths); organizer, postgres, stripe or none
 -- Invariant: I7, nobody is granted a turn before a live number that is smaller; I8, in every window that ends with a grant,
 -- what turns cost ≤ rate × window + burst, and at every grant granted + turns + shopping ≤ the cap, and turns out ≤ units
--- free + overbook; while the sale stands still nothing of a turn, a session or a hold elapses.
+-- free for them + overbook; while the sale stands still nothing of a turn, a session or a hold elapses.
 -- Repeat: harmless; a second tick finds the bucket emptied and delivers the same unconfirmed turns and events again.
 -- Cost: O(END_MAX + LAPSE_MAX + SILENT_MAX + ADMIT_MAX + EVENTS_MAX) commands and a few passes over bitmaps of highest
--- number / 8 bytes; O(inside) when a standstill or a gap ends.
-assert(#KEYS == 25 and #ARGV == 9, 'queue_admit takes 25 keys and 9 arguments')
+-- number / 8 bytes; O(inside) when a standstill or a gap ends, and O(live holds) when the clock went back.
+assert(#KEYS == 25 and #ARGV == 10, 'queue_admit takes 25 keys and 10 arguments')
 
 if is_of_the_past(ARGV[9]) then
     redis.call('DEL', K.epoch)
@@ -36,9 +36,26 @@ local ADMIT_MAX = 500 -- turns granted, and delivered, a tick: one insert in Pos
 local EVENTS_MAX = 1000 -- events delivered a tick, in the same insert
 local TELL_AGAIN_MS = 1000 -- who came back is told to another tick when the first one's gateway may have died
 
+local NOBODYS_DUE_MS = 60000 -- a hold without a pass is looked at every 30 s
+
+-- Holds of nobody's have the clock itself, which no standstill moves: one that went back would keep abandoned ones as much
+-- longer. They have no claim, and are found by when the sweep was to look.
+local function nobodys_go_back(ms)
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.due, '-inf', now_ms - ms + NOBODYS_DUE_MS)) do
+        local hold = hold_read(id)
+        if hold and hold.number == NOBODY and hold.state == 'frozen' then
+            hold_lasts(hold, hold.expires_ms + ms)
+            redis.call('ZINCRBY', K.due, ms, id)
+        end
+    end
+end
+
 local function pass_over(gap)
     if redis.call('EXISTS', K.paused) == 0 then
         shift_clocks(gap)
+    end
+    if gap < 0 then
+        nobodys_go_back(gap)
     end
     for _, moment in ipairs({'kept_ms', 'refilled_ms', 'quiet_ms', 'reclaim_until_ms'}) do
         redis.call('HINCRBY', K.pace, moment, gap)
@@ -179,12 +196,13 @@ end
 
 local function admit(factor)
     local rate, burst, cap = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+    redis.call('HSET', K.pace, 'cap', cap, 'overbook', ARGV[4], 'allowed', ARGV[10])
     local left, cost = refill(rate, burst, factor), turn_cost()
     local room = room_for_turns(left, cost, burst, cap)
     if room > 0 then
         left = left - cost * grant(room, cost)
     end
-    redis.call('HSET', K.pace, 'turns_left', left, 'refilled_ms', now_ms, 'cap', cap, 'overbook', ARGV[4])
+    redis.call('HSET', K.pace, 'turns_left', left, 'refilled_ms', now_ms)
 end
 
 -- A sorted set has the numbers of one moment in the order of their digits, 1000 before 999. Of one moment are at most as

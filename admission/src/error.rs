@@ -27,6 +27,13 @@ impl AdmissionError {
         if server_says_no || unreadable { Self::Script(error.to_string()) } else { Self::Unavailable(error) }
     }
 
+    /// Whether the call used up its time: another one would, too, for as long as whatever holds Redis up goes on. All other
+    /// errors come at once.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if *error.kind() == ErrorKind::Timeout)
+    }
+
     /// The error as a metric label.
     pub(crate) const fn word(&self) -> &'static str {
         match self {
@@ -42,3 +49,6 @@ fn server_code(details: &str) -> Option<&str> {
     let code = details.split(' ').next().unwrap_or_default();
     (code.len() > 2 && code.bytes().all(|b| b.is_ascii_uppercase())).then_some(code)
 }
+
+#[cfg(test)]
+mod tests;

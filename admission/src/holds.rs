@@ -22,9 +22,7 @@
 //!
 //! What it does not do: names of seats, signing receipts; limits across the holds of one buyer (Postgres knows those).
 
-use std::collections::BTreeMap;
-
-use domain::{HoldId, PlaceNumber, SaleId, TierId, UnitNo};
+use domain::{HoldId, PlaceNumber, SaleId, UnitNo};
 use fred::types::Value;
 
 use crate::keys::{Key, SaleKeys};
@@ -34,16 +32,24 @@ use crate::units::{self, HeldUnit};
 use crate::{AdmissionError, Store};
 
 mod extend;
+mod inventory;
 mod reclaim;
 mod record;
 mod request;
+mod seats;
+mod take;
 mod wish;
+mod withhold;
 
 pub use extend::{Extend, ExtendHold};
+pub use inventory::{Inventory, InventoryFault};
 pub use reclaim::{Reclaim, ReclaimHold};
 pub use record::HoldView;
 pub use request::RequestId;
+pub use seats::{SeatBits, SeatState, SeatsView};
+pub use take::{TAKE_BATCH_MAX, Take, TakeHold};
 pub use wish::UnitsWish;
+pub use withhold::{NOBODY, WITHHOLD_MAX, WITHHOLD_S, Withhold, WithholdWish};
 
 /// How long an order may take to be written before the sweep asks Postgres about it: many times what one insert takes.
 pub const FREEZE_S: u32 = 30;
@@ -63,78 +69,6 @@ const FROZEN_AGAIN_MS: u32 = 5_000;
 #[derive(Debug, Clone)]
 pub struct Holds {
     store: Store,
-}
-
-/// A wish to hold units.
-#[derive(Debug, Clone)]
-pub struct TakeHold {
-    /// The id of the hold if it comes to one.
-    pub hold: HoldId,
-    /// Which request this is; repeating it gives its first answer.
-    pub request: RequestId,
-    /// What the request asks for, hashed: a request with another content is not the same.
-    pub fingerprint: [u8; 32],
-    /// Whose pass.
-    pub number: PlaceNumber,
-    /// Which units of which tiers.
-    pub items: BTreeMap<TierId, UnitsWish>,
-    /// How long the units are held.
-    pub ttl_s: u32,
-    /// The most units in the hold.
-    pub per_buyer_limit: u32,
-    /// How long the session is that a first hold begins.
-    pub session_s: u32,
-}
-
-/// What taking came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Take {
-    /// The units are held.
-    Taken(HoldView),
-    /// The request was answered before; the hold as it is now.
-    Replayed(HoldView),
-    /// The request was made before, with another content.
-    RequestReused,
-    /// Fewer units of the tier are free or held than asked for.
-    SoldOut {
-        /// The tier.
-        tier: TierId,
-    },
-    /// There are enough, but too many of them are held: some come back.
-    AllHeld {
-        /// The tier.
-        tier: TierId,
-    },
-    /// Seats that were asked for by name are not free.
-    SeatTaken {
-        /// Their tier.
-        tier: TierId,
-        /// Which they are.
-        units: Vec<UnitNo>,
-    },
-    /// There are enough free, but no row has so many side by side.
-    NoneTogether {
-        /// The tier.
-        tier: TierId,
-    },
-    /// More units than one hold may have.
-    LimitReached {
-        /// How many it may have.
-        limit: u32,
-    },
-    /// The pass has a live hold.
-    PassInUse,
-    /// The number is not inside any more.
-    PassExpired,
-    /// Nobody has that number.
-    PassUnknown,
-    /// The sale is paused.
-    Paused,
-    /// Redis was lost: for so long only receipts are honoured ([`Holds::reclaim`]).
-    Reclaiming {
-        /// How long still.
-        left_s: u32,
-    },
 }
 
 /// What releasing came to.
@@ -205,6 +139,8 @@ pub enum UnitsReturn {
     AlreadyReturned,
     /// Redis was rebuilt since, with the units free.
     StaleEpoch,
+    /// A live hold has some: nothing changed. Once the sweep has ended it, the same request returns them.
+    HeldStill,
 }
 
 impl Holds {
@@ -219,24 +155,24 @@ impl Holds {
     /// # Errors
     /// Redis is away, or does not have the sale or a tier.
     pub async fn take(&self, sale: SaleId, wish: &TakeHold) -> Result<Take, AdmissionError> {
-        let keys = SaleKeys::new(sale).of_request(wish.request);
-        let mut reply = self.store.run(&scripts::HOLD_TAKE, &keys, take_arguments(wish)).await?;
-        match reply.word() {
-            "taken" => Ok(Take::Taken(HoldView::parse(&mut reply)?)),
-            "replayed" => Ok(Take::Replayed(HoldView::parse(&mut reply)?)),
-            "request_reused" => Ok(Take::RequestReused),
-            "sold_out" => Ok(Take::SoldOut { tier: reply.parsed()? }),
-            "all_held" => Ok(Take::AllHeld { tier: reply.parsed()? }),
-            "seat_taken" => Ok(Take::SeatTaken { tier: reply.parsed()?, units: unit_numbers(&mut reply)? }),
-            "none_together" => Ok(Take::NoneTogether { tier: reply.parsed()? }),
-            "limit_reached" => Ok(Take::LimitReached { limit: wish.per_buyer_limit }),
-            "pass_in_use" => Ok(Take::PassInUse),
-            "pass_expired" => Ok(Take::PassExpired),
-            "pass_unknown" => Ok(Take::PassUnknown),
-            "paused" => Ok(Take::Paused),
-            "reclaiming" => Ok(Take::Reclaiming { left_s: reply.parsed()? }),
-            _ => reply.unexpected(),
-        }
+        let mut takes = self.take_many(sale, std::slice::from_ref(wish)).await?;
+        takes.pop().expect("an answer for each wish")
+    }
+
+    /// The same for many, [`TAKE_BATCH_MAX`] at most, in their order and each as if it were alone.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale; for a single wish, that its tier is not there.
+    pub async fn take_many(
+        &self,
+        sale: SaleId,
+        wishes: &[TakeHold],
+    ) -> Result<Vec<Result<Take, AdmissionError>>, AdmissionError> {
+        let keys = SaleKeys::new(sale);
+        let requests = wishes.iter().map(|wish| keys.of_request(wish.request).name(Key::Request)).collect();
+        let arguments = take::arguments(wishes);
+        let reply = self.store.run_with(&scripts::HOLD_TAKE, &keys, requests, arguments).await?;
+        take::answers(reply, wishes)
     }
 
     /// The hold as it is, if Redis still knows it.
@@ -316,7 +252,7 @@ impl Holds {
         self.unfreeze_lost(sale, hold, &[]).await
     }
 
-    /// Closes a hold whose order is in Postgres. The session goes on, and may hold again.
+    /// Closes a hold whose order is in Postgres, or whose units are withheld there. A session goes on, and may hold again.
     ///
     /// # Errors
     /// Redis is away, or does not have the sale.
@@ -354,16 +290,42 @@ impl Holds {
         epoch: u32,
         returned: &[HeldUnit],
     ) -> Result<UnitsReturn, AdmissionError> {
+        self.give_back(sale, request, epoch, returned, "ordered").await
+    }
+
+    /// The same for units that were withheld: what may be gone of their tiers is counted from more units again.
+    ///
+    /// # Errors
+    /// As [`Holds::units_return`].
+    pub async fn withheld_return(
+        &self,
+        sale: SaleId,
+        request: RequestId,
+        epoch: u32,
+        returned: &[HeldUnit],
+    ) -> Result<UnitsReturn, AdmissionError> {
+        self.give_back(sale, request, epoch, returned, "withheld").await
+    }
+
+    async fn give_back(
+        &self,
+        sale: SaleId,
+        request: RequestId,
+        epoch: u32,
+        returned: &[HeldUnit],
+        whose: &str,
+    ) -> Result<UnitsReturn, AdmissionError> {
         if returned.len() > RETURN_MAX {
             return Err(AdmissionError::Script(format!("units_return takes at most {RETURN_MAX} units")));
         }
         let keys = SaleKeys::new(sale).of_request(request);
-        let arguments = vec![text(epoch), text(RETURN_KEPT_S), text(units::write(returned))];
+        let arguments = vec![text(epoch), text(RETURN_KEPT_S), text(units::write(returned)), text(whose)];
         let reply = self.store.run(&scripts::UNITS_RETURN, &keys, arguments).await?;
         match reply.word() {
             "returned" => Ok(UnitsReturn::Returned),
             "already_returned" => Ok(UnitsReturn::AlreadyReturned),
             "stale_epoch" => Ok(UnitsReturn::StaleEpoch),
+            "held_still" => Ok(UnitsReturn::HeldStill),
             _ => reply.unexpected(),
         }
     }
@@ -371,20 +333,6 @@ impl Holds {
     async fn run(&self, script: &Script, sale: SaleId, arguments: Vec<Value>) -> Result<Reply, AdmissionError> {
         self.store.run(script, &SaleKeys::new(sale), arguments).await
     }
-}
-
-fn take_arguments(wish: &TakeHold) -> Vec<Value> {
-    let mut arguments = vec![
-        text(wish.hold),
-        Value::from(wish.fingerprint.as_slice()),
-        text(wish.number),
-        text(u64::from(wish.ttl_s) * 1_000),
-        text(u64::from(wish.session_s) * 1_000),
-        text(wish.per_buyer_limit),
-        text(REQUEST_KEPT_S),
-    ];
-    arguments.extend(wish.items.iter().flat_map(|(tier, units)| units.arguments(tier)));
-    arguments
 }
 
 fn unit_numbers(reply: &mut Reply) -> Result<Vec<UnitNo>, AdmissionError> {

@@ -21,20 +21,23 @@
 //! | `turns`          | zset   | number → until when to use the turn (ms)          | load, confirm, admit, take, leave, end, pause | join, admit, bypass, take, view |
 //! | `shopping`       | zset   | number → end of its session (ms)                  | load, take, freeze, admit, leave, end, pause | join, admit, bypass, take, extend, view |
 //! | `charges`        | hash   | number → what its unused turn cost the bucket, if less than one turn | admit, bypass, take, leave, end | the same |
-//! | `pace`           | hash   | the tick's own: slot, bucket, factor, no-show share, draws, who came back; the reclaim window | load, join, cohort, heard, admit, confirm, bypass, take, leave, end | the same, reclaim, view |
+//! | `pace`           | hash   | the tick's own: slot, bucket, factor, no-show share, draws, who came back; the reclaim window; the server that was loaded | load, join, cohort, heard, admit, confirm, bypass, take, leave, end | the same, reclaim, view |
 //! | `totals`         | hash   | joined, admitted, left, expired, unrecorded       | load, join, cohort, admit, bypass, leave, end | view |
 //! | `pulses`         | hash   | gateway → its last pulse                          | load, admit               | admit |
 //! | `events`         | zset   | what happened and Postgres does not know yet      | load, admit, bypass, leave, end, confirm | admit |
 //! | `scratch:0…1`    | bitmap | nothing between calls                             | join, heard, admit, view  | the same |
-//! | `free`           | bitmap | unit is free, each tier in its own range          | load, hold scripts, return | take |
-//! | `tiers`          | hash   | tier → its first bit in `free`                    | load                      | hold scripts, return |
+//! | `free`           | bitmap | unit is free, each tier in its own range          | load, hold scripts, return | take, seats |
+//! | `held`           | bitmap | unit is in a live hold, in the same ranges        | load, hold scripts, return | seats |
+//! | `tiers`          | hash   | tier → its first bit in `free` and `held`         | load                      | hold scripts, return, seats |
 //! | `rows`           | hash   | tier → where its rows begin, packed; no entry for general admission | load         | hold scripts, return |
 //! | `runs`           | bitmap | row has n free seats side by side, for each tier and n in its own range | load, hold scripts, return | hold scripts, return |
-//! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count              | load, hold scripts, return | admit, bypass, view, take |
+//! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count; `all:<tier>` → units that are not withheld; `changes`, how often seats changed hands in this epoch | load, hold scripts, return | admit, bypass, view, take, seats |
 //! | `holds`          | hash   | hold → record (see [`crate::HoldView`]), for 24 h after its end | hold scripts, pause, admit | the same |
 //! | `due`            | zset   | hold → when the sweep must look at it (ms), with its hold | hold scripts, pause, admit | expire |
 //! | `claims`         | hash   | number → its one live hold                        | hold scripts              | take, pause, admit |
-//! | `request:<hex>`  | string | what a request was answered with; 24 h, 7 d for returns | take, extend, return | the same |
+//! | `request:<hex>`  | string | what a request was answered with; 24 h, 7 d for returns | take, withhold, extend, return | the same |
+//!
+//! What the hold scripts keep, `stock_look` reads, for an audit.
 //!
 //! Without a TTL in the table a key lives until the sale is unloaded ([`crate::Loader::unload`]).
 //!
@@ -86,6 +89,7 @@ pub(crate) enum Key {
     Request,
     Rows,
     Runs,
+    Held,
 }
 
 /// The one part of a sale's keys that is not known from the sale alone.
@@ -205,6 +209,7 @@ impl fmt::Display for Key {
             Self::Request => "request",
             Self::Rows => "rows",
             Self::Runs => "runs",
+            Self::Held => "held",
         };
         f.write_str(word)
     }

@@ -35,8 +35,9 @@ mod units;
 
 pub use error::AdmissionError;
 pub use holds::{
-    Commit, EXPIRE_MAX, Expired, Extend, ExtendHold, FREEZE_S, Freeze, HoldView, Holds, Lose, RETURN_MAX, Reclaim,
-    ReclaimHold, Release, RequestId, Take, TakeHold, UnitsReturn, UnitsWish,
+    Commit, EXPIRE_MAX, Expired, Extend, ExtendHold, FREEZE_S, Freeze, HoldView, Holds, Inventory, InventoryFault,
+    Lose, NOBODY, RETURN_MAX, Reclaim, ReclaimHold, Release, RequestId, SeatBits, SeatState, SeatsView, TAKE_BATCH_MAX,
+    Take, TakeHold, UnitsReturn, UnitsWish, WITHHOLD_MAX, WITHHOLD_S, Withhold, WithholdWish,
 };
 pub use loader::{ENDED_KEPT_S, GrantRow, Load, Loader, Pause, Snapshot, TierSnapshot};
 pub use pacer::{Health, Incident, PULSE_WINDOW_S, Pulse, Standstill};

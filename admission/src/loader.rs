@@ -66,6 +66,8 @@ pub struct TierSnapshot {
     pub tier: TierId,
     /// How many units it has in all.
     pub capacity: u32,
+    /// How many of them are kept back.
+    pub withheld: u32,
     /// Those that are free in Postgres.
     pub free: Vec<UnitNo>,
     /// The seats of each of its rows, in order; empty for general admission.
@@ -152,10 +154,10 @@ impl Loader {
 
 /// Tiers share one bitmap: a unit beyond its tier's room would be a unit of another tier.
 fn has_its_units(tier: &TierSnapshot) -> Result<(), AdmissionError> {
-    let TierSnapshot { tier, capacity, free, rows } = tier;
+    let TierSnapshot { tier, capacity, withheld, free, rows } = tier;
     let in_rows = rows.iter().try_fold(0_u32, |sum, row| sum.checked_add(*row));
     let rows_fit = rows.is_empty() || (rows.len() <= ROWS_MAX && in_rows == Some(*capacity));
-    let fits = *capacity <= UNITS_MAX && free.iter().all(|unit| unit.0 < *capacity) && rows_fit;
+    let fits = *capacity <= UNITS_MAX && withheld <= capacity && free.iter().all(|unit| unit.0 < *capacity) && rows_fit;
     let refusal = || AdmissionError::Script(format!("the snapshot has units that {tier} does not have"));
     if fits { Ok(()) } else { Err(refusal()) }
 }
@@ -173,6 +175,7 @@ fn load_arguments(snapshot: &Snapshot) -> Vec<Value> {
     for tier in &snapshot.tiers {
         arguments.extend([text(&tier.tier), bytes(bitmap::of_units(&tier.free))]);
         arguments.extend([bytes(rows::firsts(&tier.rows)), bytes(rows::runs(&tier.rows, &tier.free))]);
+        arguments.push(text(tier.capacity - tier.withheld));
     }
     let mut latest = snapshot.grants.clone();
     latest.sort_unstable_by_key(|grant| grant.until);

@@ -32,8 +32,10 @@
 //! What it does not do: it does not draw lots (a draw's order is computed from what is published), and it does not know
 //! prices, buyers or sockets.
 
+use std::collections::BTreeMap;
+
 use domain::token::Holder;
-use domain::{PlaceNumber, SaleId};
+use domain::{PlaceNumber, SaleId, TierId};
 use fred::types::Value;
 use jiff::Timestamp;
 
@@ -57,6 +59,7 @@ use view::View;
 pub struct Queue {
     store: Store,
     mark: Mark,
+    allowed: BTreeMap<TierId, u32>,
 }
 
 /// What leaving came to.
@@ -86,14 +89,21 @@ impl Queue {
     /// The queues in that store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, mark: Mark::default() }
+        Self { store, mark: Mark::default(), allowed: BTreeMap::new() }
     }
 
     /// The same queues, for a caller that saw so much of the sale: a Redis that knows less has lost writes, and joins and
     /// ticks answer that it does not have the sale.
     #[must_use]
     pub fn after(&self, mark: Mark) -> Self {
-        Self { store: self.store.clone(), mark }
+        Self { store: self.store.clone(), mark, allowed: self.allowed.clone() }
+    }
+
+    /// The same queues, for a caller of whose sale no more units of some tiers may be held, ordered or sold than so many:
+    /// ticks give no more turns than there are units left within that.
+    #[must_use]
+    pub fn within(&self, allowed: BTreeMap<TierId, u32>) -> Self {
+        Self { store: self.store.clone(), mark: self.mark, allowed }
     }
 
     /// Gives each asker a place, or finds the one there is, in the order of the asks; at most [`join::JOIN_BATCH_MAX`] of

@@ -126,37 +126,42 @@ scripts! {
         Scratch(0)
     ];
     HOLD_TAKE "hold_take" [LOADED CLOCK UNITS ROWS HANDOVER HOLD TURN] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Charges, Pace, Request, Rows, Runs
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Charges, Pace, Rows, Runs, Held
+    ] Request;
+    HOLD_WITHHOLD "hold_withhold" [LOADED UNITS ROWS HANDOVER HOLD] [
+        Holds, Due, Free, Tiers, Stock, Pace, Request, Rows, Runs, Held
     ];
     HOLD_LOOK "hold_look" [LOADED] [Holds];
+    STOCK_LOOK "stock_look" [LOADED HOLD] [Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held];
     HOLD_RELEASE "hold_release" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
-        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs
+        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held
     ];
     HOLD_EXTEND "hold_extend" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace, Request];
     HOLD_FREEZE "hold_freeze" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace];
     HOLD_COMMIT "hold_commit" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
-        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs
+        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held
     ];
     HOLD_LOSE "hold_lose" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
-        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs
+        Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held
     ];
     HOLD_EXPIRE "hold_expire" [LOADED CLOCK UNITS ROWS HANDOVER HOLD ENDING] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Pace, Rows, Runs
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Pace, Rows, Runs, Held
     ];
     HOLD_RECLAIM "hold_reclaim" [LOADED CLOCK UNITS ROWS HANDOVER HOLD] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Shopping, Pace, Rows, Runs
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Shopping, Pace, Rows, Runs, Held
     ];
-    UNITS_RETURN "units_return" [LOADED UNITS ROWS HANDOVER] [Free, Tiers, Stock, Request, Rows, Runs];
-    SALE_LOAD "sale_load" [LIVENESS DRAW UNITS ROWS] [
+    SEATS_VIEW "seats_view" [LOADED] [Free, Held, Tiers, Stock];
+    UNITS_RETURN "units_return" [LOADED UNITS ROWS HANDOVER] [Free, Tiers, Stock, Request, Rows, Runs, Held];
+    SALE_LOAD "sale_load" [PAST LIVENESS DRAW UNITS ROWS] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Granted, Turns, Shopping, Charges, Pace,
-        Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs
+        Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held
     ];
     SALE_PAUSE "sale_pause" [LOADED HOLD REASON EVENT STANDSTILL] [
         Holds, Due, Claims, Paused, Standstill, Turns, Shopping, Totals, Events
     ];
     SALE_UNLOAD "sale_unload" [] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns, Shopping, Charges,
-        Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs
+        Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held
     ];
 }
 
@@ -195,6 +200,11 @@ impl Reply {
         self.values.pop_front().ok_or_else(|| self.odd("too few values"))
     }
 
+    /// The answer to one of several requests: again a word, and values behind it.
+    pub(crate) fn inner(&mut self) -> Result<Self, AdmissionError> {
+        Self::parse(self.script, self.value()?)
+    }
+
     pub(crate) fn text(&mut self) -> Result<String, AdmissionError> {
         self.value()?.into_string().ok_or_else(|| self.odd("no text"))
     }
@@ -208,9 +218,18 @@ impl Reply {
         values.iter().map(|value| value.as_u64().ok_or_else(|| self.odd("no integer"))).collect()
     }
 
+    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, AdmissionError> {
+        self.value()?.into_owned_bytes().ok_or_else(|| self.odd("no bytes"))
+    }
+
     pub(crate) fn texts(&mut self) -> Result<Vec<String>, AdmissionError> {
         let values = self.value()?.into_array();
         values.into_iter().map(|value| value.into_string().ok_or_else(|| self.odd("no text"))).collect()
+    }
+
+    pub(crate) fn bytes_each(&mut self) -> Result<Vec<Vec<u8>>, AdmissionError> {
+        let values = self.value()?.into_array();
+        values.into_iter().map(|value| value.into_owned_bytes().ok_or_else(|| self.odd("no bytes"))).collect()
     }
 
     pub(crate) fn odd(&self, what: &str) -> AdmissionError {

@@ -7,7 +7,14 @@
 //! knowing what the script's header says about repeats. A script that Redis does not know (restart, failover,
 //! `SCRIPT FLUSH`) is sent in full, once, which also makes it known again.
 //!
+//! One server, Sentinel or Cluster: only the address differs. After a failover the client finds the new primary by itself.
+//! In a cluster a call that meets the old owner of a slot fails, and the next one goes to the new owner; while a slot is on
+//! its way, its sale is away. A client is connected to every primary or to none: while one of them is gone and not replaced
+//! yet, no sale is served.
+//!
 //! What it does not do: no order between calls, no pub/sub, no reads from replicas.
+
+mod link;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +25,8 @@ use fred::interfaces::{ClientLike, HashesInterface, KeysInterface, LuaInterface}
 use fred::types::config::{
     Config, ConnectionConfig, Options, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
 };
-use fred::types::{Builder, ConnectHandle, Value};
+use fred::types::{Builder, Value};
+use tokio::task::JoinSet;
 
 use crate::AdmissionError;
 use crate::keys::SaleKeys;
@@ -44,6 +52,9 @@ impl Default for StoreConfig {
 
 /// Between two attempts to reconnect: several fit in the 2 s after which service must be back.
 const RECONNECT_DELAY_MS: u32 = 100;
+/// Writes of one call. A second one would send a script again whose answer was lost; and after `ASK` the client would take
+/// the answer to its `ASKING` for that of whatever call is under way, and give each caller behind it somebody else's.
+const WRITES_MAX: u32 = 1;
 /// A new connection stands within this time or is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection on which an answer is overdue by this is replaced: after a partition TCP itself may take much longer.
@@ -60,7 +71,7 @@ const QUIT_WAIT: Duration = Duration::from_secs(1);
 pub struct Store {
     pool: Pool,
     options: Options,
-    links: Arc<Mutex<Vec<ConnectHandle>>>,
+    links: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Store {
@@ -70,12 +81,12 @@ impl Store {
     /// The address is not one of Redis.
     pub async fn connect(url: &str, config: StoreConfig) -> Result<Self, AdmissionError> {
         let pool = pool(url, &config).map_err(AdmissionError::Unavailable)?;
-        let links = Arc::new(Mutex::new(pool.connect_pool()));
+        let links = link::keep(&pool);
         let connected = tokio::time::timeout(config.connect_wait, pool.wait_for_connect()).await;
         if !matches!(connected, Ok(Ok(()))) {
             tracing::warn!("Redis does not answer yet; connecting goes on in the background");
         }
-        Ok(Self { pool, options: call_options(&config), links })
+        Ok(Self { pool, options: call_options(&config), links: Arc::new(Mutex::new(links)) })
     }
 
     /// Whether Redis answers.
@@ -92,11 +103,8 @@ impl Store {
         if !matches!(farewell, Ok(Ok(()))) {
             tracing::debug!("Redis did not take the farewell");
         }
-        let links = std::mem::take(&mut *self.links.lock().unwrap_or_else(PoisonError::into_inner));
-        for link in links {
-            link.abort();
-            let _ended_or_aborted = link.await;
-        }
+        let mut links = std::mem::take(&mut *self.links.lock().unwrap_or_else(PoisonError::into_inner));
+        links.shutdown().await;
     }
 
     /// The text at a key.
@@ -151,7 +159,12 @@ impl Store {
 }
 
 fn call_options(config: &StoreConfig) -> Options {
-    Options { max_attempts: Some(1), fail_fast: true, timeout: Some(config.command_timeout), ..Options::default() }
+    Options {
+        max_attempts: Some(WRITES_MAX),
+        fail_fast: true,
+        timeout: Some(config.command_timeout),
+        ..Options::default()
+    }
 }
 
 /// What an address may begin with; the client itself would take any word for a single server.
@@ -167,7 +180,7 @@ fn pool(url: &str, config: &StoreConfig) -> Result<Pool, Error> {
     builder.set_connection_config(ConnectionConfig {
         connection_timeout: CONNECT_TIMEOUT,
         internal_command_timeout: CONNECT_TIMEOUT,
-        max_command_attempts: 1,
+        max_command_attempts: WRITES_MAX,
         max_command_buffer_len: CALLS_WAITING_MAX,
         unresponsive: UnresponsiveConfig { max_timeout: Some(SILENT_CONNECTION_MAX), interval: SILENT_CONNECTION_LOOK },
         tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },

@@ -10,14 +10,18 @@ end
 
 -- Units leave `held`; those for which `returns(tier, unit)` is true become free.
 local function units_leave(units, returns)
-    local back = {}
+    local left, back = {}, {}
     each_unit(units, function(tier, unit)
-        redis.call('HINCRBY', K.stock, 'held:' .. tier, -1)
+        left[tier], back[tier] = left[tier] or {}, back[tier] or {}
+        table.insert(left[tier], unit)
         if returns(tier, unit) then
-            back[tier] = back[tier] or {}
             table.insert(back[tier], unit)
         end
     end)
+    for tier, of_tier in pairs(left) do
+        set_units(K.held, tonumber(redis.call('HGET', K.tiers, tier)), of_tier, 0)
+        redis.call('HINCRBY', K.stock, 'held:' .. tier, -#of_tier)
+    end
     units_freed(back)
 end
 

@@ -1,5 +1,6 @@
 -- Included where holds are read or written. A hold is one text, `state number expires_ms units`, and behind it how often it
 -- was extended, if it was.
+local NOBODY = '0' -- the number of a hold without a pass: the first number of a visitor is 1
 
 local function hold_text(hold)
     local text = table.concat({hold.state, hold.number, hold.expires_ms, hold.units}, ' ')

@@ -9,12 +9,20 @@ local function turns_out()
     return redis.call('ZCARD', K.granted) + redis.call('ZCARD', K.turns)
 end
 
+-- Units that may be held now: of a tier that the last tick said is bounded, no more than may still go.
 local function units_free()
-    local units, fields = 0, redis.call('HGETALL', K.stock)
+    local fields, stock = redis.call('HGETALL', K.stock), {}
     for index = 1, #fields, 2 do
-        if string.sub(fields[index], 1, 5) == 'free:' then
-            units = units + fields[index + 1]
-        end
+        stock[fields[index]] = tonumber(fields[index + 1])
+    end
+    for tier, allowed in string.gmatch(redis.call('HGET', K.pace, 'allowed') or '', '([^=;]+)=(%d+)') do
+        local free = stock['free:' .. tier]
+        local gone = (stock['all:' .. tier] or 0) - free
+        stock['free:' .. tier] = math.max(0, math.min(free, allowed - gone))
+    end
+    local units = 0
+    for field, count in pairs(stock) do
+        units = units + (string.sub(field, 1, 5) == 'free:' and count or 0)
     end
     return units
 end

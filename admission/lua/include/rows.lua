@@ -1,13 +1,19 @@
 -- Included, after units.lua, where units of a tier with rows change hands. `rows` says of each such tier where its rows begin;
 -- `runs` says of each row how many seats side by side are free in it: for every n up to RUN_MAX one bitmap of the rows with
--- at least n, so that the first row for n is one BITPOS. Whoever changes bits of `free` calls `rows_changed` afterwards.
+-- at least n, so that the first row for n is one BITPOS. Whoever changes bits of `free` or `held` calls `rows_changed`
+-- afterwards, which also counts in `stock` that the seats look different: by `changes` a gateway sees that its map is old.
 local RUN_MAX = 20 -- the most units of one hold: nobody asks for more side by side
 local ROW_BITS = 4096 -- room for the rows of each tier
 local ROW_BYTES = 3 -- in `rows`, each row's first unit in order, and behind the last row the number of units
 
+local rows_read = {} -- a script may ask often, and rows never change
+
 -- Where the rows of a tier begin; nil for general admission.
 local function rows_of(tier)
-    return redis.call('HGET', K.rows, tier) or nil
+    if rows_read[tier] == nil then
+        rows_read[tier] = redis.call('HGET', K.rows, tier)
+    end
+    return rows_read[tier] or nil
 end
 
 local function row_first(rows, row)
@@ -76,12 +82,13 @@ local function row_changed(base, rows, row)
     end
 end
 
--- Units of a tier became free or are not any more.
+-- Seats of a tier change hands: these became free or are not any more; none of them where only `held` changed.
 local function rows_changed(tier, base, units)
     local rows = rows_of(tier)
     if not rows then
         return
     end
+    redis.call('HINCRBY', K.stock, 'changes', 1)
     local seen = {}
     for _, unit in ipairs(units) do
         local row = row_of(rows, unit)

@@ -1,6 +1,6 @@
 -- Included, after hold.lua, reason.lua and event.lua, where a sale may begin or cease to stand still. It does while the
 -- organizer paused it, or while Postgres or Stripe are away; `paused` says since when. What was left of turns, sessions and
--- holds is left afterwards.
+-- holds is left afterwards. Holds of nobody's are not moved: the clock itself runs for them (hold_expire).
 local function shift_clocks(ms)
     for _, key in ipairs({K.turns, K.shopping}) do
         for _, number in ipairs(redis.call('ZRANGE', key, 0, -1)) do
@@ -11,6 +11,9 @@ local function shift_clocks(ms)
         local hold = hold_read(id)
         if hold and hold_lives(hold) then
             hold_lasts(hold, hold.expires_ms + ms)
+            if hold.state == 'frozen' and ms < 0 then
+                redis.call('ZINCRBY', K.due, ms, id) -- the clock went back: the sweep is not to look so much later
+            end
         end
     end
 end

@@ -22,12 +22,17 @@ local function settle(cost)
 end
 
 local function turn_resolved(number, is_no_show)
-    local charged = tonumber(redis.call('HGET', K.charges, number) or TURN)
-    redis.call('HDEL', K.charges, number)
-    settle(is_no_show and -charged or TURN - charged)
-    local memory = math.max(MEMORY_MIN, redis.call('ZCARD', K.turns))
-    local weight = math.min(redis.call('HINCRBY', K.pace, 'resolved', 1), memory)
-    local no_show = tonumber(redis.call('HGET', K.pace, 'no_show') or 0)
+    local less = redis.call('HGET', K.charges, number)
+    local charged = tonumber(less or TURN)
+    if less then
+        redis.call('HDEL', K.charges, number)
+    end
+    if is_no_show or charged < TURN then
+        settle(is_no_show and -charged or TURN - charged)
+    end
+    local resolved, no_show = unpack(redis.call('HMGET', K.pace, 'resolved', 'no_show'))
+    resolved, no_show = (resolved or 0) + 1, tonumber(no_show or 0)
+    local weight = math.min(resolved, math.max(MEMORY_MIN, redis.call('ZCARD', K.turns)))
     local step = ((is_no_show and TURN or 0) - no_show) / weight
-    redis.call('HSET', K.pace, 'no_show', math.floor(no_show + step + 0.5))
+    redis.call('HSET', K.pace, 'resolved', resolved, 'no_show', math.floor(no_show + step + 0.5))
 end

@@ -28,8 +28,8 @@
 //! The caller asks Postgres first and says in which epoch that was; a Redis of another epoch answers that it is not loaded. In
 //! one epoch no verdict is missed: an order needs the hold frozen here, and from then on the hold is known here.
 //!
-//! What it does not do: it gives nothing back that was taken in a Redis whose last writes were lost unnoticed and were taken
-//! by somebody else before that was found out; the first of the two who comes has them. A hold whose time ran out while the
+//! What it does not do: it gives nothing back that a failover lost and somebody else took before a tick found out that this is
+//! another server; the first of the two who comes has them. A hold whose time ran out while the
 //! sale stood still and Redis was lost is over: how long it stood is written nowhere else.
 
 use domain::{HoldId, PlaceNumber, SaleId};

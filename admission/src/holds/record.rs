@@ -33,7 +33,8 @@ impl HoldView {
     }
 }
 
-fn read(id: HoldId, record: &str) -> Option<HoldView> {
+/// The hold of a record.
+pub(super) fn read(id: HoldId, record: &str) -> Option<HoldView> {
     let mut fields = record.split(' ');
     let mut field = || fields.next();
     Some(HoldView {

@@ -32,13 +32,13 @@ impl UnitsWish {
     }
 
     /// As the script takes it.
-    pub(super) fn arguments(&self, tier: &TierId) -> [Value; 3] {
+    pub(super) fn arguments(&self, tier: &TierId, allowed: Option<&u32>) -> [Value; 4] {
         let (way, units) = match self {
             Self::Any(quantity) => ("any", quantity.to_string()),
             Self::Seats(units) => ("seats", units.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
             Self::Together(quantity) => ("together", quantity.to_string()),
             Self::TogetherOrAny(quantity) => ("together_or_any", quantity.to_string()),
         };
-        [text(tier), text(way), text(units)]
+        [text(tier), text(way), text(units), text(allowed.map(ToString::to_string).unwrap_or_default())]
     }
 }

@@ -3,8 +3,8 @@
 //! Redis answers a write before its replicas and its log have it, so a failover or a restart may bring back a sale of some
 //! seconds ago, whole and in its epoch. The numbers and turns since then would be handed out again. Whoever asks for them
 //! says what it saw last ([`super::Queue::after`]); a Redis that knows less gives the sale up, answers *not loaded*, and is
-//! rebuilt from Postgres. What no caller has seen yet can still be given twice: the numbers of the last fraction of a
-//! second before the loss, to the visitors of another gateway.
+//! rebuilt from Postgres. So does one that is another server than the one that was loaded, or another life of it: what is
+//! missing of it may be a hold, which nobody counts. The mark is for what has the same server and less in it.
 
 use super::view::View;
 

@@ -33,7 +33,8 @@
 //!
 //! Units: turns that nobody has used yet never exceed the units that are free and the overbooking; with nothing free nobody
 //! is admitted. A shopper has had the first hold, and who holds nothing any more keeps nobody out: at the end of a sale the
-//! last units would stand still until every idle session is over.
+//! last units would stand still until every idle session is over. Where no more units of a tier may be gone than so many
+//! ([`Queue::within`]), those beyond it are not free for turns either.
 
 use domain::token::Allowance;
 use domain::{PlaceNumber, SaleId};
@@ -41,7 +42,7 @@ use fred::types::Value;
 use jiff::Timestamp;
 
 use super::event::{QueueEvent, Returned, Stop};
-use super::{Mark, Queue, expect_word, text, timestamp};
+use super::{Queue, expect_word, text, timestamp};
 use crate::AdmissionError;
 use crate::keys::SaleKeys;
 use crate::pacer::{Pulse, Standstill};
@@ -132,7 +133,7 @@ impl Queue {
         pace: &Pace,
         pulse: &Pulse,
     ) -> Result<Admission, AdmissionError> {
-        let reply = self.store.run(script, &SaleKeys::new(sale), tick_arguments(pace, pulse, self.mark)).await?;
+        let reply = self.store.run(script, &SaleKeys::new(sale), self.tick_arguments(pace, pulse)).await?;
         expect_word(&reply, "ticked")?;
         Admission::parse(reply)
     }
@@ -154,16 +155,19 @@ impl Queue {
             _ => reply.unexpected(),
         }
     }
-}
 
-fn tick_arguments(pace: &Pace, pulse: &Pulse, mark: Mark) -> Vec<Value> {
-    let state = match pace.state {
-        PaceState::Admitting => "admitting",
-        PaceState::Paused => "paused",
-    };
-    let cap = pace.max_shoppers.min(pace.budget_shoppers);
-    let numbers = [pace.rate_per_s, pace.burst, cap, pace.overbook, pace.cohorts].map(text);
-    numbers.into_iter().chain([state.into(), text(pulse.gateway), text(pulse.line()), text(mark)]).collect()
+    fn tick_arguments(&self, pace: &Pace, pulse: &Pulse) -> Vec<Value> {
+        let state = match pace.state {
+            PaceState::Admitting => "admitting",
+            PaceState::Paused => "paused",
+        };
+        let cap = pace.max_shoppers.min(pace.budget_shoppers);
+        let allowed: Vec<_> = self.allowed.iter().map(|(tier, units)| format!("{tier}={units}")).collect();
+        let mut arguments = [pace.rate_per_s, pace.burst, cap, pace.overbook, pace.cohorts].map(text).to_vec();
+        arguments.extend([state.into(), text(pulse.gateway), text(pulse.line()), text(self.mark)]);
+        arguments.push(text(allowed.join(";")));
+        arguments
+    }
 }
 
 fn confirm_arguments(admission: &Admission, pace: &Pace) -> Vec<Value> {

@@ -46,6 +46,8 @@ pub struct View {
     pub unrecorded_total: u64,
     /// What each tier has.
     pub stock: BTreeMap<TierId, TierStock>,
+    /// How often seats changed hands in this epoch; see [`crate::SeatsView`].
+    pub seat_changes: u64,
     line: CountedBitmap,
     live_line: CountedBitmap,
     /// Those, and cohorts that were not greeted yet.
@@ -63,6 +65,8 @@ pub struct TierStock {
     pub free: u32,
     /// Units in live holds.
     pub held: u32,
+    /// Units that are not withheld: those, and ordered and sold ones.
+    pub all: u32,
 }
 
 /// What was measured of payments ([`crate::Pulse`]) and of turns.
@@ -186,6 +190,7 @@ impl View {
         let totals = values.counts("totals")?;
         let total = |name: &str| totals.get(name).copied().unwrap_or(0);
         let pacing = values.integers_or_0("pace")?;
+        let stock = values.stock()?;
         let live_line = line.and(&live);
         let expected_line = match values.integer("ungreeted_from")? {
             0 => live_line.clone(),
@@ -197,7 +202,8 @@ impl View {
             next_number: values.integer("next")? + 1,
             admitted_total: total("admitted"),
             paused: if values.integer("paused")? == 0 { crate::Pause::Running } else { crate::Pause::Paused },
-            stock: values.stock()?,
+            seat_changes: stock.seat_changes,
+            stock: stock.tiers,
             standstill,
             factor_milli: pacing.first().map(|factor| factor / 1_000).and_then(narrowed).ok_or_else(|| odd("pace"))?,
             pacing: Pacing::of(&pacing).ok_or_else(|| odd("pace"))?,
@@ -272,27 +278,41 @@ impl Values {
         pairs.chunks_exact(2).map(|pair| Ok((pair[0], moment(pair[1]).ok_or_else(|| odd(name))?))).collect()
     }
 
-    fn stock(&mut self) -> Result<BTreeMap<TierId, TierStock>, AdmissionError> {
+    fn stock(&mut self) -> Result<Stock, AdmissionError> {
         let fields = self.take("stock")?.into_array();
-        let mut stock: BTreeMap<TierId, TierStock> = BTreeMap::new();
+        let mut stock = Stock::default();
         for pair in fields.chunks_exact(2) {
-            let (state, tier, count) = counted(pair).ok_or_else(|| odd("stock"))?;
-            let entry = stock.entry(tier).or_default();
-            match state.as_str() {
-                "free" => entry.free = count,
-                "held" => entry.held = count,
-                _ => return Err(odd("stock")),
-            }
+            stock.count(pair).ok_or_else(|| odd("stock"))?;
         }
         Ok(stock)
     }
 }
 
-/// `free:<tier>` or `held:<tier>`, and its count.
-fn counted(pair: &[Value]) -> Option<(String, TierId, u32)> {
-    let field = pair[0].as_string()?;
-    let (state, tier) = field.split_once(':')?;
-    Some((state.to_owned(), tier.parse().ok()?, pair[1].as_string()?.parse().ok()?))
+/// The fields of `stock`.
+#[derive(Default)]
+struct Stock {
+    tiers: BTreeMap<TierId, TierStock>,
+    seat_changes: u64,
+}
+
+impl Stock {
+    /// Notes `changes`, or `free:<tier>`, `held:<tier>` or `all:<tier>`, and its count.
+    fn count(&mut self, pair: &[Value]) -> Option<()> {
+        let (field, count) = (pair[0].as_string()?, pair[1].as_string()?);
+        let Some((state, tier)) = field.split_once(':') else {
+            self.seat_changes = count.parse().ok().filter(|_| field == "changes")?;
+            return Some(());
+        };
+        let of_tier = self.tiers.entry(tier.parse().ok()?).or_default();
+        match state {
+            "free" => of_tier.free = count.parse().ok()?,
+            "held" => of_tier.held = count.parse().ok()?,
+            // Below 0 where a build that knew of no `all` loaded the sale and units were withheld since.
+            "all" => of_tier.all = count.parse::<i64>().ok()?.max(0).try_into().ok()?,
+            _ => return None,
+        }
+        Some(())
+    }
 }
 
 fn odd(name: &str) -> AdmissionError {

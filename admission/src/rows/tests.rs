@@ -28,6 +28,27 @@ fn a_row_is_in_the_bitmap_of_each_number_it_has_side_by_side() {
 }
 
 #[test]
+fn rows_read_back_as_they_were_packed() {
+    assert_eq!(sizes(&firsts(&[20, 1, 70_000])), [20, 1, 70_000]);
+    assert_eq!(sizes(&firsts(&[])), [0_u32; 0]);
+}
+
+#[test]
+fn a_row_whose_bits_are_not_so_is_named() {
+    let (rows, free) = ([4, 6, 9], [0, 1, 5, 6, 7].map(UnitNo));
+    let whole = runs(&rows, &free);
+    let last = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for right in [&whole[..], &whole[..=last]] {
+        assert_eq!(differing(&rows, &free, right), [0_usize; 0], "{} bytes", right.len());
+    }
+    assert_eq!(differing(&rows, &free, &[]), [0, 1]);
+    let mut wrong = whole;
+    wrong[2 * ROWS_MAX / 8] ^= 0x80 >> 1;
+    wrong[0] ^= 0x80 >> 2;
+    assert_eq!(differing(&rows, &free, &wrong), [1, 2]);
+}
+
+#[test]
 fn the_scripts_have_room_for_as_many_rows_and_as_long_runs() {
     for (name, value) in [("RUN_MAX", RUN_MAX), ("ROW_BITS", ROWS_MAX)] {
         let (_, after) = scripts::ROWS.split_once(&format!("local {name} = ")).unwrap();

@@ -1,6 +1,11 @@
 use std::collections::BTreeSet;
 
+use domain::SaleId;
+use uuid::Uuid;
+
 use super::{ALL, Script};
+use crate::keys::SaleKeys;
+use crate::{AdmissionError, Store, StoreConfig};
 
 /// The lines of a section of the header, without their comment signs.
 fn section(script: &Script, title: &str) -> Vec<String> {
@@ -89,4 +94,31 @@ fn each_tier_has_room_for_all_units_of_a_sale() {
     let (_, after) = super::UNITS.split_once("local TIER_BITS = ").unwrap();
     let bits: u32 = after.split(' ').next().unwrap().parse().unwrap();
     assert!(bits >= domain::sale::UNITS_MAX && bits.is_multiple_of(8), "{bits}");
+}
+
+/// What a script needs to be known on whichever server has the sale: its keys in one slot, and its source where it is unknown.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_script_runs_on_every_server_of_a_cluster_that_forgot_it() {
+    let redis = sandbox::RedisCluster::start().await.unwrap();
+    let store = Store::connect(&redis.url(), StoreConfig::default()).await.unwrap();
+    let mut asked = BTreeSet::new();
+    while asked.len() < 3 {
+        let keys = SaleKeys::new(SaleId::from_uuid(Uuid::new_v4()));
+        let epoch = keys.epoch();
+        if !asked.insert(redis.owner(&epoch).await.unwrap()) {
+            continue;
+        }
+        redis.command(&epoch, &["SCRIPT", "FLUSH"]).await.unwrap();
+        for script in ALL {
+            // Without arguments it says how many it takes, or that there is no such sale.
+            let refused = store.run(script, &keys, Vec::new()).await.unwrap_err();
+            let ran = matches!(&refused, AdmissionError::NotLoaded)
+                || matches!(&refused, AdmissionError::Script(said) if said.contains(&format!("{} takes", script.name)));
+            assert!(ran, "{}: {refused:?}", script.name);
+        }
+        let info = redis.command(&epoch, &["INFO", "memory"]).await.unwrap();
+        let known = format!("number_of_cached_scripts:{}", ALL.len());
+        assert!(info.lines().any(|line| line == known), "{known}: {info}");
+    }
+    store.shutdown().await;
 }

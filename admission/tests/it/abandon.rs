@@ -80,7 +80,7 @@ impl Hall {
         let wish = TakeHold { session_s: FOREVER_S, ..wish_for(buyer, &[("stalls", wish)]) };
         match self.sale.holds.take(self.sale.id, &wish).await.unwrap() {
             Take::Taken(hold) => Some(hold),
-            Take::AllHeld { .. } | Take::SoldOut { .. } => None,
+            Take::AllHeld { .. } | Take::TooFewLeft { .. } | Take::SoldOut { .. } => None,
             other => panic!("a group of {group}: {other:?}"),
         }
     }

@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use admission::{
-    AdmissionError, Commit, Extend, ExtendHold, Freeze, HoldView, Holds, Join, Reclaim, ReclaimHold, Snapshot, Take,
-};
+use admission::{AdmissionError, Commit, Extend, ExtendHold, Freeze, HoldView, Holds, Join, Reclaim, Snapshot, Take};
 use domain::{PlaceNumber, SaleId};
 use jiff::SignedDuration;
 use sandbox::{FaultProxy, LostReplies};
 
-use crate::onsale::{Onsale, TTL_S, ask, join, number_of, some_hold, some_request, unit_numbers, wish};
+use crate::onsale::{Onsale, TTL_S, ask, join, number_of, receipt, some_hold, some_request, unit_numbers, wish};
 
 const UNITS: u32 = 60;
 const VISITORS: u64 = 120;
@@ -18,7 +16,7 @@ const VISITORS: u64 = 120;
 const REPEAT_MAX: Duration = Duration::from_secs(20);
 
 /// A sale reached through a proxy that is still honest.
-async fn proxied() -> (Onsale, FaultProxy) {
+pub(crate) async fn proxied() -> (Onsale, FaultProxy) {
     let redis = &sandbox::shared().await.unwrap().redis;
     let proxy = FaultProxy::start(([127, 0, 0, 1], redis.port()).into()).await.unwrap();
     let sale = Onsale::on(redis, &proxy.through(&redis.url())).await;
@@ -32,7 +30,7 @@ fn loses_every_tenth_reply(proxy: &FaultProxy) {
 }
 
 /// Repeats a call until it is answered.
-async fn until_answered<T, F: Future<Output = Result<T, AdmissionError>>>(call: impl Fn() -> F) -> T {
+pub(crate) async fn until_answered<T, F: Future<Output = Result<T, AdmissionError>>>(call: impl Fn() -> F) -> T {
     let begun = Instant::now();
     loop {
         match call().await {
@@ -95,14 +93,7 @@ async fn receipts_whose_answers_are_lost_are_sent_again_and_give_back_once() {
     sale.loader.load(&rebuilt).await.unwrap();
     proxy.lose_replies(LostReplies::EveryNth(3), b"EVALSHA");
     for hold in holds {
-        let receipt = ReclaimHold {
-            hold: hold.id,
-            number: hold.number,
-            expires_at: hold.expires_at,
-            units: hold.units.clone(),
-            receipt_epoch: 1,
-            epoch: 2,
-        };
+        let receipt = receipt(&hold, 2);
         let back = until_answered(|| sale.holds.reclaim(sale.id, &receipt)).await;
         assert!(matches!(&back, Reclaim::Reclaimed(back) | Reclaim::Live(back) if *back == hold), "{back:?}");
     }

@@ -34,22 +34,27 @@ async fn a_hold_takes_all_items_or_nothing() {
     let sale = Onsale::of(&[("ga", 10), ("balcony", 1)]).await;
     let number = sale.turns(1).await[0];
     let refused = sale.holds.take(sale.id, &wish(number, &[("ga", 2), ("balcony", 2)])).await.unwrap();
-    assert_eq!(refused, Take::SoldOut { tier: tier("balcony") });
+    assert_eq!(refused, Take::TooFewLeft { tier: tier("balcony"), free: 1, held: 0 });
     assert_eq!(sale.stock("ga").await.free, 10);
     assert_eq!(sale.stock("balcony").await.free, 1);
     assert_eq!(unit_numbers(&sale.holds_units(number, "ga", 1).await), [0], "and the pass is free to try again");
 }
 
 #[tokio::test]
-async fn a_tier_that_is_only_held_is_not_sold_out() {
+async fn a_tier_is_sold_out_when_nothing_is_free_or_held() {
     let sale = Onsale::of(&[("ga", 3)]).await;
-    let numbers = sale.turns(2).await;
+    let numbers = sale.turns(3).await;
     let hold = sale.holds_units(numbers[0], "ga", 2).await;
     assert_eq!(sale.takes(numbers[1], "ga", 2).await, Take::AllHeld { tier: tier("ga") });
-    assert_eq!(sale.takes(numbers[1], "ga", 4).await, Take::SoldOut { tier: tier("ga") });
+    assert_eq!(sale.takes(numbers[1], "ga", 4).await, Take::TooFewLeft { tier: tier("ga"), free: 1, held: 2 });
     sale.holds.freeze(sale.id, hold.id, numbers[0]).await.unwrap();
     sale.holds.commit(sale.id, hold.id).await.unwrap();
-    assert_eq!(sale.takes(numbers[1], "ga", 2).await, Take::SoldOut { tier: tier("ga") });
+    assert_eq!(sale.takes(numbers[1], "ga", 2).await, Take::TooFewLeft { tier: tier("ga"), free: 1, held: 0 });
+    let last = sale.holds_units(numbers[1], "ga", 1).await;
+    sale.holds.commit(sale.id, last.id).await.unwrap();
+    for quantity in [1, 2] {
+        assert_eq!(sale.takes(numbers[2], "ga", quantity).await, Take::SoldOut { tier: tier("ga") });
+    }
 }
 
 #[tokio::test]

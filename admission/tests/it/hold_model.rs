@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use admission::{
-    Commit, Expired, ExtendHold, Freeze, HeldUnit, Lose, Pace, Release, RequestId, Take, TakeHold, TierSnapshot,
-    UnitsReturn, UnitsWish,
+    Commit, Expired, ExtendHold, Freeze, HeldUnit, Lose, Pace, Release, RequestId, SeatState, SeatsView, Take,
+    TakeHold, TierSnapshot, UnitsReturn, UnitsWish,
 };
 use domain::hold::HoldState;
 use domain::{HoldId, PlaceNumber, TierId, UnitNo};
@@ -20,6 +20,7 @@ use crate::soak;
 
 mod choice;
 mod extension;
+mod withholding;
 
 use choice::{Choice, choose};
 
@@ -82,6 +83,8 @@ struct Oracle {
     holds: BTreeMap<HoldId, OracleHold>,
     /// Units that Postgres has: they may return.
     gone: Vec<HeldUnit>,
+    /// Units that are kept back: they may return, too.
+    withheld: Vec<HeldUnit>,
     taken: usize,
 }
 
@@ -95,6 +98,16 @@ impl Oracle {
         live.flat_map(|hold| &hold.units).filter(|unit| unit.tier == *tier).count()
     }
 
+    fn seat(&self, tier: &TierId, unit: u32) -> SeatState {
+        let is_it = |held: &HeldUnit| held.tier == *tier && held.unit.0 == unit;
+        let live = self.holds.values().filter(|hold| is_live(hold.state));
+        match (self.free[tier].contains(&unit), live.flat_map(|hold| &hold.units).any(is_it)) {
+            (true, _) => SeatState::Free,
+            (false, true) => SeatState::Held,
+            (false, false) => SeatState::Gone,
+        }
+    }
+
     fn take(&mut self, wish: &TakeHold) -> Result<Vec<HeldUnit>, Take> {
         if self.live_hold(wish.number) {
             return Err(Take::PassInUse);
@@ -103,8 +116,8 @@ impl Oracle {
             return Err(Take::LimitReached { limit: wish.per_buyer_limit });
         }
         let mut units = Vec::new();
-        for (tier, wish) in &wish.items {
-            units.extend(self.choose(tier, wish)?);
+        for (tier, units_wish) in &wish.items {
+            units.extend(self.choose(tier, units_wish, wish.allowed.get(tier).copied())?);
         }
         for unit in &units {
             self.free.get_mut(&unit.tier).unwrap().remove(&unit.unit.0);
@@ -118,11 +131,19 @@ impl Oracle {
         Ok(units)
     }
 
-    fn choose(&self, tier: &TierId, wish: &UnitsWish) -> Result<Vec<HeldUnit>, Take> {
+    fn choose(&self, tier: &TierId, wish: &UnitsWish, allowed: Option<u32>) -> Result<Vec<HeldUnit>, Take> {
         let (free, tier) = (&self.free[tier], tier.clone());
-        if wish.quantity() as usize > free.len() + self.held(&tier) {
-            return Err(Take::SoldOut { tier });
+        let held = self.held(&tier);
+        match wish {
+            _ if free.len() + held == 0 => return Err(Take::SoldOut { tier }),
+            UnitsWish::Seats(_) => {}
+            _ if wish.quantity() as usize > free.len() + held => {
+                let [free, held] = [free.len(), held].map(|units| u32::try_from(units).unwrap());
+                return Err(Take::TooFewLeft { tier, free, held });
+            }
+            _ => {}
         }
+        self.may_go(&tier, wish.quantity(), allowed)?;
         match choose(wish, free, rows_of(&tier)) {
             Choice::Units(units) => {
                 Ok(units.into_iter().map(|unit| HeldUnit { tier: tier.clone(), unit: UnitNo(unit) }).collect())
@@ -165,6 +186,8 @@ struct Run {
     presses: Vec<ExtendHold>,
     returns: Vec<(RequestId, Vec<HeldUnit>)>,
     oracle: Oracle,
+    /// The seats as they were compared last.
+    seats: Option<SeatsView>,
 }
 
 impl Run {
@@ -175,7 +198,7 @@ impl Run {
         sale.advance_s(1).await;
         sale.admits(&Pace { claim_window_s: FOREVER_S, ..OPEN }).await;
         let free = tiers.into_iter().map(|tier| (tier.tier, (0..tier.capacity).collect())).collect();
-        let oracle = Oracle { now: 0, free, holds: BTreeMap::new(), gone: Vec::new(), taken: 0 };
+        let oracle = Oracle { now: 0, free, holds: BTreeMap::new(), gone: Vec::new(), withheld: Vec::new(), taken: 0 };
         Self {
             sale,
             random: Random(seed),
@@ -184,11 +207,12 @@ impl Run {
             presses: Vec::new(),
             returns: Vec::new(),
             oracle,
+            seats: None,
         }
     }
 
     async fn step(&mut self) {
-        match self.random.below(14) {
+        match self.random.below(16) {
             0..=3 => self.take().await,
             4 => self.repeat_take().await,
             5 => self.release().await,
@@ -199,6 +223,8 @@ impl Run {
             10 => self.give_back().await,
             11 => self.extend().await,
             12 => self.repeat_extend().await,
+            13 => self.withhold().await,
+            14 => self.put_on_sale().await,
             _ => {
                 self.sale.advance_s(STEP_S).await;
                 self.oracle.now += 1;
@@ -210,7 +236,9 @@ impl Run {
         let number = *self.random.of(&self.buyers).unwrap();
         let items: Vec<_> = (0..=self.random.below(2)).map(|_| self.some_item()).collect();
         let ttl_s = STEP_S * u32::try_from(1 + self.random.below(3)).unwrap();
-        let wish = TakeHold { ttl_s, per_buyer_limit: LIMIT, session_s: FOREVER_S, ..wish_for(number, &items) };
+        let allowed = self.some_allocation();
+        let wish =
+            TakeHold { allowed, ttl_s, per_buyer_limit: LIMIT, session_s: FOREVER_S, ..wish_for(number, &items) };
         let took = self.sale.holds.take(self.sale.id, &wish).await.unwrap();
         match self.oracle.take(&wish) {
             Ok(units) => {
@@ -294,7 +322,7 @@ impl Run {
             HoldState::Held | HoldState::Frozen => {
                 assert_eq!(committed, Commit::Committed);
                 self.oracle.end(id, HoldState::Committed, &[]);
-                self.oracle.gone.extend(self.oracle.holds[&id].units.clone());
+                self.oracle.committed(id);
             }
             HoldState::Committed => assert_eq!(committed, Commit::AlreadyCommitted),
             HoldState::Released | HoldState::Expired => assert_eq!(committed, Commit::NotFound),
@@ -348,6 +376,7 @@ impl Run {
             assert_eq!(again, UnitsReturn::AlreadyReturned);
             return;
         }
+        self.gives_back_too_early().await;
         let some = self.random.below(self.oracle.gone.len() + 1);
         let (request, units) = (some_request(), self.oracle.gone.split_off(some));
         let returned = self.sale.holds.units_return(self.sale.id, request, 1, &units).await.unwrap();
@@ -356,19 +385,68 @@ impl Run {
         self.returns.push((request, units));
     }
 
-    async fn compare(&self, at: &str) {
+    /// Postgres freed what Redis has in a hold yet: nothing returns, not even what is gone.
+    async fn gives_back_too_early(&mut self) {
+        let Some(id) = self.some_hold() else { return };
+        let OracleHold { state, units, .. } = &self.oracle.holds[&id];
+        if matches!(state, HoldState::Held | HoldState::Frozen) {
+            let units: Vec<_> = self.oracle.gone.iter().chain(units).cloned().collect();
+            let came_to = self.sale.holds.units_return(self.sale.id, some_request(), 1, &units).await.unwrap();
+            assert_eq!(came_to, UnitsReturn::HeldStill);
+        }
+    }
+
+    async fn compare(&mut self, at: &str) {
+        self.compare_units(at).await;
         let view = self.sale.view().await;
         for (name, rows) in TIERS {
             let capacity = snapshot_of(name, rows).capacity;
             let (tier, stock) = (tier(name), view.stock[&tier(name)]);
+            let withheld = self.oracle.withheld(&tier);
+            assert_eq!(stock.all as usize + withheld, capacity as usize, "{at}: {name}");
             let expected = (self.oracle.free[&tier].len(), self.oracle.held(&tier));
             assert_eq!((stock.free as usize, stock.held as usize), expected, "{at}: {name}");
             let gone = self.oracle.gone.iter().filter(|unit| unit.tier == tier).count();
             assert_eq!(
-                expected.0 + expected.1 + gone,
+                expected.0 + expected.1 + gone + withheld,
                 capacity as usize,
                 "{at}: {name}: the oracle itself lost a unit"
             );
         }
+        self.compare_seats(at).await;
+    }
+
+    /// Every unit by itself, also of general admission: its bits are kept alike.
+    async fn compare_seats(&mut self, at: &str) {
+        let asked: Vec<_> = TIERS.iter().map(|(name, rows)| (tier(name), snapshot_of(name, rows).capacity)).collect();
+        let seats = self.sale.holds.seats(self.sale.id, &asked).await.unwrap();
+        for (tier, capacity) in &asked {
+            let states: Vec<_> = (0..*capacity).map(|unit| seats.tiers[tier].state(UnitNo(unit))).collect();
+            let expected: Vec<_> = (0..*capacity).map(|unit| self.oracle.seat(tier, unit)).collect();
+            assert_eq!(states, expected, "{at}: {tier}");
+        }
+        self.compare_with_last_map(seats, at);
+    }
+
+    /// Seats that look different are always another version of the map, and the floor has no part in it.
+    fn compare_with_last_map(&mut self, mut seats: SeatsView, at: &str) {
+        seats.tiers.remove(&tier("ga"));
+        if let Some(last) = self.seats.replace(seats.clone()) {
+            assert!(last.changes <= seats.changes, "{at}: changes went back");
+            assert!(last.changes < seats.changes || last == seats, "{at}: another map of the same version");
+        }
+    }
+
+    /// Unit by unit: whatever Redis writes down of it says what the oracle says.
+    async fn compare_units(&self, at: &str) {
+        let inventory = self.sale.holds.inventory(self.sale.id).await.unwrap();
+        assert_eq!(inventory.faults(), [], "{at}");
+        let free = self.oracle.free.iter();
+        let free = free
+            .flat_map(|(tier, units)| units.iter().map(|unit| HeldUnit { tier: tier.clone(), unit: UnitNo(*unit) }));
+        assert_eq!(inventory.free, free.collect(), "{at}");
+        let held: BTreeMap<_, _> = inventory.holds.into_iter().map(|hold| (hold.id, hold.units)).collect();
+        let live = self.oracle.holds.iter().filter(|(_, hold)| is_live(hold.state));
+        assert_eq!(held, live.map(|(id, hold)| (*id, hold.units.clone())).collect(), "{at}");
     }
 }

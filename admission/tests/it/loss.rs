@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use admission::{AdmissionError, GrantRow, Join, Load, Mark, PlaceView, Queue, Snapshot, Store, StoreConfig, Take};
+use admission::{
+    AdmissionError, GrantRow, Join, Load, Mark, PlaceView, Queue, Reclaim, Snapshot, Store, StoreConfig, Take,
+};
 use domain::{PlaceNumber, UnitNo};
 use sandbox::{Persistence, Redis, RedisOptions};
 
@@ -66,6 +68,34 @@ async fn a_redis_that_knows_less_than_was_seen_gives_the_sale_up() {
         assert!(matches!(outcome, Err(AdmissionError::NotLoaded)), "{hands_out}: {outcome:?}");
         assert_eq!(sale.loader.loaded_epoch(sale.id).await.unwrap(), None, "{hands_out}");
     }
+}
+
+/// Nothing that anybody counts is missing, only a hold: nobody could see that, so the server itself tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_a_failover_lost_is_kept_for_its_receipt() {
+    let redis = private_redis(Persistence::None).await;
+    let sale = Onsale::on(redis, &redis.url()).await;
+    sale.loads(&[("ga", 2)]).await;
+    sale.queue.raise_reserved(sale.id, 100).await.unwrap();
+    let numbers = sale.turns(2).await;
+    redis.keep_snapshot().await.unwrap();
+    let hold = sale.holds_units(numbers[0], "ga", 2).await;
+    let seen = Mark::of(&sale.view().await);
+
+    redis.restart_from_snapshot().await.unwrap();
+    crate::sentinel::is_served_again(&sale).await;
+    assert_eq!(sale.holds.look(sale.id, hold.id).await.unwrap(), None, "lost");
+    let ticked = sale.queue.after(seen).admit(sale.id, &OPEN, &CALM).await;
+    assert!(matches!(ticked, Err(AdmissionError::NotLoaded)), "{ticked:?}");
+    let until = jiff::Timestamp::from_millisecond(sale.now_ms() + 600_000).unwrap();
+    let grants = numbers.iter().map(|number| GrantRow { number: *number, until }).collect();
+    let again = Snapshot { reserved_number: 100, grants, reclaim_window_s: 30, ..sale.snapshot(2, &[("ga", 2)]) };
+    assert_eq!(sale.loader.load(&again).await.unwrap(), Load::Loaded);
+    let refused = sale.takes(numbers[1], "ga", 1).await;
+    assert!(matches!(refused, Take::Reclaiming { .. }), "{refused:?}");
+    let back = sale.holds.reclaim(sale.id, &crate::onsale::receipt(&hold, 2)).await.unwrap();
+    assert_eq!(back, Reclaim::Reclaimed(hold));
+    sale.queue.admit(sale.id, &OPEN, &CALM).await.unwrap();
 }
 
 #[tokio::test]

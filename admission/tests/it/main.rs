@@ -5,11 +5,15 @@
 mod onsale;
 
 mod abandon;
+mod allocation;
 mod arrivals;
+mod batch;
 mod bypass;
+mod cluster;
 mod crowd;
 mod draw;
 mod event;
+mod expiry;
 mod extend;
 mod fault;
 mod gap;
@@ -19,6 +23,7 @@ mod incident;
 mod line;
 mod liveness;
 mod loss;
+mod lost_reply;
 mod more_time;
 mod order;
 mod pace;
@@ -26,6 +31,7 @@ mod pause;
 mod paying;
 mod reclaim;
 mod seats;
+mod sentinel;
 mod turn;
 
 mod hold_model;
@@ -35,3 +41,4 @@ mod reclaim_model;
 mod rush;
 mod soak;
 mod window;
+mod withhold;

@@ -8,14 +8,14 @@ use std::time::Duration;
 use admission::keys::SaleKeys;
 use admission::{
     Admission, AdmissionError, Grant, HoldView, Holds, JOIN_BATCH_MAX, Join, JoinAsk, Loader, Pace, PaceState,
-    PlaceView, Pulse, Queue, RequestId, Snapshot, Store, StoreConfig, Take, TakeHold, TierSnapshot, TierStock,
-    UnitsWish, View,
+    PlaceView, Pulse, Queue, ReclaimHold, RequestId, Snapshot, Store, StoreConfig, Take, TakeHold, TierSnapshot,
+    TierStock, UnitsWish, View,
 };
 use domain::token::{Allowance, Holder};
 use domain::{HoldId, PlaceNumber, SaleId, TierId, UnitNo};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface};
-use fred::types::config::Config;
+use fred::types::config::{Config, ReconnectPolicy};
 use fred::types::{Builder, CustomCommand, Value};
 use sandbox::Redis;
 use uuid::Uuid;
@@ -71,7 +71,7 @@ impl Onsale {
     pub(crate) async fn of_tiers(tiers: Vec<TierSnapshot>) -> Self {
         let redis = &sandbox::shared().await.unwrap().redis;
         let patient = StoreConfig { command_timeout: PATIENCE, ..StoreConfig::default() };
-        let sale = Self::connected(redis, &redis.url(), patient).await;
+        let sale = Self::connected(&redis.url(), &redis.url(), patient).await;
         sale.gap_ms(BEGIN_MS).await;
         sale.loader.load(&Snapshot { tiers, ..sale.snapshot(1, &[]) }).await.unwrap();
         sale.queue.raise_reserved(sale.id, 1_000_000).await.unwrap();
@@ -106,12 +106,21 @@ impl Onsale {
 
     /// A sale on a Redis that is reached by that address.
     pub(crate) async fn on(redis: &'static Redis, url: &str) -> Self {
-        Self::connected(redis, url, StoreConfig::default()).await
+        Self::connected(&redis.url(), url, StoreConfig::default()).await
     }
 
-    async fn connected(redis: &'static Redis, url: &str, config: StoreConfig) -> Self {
+    /// A sale on servers of any kind.
+    pub(crate) async fn at(url: &str) -> Self {
+        Self::connected(url, url, StoreConfig::default()).await
+    }
+
+    /// A sale whose commands go to `raw` directly.
+    async fn connected(raw: &str, url: &str, config: StoreConfig) -> Self {
         let store = Store::connect(url, config).await.unwrap();
-        let raw = Builder::from_config(Config::from_url(&redis.url()).unwrap()).build().unwrap();
+        let mut raw = Builder::from_config(Config::from_url(raw).unwrap());
+        raw.set_policy(ReconnectPolicy::new_constant(0, 100));
+        raw.with_performance_config(|performance| performance.default_command_timeout = PATIENCE);
+        let raw = raw.build().unwrap();
         raw.init().await.unwrap();
         Self {
             id: SaleId::from_uuid(Uuid::now_v7()),
@@ -341,7 +350,8 @@ pub(crate) fn some_request() -> RequestId {
 
 /// A tier of general admission, all free.
 pub(crate) fn floor(name: &str, capacity: u32) -> TierSnapshot {
-    TierSnapshot { tier: tier(name), capacity, free: (0..capacity).map(UnitNo).collect(), rows: Vec::new() }
+    let free = (0..capacity).map(UnitNo).collect();
+    TierSnapshot { tier: tier(name), capacity, withheld: 0, free, rows: Vec::new() }
 }
 
 /// A tier of rows with so many seats each, all free.
@@ -361,6 +371,18 @@ pub(crate) fn seats(units: &[u32]) -> UnitsWish {
     UnitsWish::Seats(units.iter().copied().map(UnitNo).collect())
 }
 
+/// What a buyer sends who was told of a hold in the epoch before this one.
+pub(crate) fn receipt(hold: &HoldView, epoch: u32) -> ReclaimHold {
+    ReclaimHold {
+        hold: hold.id,
+        number: hold.number,
+        expires_at: hold.expires_at,
+        units: hold.units.clone(),
+        receipt_epoch: epoch - 1,
+        epoch,
+    }
+}
+
 /// A wish for so many of each tier.
 pub(crate) fn wish(number: PlaceNumber, items: &[(&str, u32)]) -> TakeHold {
     let items: Vec<_> = items.iter().map(|(name, quantity)| (*name, any(*quantity))).collect();
@@ -374,6 +396,7 @@ pub(crate) fn wish_for(number: PlaceNumber, items: &[(&str, UnitsWish)]) -> Take
         fingerprint: [7; 32],
         number,
         items: items.iter().map(|(name, wish)| (tier(name), wish.clone())).collect::<BTreeMap<_, _>>(),
+        allowed: BTreeMap::new(),
         ttl_s: TTL_S,
         per_buyer_limit: LIMIT,
         session_s: OPEN.session_s,

@@ -170,6 +170,26 @@ async fn returned_units_are_free_again_once_per_request() {
     assert_eq!((stock.free, stock.held), (0, 2));
 }
 
+/// The order ran out before Redis heard of it.
+#[tokio::test]
+async fn units_return_when_the_hold_they_were_freed_of_is_over() {
+    let sale = Onsale::of(&[("ga", 3)]).await;
+    let number = sale.turns(1).await[0];
+    let hold = sale.holds_units(number, "ga", 2).await;
+    sale.holds.freeze(sale.id, hold.id, number).await.unwrap();
+    let (request, units) = (some_request(), [hold.units.clone(), vec![unit(2)]].concat());
+    let returns = async || sale.holds.units_return(sale.id, request, 1, &units).await.unwrap();
+    assert_eq!([returns().await, returns().await], [UnitsReturn::HeldStill; 2]);
+    let stock = sale.stock("ga").await;
+    assert_eq!((stock.free, stock.held), (1, 2));
+
+    assert_eq!(sale.holds.commit(sale.id, hold.id).await.unwrap(), Commit::Committed);
+    assert_eq!([returns().await, returns().await], [UnitsReturn::Returned, UnitsReturn::AlreadyReturned]);
+    let stock = sale.stock("ga").await;
+    assert_eq!((stock.free, stock.held), (3, 0));
+    assert_eq!(sale.holds.inventory(sale.id).await.unwrap().faults(), []);
+}
+
 #[tokio::test]
 async fn a_return_of_another_epoch_changes_nothing() {
     let sale = Onsale::of(&[("ga", 3)]).await;

@@ -5,20 +5,13 @@ use domain::PlaceNumber;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::onsale::{OPEN, Onsale, TTL_S, any, some_hold, stalls, taken, together, unit_numbers, wish_for};
+use crate::onsale::{self, OPEN, Onsale, TTL_S, any, some_hold, stalls, taken, together, unit_numbers, wish_for};
 
 const WINDOW_S: u32 = 30;
 
 /// What a buyer sends who was told of a hold in the first epoch.
 fn receipt(hold: &HoldView) -> ReclaimHold {
-    ReclaimHold {
-        hold: hold.id,
-        number: hold.number,
-        expires_at: hold.expires_at,
-        units: hold.units.clone(),
-        receipt_epoch: 1,
-        epoch: 2,
-    }
+    onsale::receipt(hold, 2)
 }
 
 /// Redis is lost and loaded again, with everybody inside who was.
@@ -135,6 +128,22 @@ async fn what_a_receipt_cannot_have_is_refused_and_nothing_is_taken() {
     assert_eq!(sale.stock("ga").await.held, 1);
     assert!(matches!(sale.holds.release(sale.id, other.id, numbers[1]).await.unwrap(), Release::Released(_)));
     assert_eq!(asks(receipt(&other)).await.unwrap(), Reclaim::Ended, "given back here");
+}
+
+/// What this build keeps of a load and earlier ones did not.
+#[tokio::test]
+async fn a_sale_that_an_older_build_loaded_is_served_and_honours_receipts_of_its_own_epoch() {
+    let sale = Onsale::of(&[("ga", 9)]).await;
+    let numbers = sale.turns(2).await;
+    let before = sale.holds_units(numbers[0], "ga", 3).await;
+    is_rebuilt(&sale, &[("ga", 9)], &numbers).await;
+    let pace = admission::keys::SaleKeys::new(sale.id).pace();
+    sale.command(&["HDEL", &pace, "reclaim_until_ms", "receipts_from"]).await;
+    let now = sale.holds_units(numbers[1], "ga", 2).await;
+    assert!(matches!(sale.holds.release(sale.id, now.id, numbers[1]).await.unwrap(), Release::Released(_)));
+    let of_this = ReclaimHold { hold: some_hold(), receipt_epoch: 2, ..receipt(&now) };
+    assert!(matches!(sale.holds.reclaim(sale.id, &of_this).await.unwrap(), Reclaim::Reclaimed(_)));
+    assert_eq!(sale.holds.reclaim(sale.id, &receipt(&before)).await.unwrap(), Reclaim::Ended);
 }
 
 #[tokio::test(flavor = "multi_thread")]

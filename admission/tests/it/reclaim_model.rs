@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use admission::{GrantRow, HoldView, Reclaim, ReclaimHold, Snapshot, Take};
+use admission::{GrantRow, HoldView, Reclaim, ReclaimHold, SeatState, Snapshot, Take};
 use domain::{HoldId, PlaceNumber, UnitNo};
 use jiff::Timestamp;
 
-use crate::onsale::Onsale;
+use crate::onsale::{Onsale, tier};
 use crate::random::Random;
 use crate::soak;
 
@@ -202,7 +202,22 @@ impl Model {
         let held = live.map(|hold| u32::try_from(hold.units.len()).unwrap()).sum::<u32>();
         let unsold = CAPACITY - u32::try_from(self.sold.len()).unwrap();
         let adds_up = stock.held == held && stock.free + stock.held == unsold;
+        self.seats_are_as_they_should_be().await?;
         if adds_up { Ok(()) } else { Err(format!("{stock:?}, held by right {held}, not sold {unsold}")) }
+    }
+
+    async fn seats_are_as_they_should_be(&self) -> Result<(), String> {
+        let now_ms = self.sale.now_ms();
+        let live = self.rightful.values().filter(|hold| hold.expires_at.as_millisecond() > now_ms);
+        let held: BTreeSet<_> = live.flat_map(|hold| &hold.units).map(|unit| unit.unit).collect();
+        let should_be = |unit| match (self.sold.contains(&unit), held.contains(&unit)) {
+            (true, _) => SeatState::Gone,
+            (false, true) => SeatState::Held,
+            (false, false) => SeatState::Free,
+        };
+        let seats = self.sale.holds.seats(self.sale.id, &[(tier("ga"), CAPACITY)]).await.unwrap();
+        let is_wrong = |unit: &UnitNo| seats.tiers[&tier("ga")].state(*unit) != should_be(*unit);
+        (0..CAPACITY).map(UnitNo).find(is_wrong).map_or(Ok(()), |unit| Err(format!("unit {unit} of {seats:?}")))
     }
 
     /// Rounds until nothing is left to sell, or something is wrong; how many holds came back.

@@ -29,6 +29,22 @@ async fn named_seats_are_had_all_or_none() {
 }
 
 #[tokio::test]
+async fn named_seats_are_taken_however_few_are_left_until_none_is() {
+    let sale = Onsale::of_tiers(vec![stalls("stalls", &[2, 2])]).await;
+    let numbers = sale.turns(3).await;
+    for (buyer, units) in [seats(&[0, 1, 2]), seats(&[3])].into_iter().enumerate() {
+        let hold = taken(sale.wishes(numbers[buyer], "stalls", units).await);
+        sale.holds.commit(sale.id, hold.id).await.unwrap();
+        let refused = sale.wishes(numbers[2], "stalls", seats(&[0, 3])).await;
+        let told = match buyer {
+            0 => Take::SeatTaken { tier: tier("stalls"), units: vec![UnitNo(0)] },
+            _ => Take::SoldOut { tier: tier("stalls") },
+        };
+        assert_eq!(refused, told);
+    }
+}
+
+#[tokio::test]
 async fn a_unit_beyond_the_tier_is_never_another_tiers() {
     let sale = Onsale::of_tiers(vec![stalls("stalls", &[4]), floor("floor", 4)]).await;
     let number = sale.turns(1).await[0];

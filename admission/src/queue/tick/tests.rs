@@ -71,7 +71,8 @@ impl Scenario {
         let mut scenario = Self { queue, holds, raw, sale, now_ms: 1_800_000_000_000, live: waiting.clone(), waiting };
         scenario.passes(0).await;
         let free = (0..units).map(UnitNo).collect();
-        let tiers = vec![TierSnapshot { tier: "ga".parse().unwrap(), capacity: units, free, rows: Vec::new() }];
+        let tiers =
+            vec![TierSnapshot { tier: "ga".parse().unwrap(), capacity: units, withheld: 0, free, rows: Vec::new() }];
         let (grants, left) = (Vec::new(), Vec::new());
         let snapshot = Snapshot {
             sale,
@@ -122,6 +123,7 @@ impl Scenario {
             fingerprint: [7; 32],
             number,
             items: BTreeMap::from([("ga".parse().unwrap(), UnitsWish::Any(NonZeroU32::MIN))]),
+            allowed: BTreeMap::new(),
             ttl_s: 60,
             per_buyer_limit: 1,
             session_s: PACE.session_s,

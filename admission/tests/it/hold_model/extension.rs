@@ -1,6 +1,6 @@
 //! More time, as the oracle sees it.
 
-use admission::{Extend, ExtendHold};
+use admission::{Extend, ExtendHold, NOBODY};
 use domain::hold::HoldState;
 
 use super::{OracleHold, Run, STEP_S, is_live};
@@ -21,6 +21,9 @@ impl OracleHold {
         }
         if self.extensions == EXTENSIONS_MAX {
             return Err(Extend::UsedUp);
+        }
+        if self.number == NOBODY {
+            return Err(Extend::Longest); // nobody has a session
         }
         let over = (self.over + 1).min(now + AHEAD_MAX);
         if over <= self.over {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use admission::{
     Admission, Bypass, GrantRow, Health, Join, JoinAsk, Leave, Load, Pace, PaceState, Pause, PlaceView, Pulse,
-    Snapshot, Take, TierStock, View,
+    Snapshot, Take, View,
 };
 use domain::token::{Allowance, Holder};
 use domain::{HoldId, PlaceNumber, UnitNo};

@@ -18,7 +18,8 @@ impl Run {
         let paused = if oracle.paused_since.is_some() { Pause::Paused } else { Pause::Running };
         assert_eq!(view.paused, paused, "{at}");
         let held = oracle.holds.values().map(|hold| hold.units).sum();
-        assert_eq!(view.stock[&tier("ga")], TierStock { free: oracle.free, held }, "{at}");
+        let stock = view.stock[&tier("ga")];
+        assert_eq!((stock.free, stock.held), (oracle.free, held), "{at}");
         for (number, spot) in &oracle.spots {
             let ahead = expected_line.partition_point(|other| other < number) as u64;
             let expected = match *spot {

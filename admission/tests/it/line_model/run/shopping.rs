@@ -31,7 +31,10 @@ impl Run {
             () if self.oracle.paused_since.is_some() => Some(Take::Paused),
             () if due <= self.oracle.clock() => Some(Take::PassExpired),
             () if self.oracle.holds.contains_key(&number) => Some(Take::PassInUse),
-            () if units > self.oracle.free + held => Some(Take::SoldOut { tier: tier("ga") }),
+            () if self.oracle.free + held == 0 => Some(Take::SoldOut { tier: tier("ga") }),
+            () if units > self.oracle.free + held => {
+                Some(Take::TooFewLeft { tier: tier("ga"), free: self.oracle.free, held })
+            }
             () if units > self.oracle.free => Some(Take::AllHeld { tier: tier("ga") }),
             () => None,
         }
