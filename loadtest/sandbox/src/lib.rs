@@ -6,6 +6,7 @@
 //!
 //! - [`Postgres`], [`Template`], [`Database`]: a throw-away cluster, and a migrated database per test in milliseconds.
 //! - [`Redis`]: a throw-away Redis.
+//! - [`RedisSentinel`], [`RedisCluster`]: several of them, of which one may be lost.
 //! - [`shared()`]: one of each per process, for a test binary.
 //! - [`FakeStripe`]: payments without money, with faults on request and books to audit against.
 //! - [`MailSink`]: mail that goes nowhere, for tests and for people.
@@ -40,7 +41,7 @@ pub use mail::{Attachment, Mail, MailFault, MailSink, MailSinkOptions};
 pub use ports::free_port;
 pub use postgres::{Database, Durability, Postgres, PostgresOptions, Template};
 pub use proxy::{FaultProxy, LostReplies};
-pub use redis::{Persistence, Redis, RedisOptions};
+pub use redis::{Persistence, Redis, RedisCluster, RedisOptions, RedisSentinel, SlotMove};
 pub use shared::{Shared, shared};
 pub use stripe::{
     Authentication, Availability, BankAnswer, CallFault, EventSummary, FakeStripe, FakeStripeOptions, IntentSnapshot,

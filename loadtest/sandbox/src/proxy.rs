@@ -1,4 +1,4 @@
-//! A TCP proxy that does wrong on request: refuses, cuts, stalls, delays, loses replies.
+//! A TCP proxy that does wrong on request: refuses, cuts, stalls, delays, holds requests back, loses replies.
 //!
 //! It stands in front of a private Redis or Postgres and knows nothing of their protocols but that a reply begins with the
 //! first bytes the server sends after the client sent some. A lost reply takes its connection with it, as a real one does:
@@ -47,6 +47,7 @@ struct Faults {
     plan: Mutex<Plan>,
     delay_us: AtomicU64,
     lost: AtomicU64,
+    held_back: AtomicU64,
     flow: watch::Sender<Flow>,
 }
 
@@ -58,10 +59,12 @@ struct Plan {
     counted: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Flow {
     Open,
     Stalled,
+    /// Requests that contain these bytes do not pass, nor what their connection sends behind them.
+    HoldingBack(Vec<u8>),
 }
 
 impl FaultProxy {
@@ -74,6 +77,7 @@ impl FaultProxy {
             plan: Mutex::default(),
             delay_us: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
             flow: watch::Sender::new(Flow::Open),
         });
         let of_connections = faults.clone();
@@ -111,7 +115,19 @@ impl FaultProxy {
         self.faults.flow.send_replace(Flow::Stalled);
     }
 
-    /// Ends [`FaultProxy::cut`] and [`FaultProxy::stall`].
+    /// Keeps requests that contain `to` on their way, and passes on everything else, so that a test can do something between
+    /// two steps of one caller.
+    pub fn hold_back(&self, to: &[u8]) {
+        self.faults.flow.send_replace(Flow::HoldingBack(to.to_owned()));
+    }
+
+    /// Requests held back so far, those that went on since included.
+    #[must_use]
+    pub fn held_back(&self) -> u64 {
+        self.faults.held_back.load(Ordering::Acquire)
+    }
+
+    /// Ends [`FaultProxy::cut`], [`FaultProxy::stall`] and [`FaultProxy::hold_back`].
     ///
     /// # Errors
     /// When its port was taken meanwhile.
@@ -147,15 +163,40 @@ impl Faults {
         Duration::from_micros(self.delay_us.load(Ordering::Relaxed))
     }
 
-    async fn wait_until_open(&self) {
-        let mut flow = self.flow.subscribe();
-        flow.wait_for(|flow| *flow == Flow::Open).await.expect("the sender lives as long as the proxy's connections");
+    async fn until_replies_pass(&self) {
+        self.until(|flow| *flow != Flow::Stalled).await;
     }
+
+    async fn until_passes(&self, request: &[u8]) {
+        if !self.flow.borrow().passes(request) {
+            self.held_back.fetch_add(1, Ordering::Release);
+            self.until(|flow| flow.passes(request)).await;
+        }
+    }
+
+    async fn until(&self, passes: impl FnMut(&Flow) -> bool) {
+        let mut flow = self.flow.subscribe();
+        flow.wait_for(passes).await.expect("the sender lives as long as the proxy's connections");
+    }
+}
+
+impl Flow {
+    fn passes(&self, request: &[u8]) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Stalled => false,
+            Self::HoldingBack(to) => !contains(request, to),
+        }
+    }
+}
+
+fn contains(request: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || request.windows(part.len()).any(|bytes| bytes == part)
 }
 
 impl Plan {
     fn concerns(&self, request: &[u8]) -> bool {
-        self.to.is_empty() || request.windows(self.to.len()).any(|part| part == self.to)
+        contains(request, &self.to)
     }
 
     /// Counts a reply and says whether it is lost.
@@ -195,7 +236,7 @@ async fn pass_requests(
         if length == 0 {
             return Ok(());
         }
-        faults.wait_until_open().await;
+        faults.until_passes(&buffer[..length]).await;
         // Set before the server can answer. A part of a request without the sought bytes does not unset it.
         if faults.plan().concerns(&buffer[..length]) {
             awaits_reply.store(true, Ordering::Release);
@@ -221,7 +262,7 @@ async fn pass_replies(
             return Ok(());
         }
         tokio::time::sleep(faults.delay()).await;
-        faults.wait_until_open().await;
+        faults.until_replies_pass().await;
         client.write_all(&buffer[..length]).await?;
     }
 }

@@ -1,15 +1,22 @@
 //! A private Redis: its own directory and free loopback port, evicting nothing.
 //!
 //! Guarantees as for [`crate::Postgres`]: nothing else is touched, and it is gone when its owner is. Sales have keys of
-//! their own, so most tests share one; take a private one to stop it, empty it, or move its clock.
+//! their own, so most tests share one; take a private one to stop it, empty it, or move its clock. Several of them with
+//! somebody who replaces a lost one are a [`RedisSentinel`] or a [`RedisCluster`].
 
+mod cluster;
+mod node;
 mod resp;
+mod sentinel;
 
 use std::net::SocketAddr;
 
 use rustix::process::Signal;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+pub use self::cluster::{RedisCluster, SlotMove};
+pub use self::sentinel::RedisSentinel;
 
 use self::resp::Reply;
 use crate::SandboxError;
@@ -62,16 +69,9 @@ impl Redis {
     /// When neither Redis nor Valkey is installed, or it does not start.
     pub async fn start(options: RedisOptions) -> Result<Redis, SandboxError> {
         let mut server = Server::prepare(&KIND, RunAs::unprivileged()?)?;
-        let mut starts = 0;
-        loop {
-            starts += 1;
-            let port = ports::free_port()?;
-            match launch(&mut server, port, options.persistence).await {
-                Ok(()) => return Ok(Redis { port, persistence: options.persistence, server: Mutex::new(server) }),
-                Err(SandboxError::Ended { log, .. }) if starts < STARTS_MAX && log.contains(PORT_TAKEN) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let alone = |server: &Server, port| Ok(arguments(server, port, options.persistence));
+        let (port, _) = launch_somewhere(&mut server, alone).await?;
+        Ok(Redis { port, persistence: options.persistence, server: Mutex::new(server) })
     }
 
     /// `redis://127.0.0.1:port`.
@@ -115,7 +115,7 @@ impl Redis {
     pub async fn restart(&self) -> Result<(), SandboxError> {
         let mut server = self.server.lock().await;
         server.stop().await?;
-        launch(&mut server, self.port, self.persistence).await
+        launch_again(&mut server, self.port, self.persistence).await
     }
 
     /// Keeps what it has now for [`Redis::restart_from_snapshot`].
@@ -136,7 +136,7 @@ impl Redis {
         let mut server = self.server.lock().await;
         server.kill().await?;
         server.rename(KEPT, DUMP)?;
-        launch(&mut server, self.port, self.persistence).await?;
+        launch_again(&mut server, self.port, self.persistence).await?;
         server.rename(DUMP, KEPT)
     }
 
@@ -196,6 +196,33 @@ impl Redis {
         }
     }
 
+    /// Runs a command that has no word of its own here, and gives its answer as text: for a test that looks at what Redis
+    /// has, or breaks it.
+    ///
+    /// # Errors
+    /// When it does not answer, refuses, or answers a list or nothing.
+    pub async fn command(&self, command: &[&str]) -> Result<String, SandboxError> {
+        match resp::call(self.port, command).await {
+            Ok(Reply::Text(text)) => Ok(text),
+            Ok(other) => Err(SandboxError::Redis(format!("{command:?} answered {other:?}"))),
+            Err(error) => Err(SandboxError::Redis(format!("{command:?}: {error}"))),
+        }
+    }
+
+    /// How often a command was run, by itself or inside a script, since the server started.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn calls_of(&self, command: &str) -> Result<u64, SandboxError> {
+        let info = match resp::call(self.port, &["INFO", "commandstats"]).await {
+            Ok(Reply::Text(info)) => info,
+            other => return Err(SandboxError::Redis(format!("INFO commandstats: {other:?}"))),
+        };
+        let of_command = format!("cmdstat_{command}:calls=");
+        let calls = info.lines().find_map(|line| line.strip_prefix(&of_command)?.split(',').next()?.parse().ok());
+        Ok(calls.unwrap_or(0))
+    }
+
     async fn done(&self, command: &[&str]) -> Result<(), SandboxError> {
         match resp::call(self.port, command).await {
             Ok(Reply::Text(_)) => Ok(()),
@@ -205,8 +232,31 @@ impl Redis {
     }
 }
 
-async fn launch(server: &mut Server, port: u16, persistence: Persistence) -> Result<(), SandboxError> {
-    server.launch(&programs::redis()?, &arguments(server, port, persistence))?;
+/// Starts a server on some free port, with the arguments for it, and says both.
+async fn launch_somewhere(
+    server: &mut Server,
+    arguments: impl Fn(&Server, u16) -> Result<Vec<String>, SandboxError>,
+) -> Result<(u16, Vec<String>), SandboxError> {
+    let mut starts = 0;
+    loop {
+        starts += 1;
+        let port = ports::free_port()?;
+        let arguments = arguments(server, port)?;
+        match launch(server, port, &arguments).await {
+            Ok(()) => return Ok((port, arguments)),
+            Err(SandboxError::Ended { log, .. }) if starts < STARTS_MAX && log.contains(PORT_TAKEN) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn launch_again(server: &mut Server, port: u16, persistence: Persistence) -> Result<(), SandboxError> {
+    let arguments = arguments(server, port, persistence);
+    launch(server, port, &arguments).await
+}
+
+async fn launch(server: &mut Server, port: u16, arguments: &[String]) -> Result<(), SandboxError> {
+    server.launch(&programs::redis()?, arguments)?;
     let deadline = Instant::now() + START_MAX;
     while !answers(server, port).await {
         if let Some(status) = server.take_exit()? {
@@ -225,7 +275,7 @@ async fn answers(server: &Server, port: u16) -> bool {
     let Ok(Reply::Text(info)) = resp::call(port, &["INFO"]).await else { return false };
     let ours = server.id().map(|id| format!("process_id:{id}"));
     let has = |wanted: &str| info.lines().any(|line| line == wanted);
-    ours.is_some_and(|ours| has(&ours)) && has("loading:0")
+    ours.is_some_and(|ours| has(&ours)) && !has("loading:1")
 }
 
 fn arguments(server: &Server, port: u16, persistence: Persistence) -> Vec<String> {
@@ -240,6 +290,8 @@ fn arguments(server: &Server, port: u16, persistence: Persistence) -> Vec<String
         ("--dir", &directory),
         ("--save", ""),
         ("--appendonly", appendonly),
+        // Written before it is answered, whatever the disk is doing; with the default a busy disk puts that off.
+        ("--appendfsync", "no"),
         ("--maxmemory-policy", "noeviction"),
         ("--daemonize", "no"),
     ];

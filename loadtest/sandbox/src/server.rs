@@ -136,6 +136,14 @@ impl Server {
         self.signal(Signal::CONT);
     }
 
+    /// Puts a file into the directory, which the server may change; where it is.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, SandboxError> {
+        let path = self.directory.join(name);
+        fs::write(&path, text).map_err(SandboxError::io(format!("write {}", path.display())))?;
+        self.run_as.own(&path)?;
+        Ok(path)
+    }
+
     /// Gives a file in the directory another name.
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), SandboxError> {
         fs::rename(self.directory.join(from), self.directory.join(to))

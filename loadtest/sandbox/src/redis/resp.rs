@@ -13,10 +13,12 @@ const CALL_MAX: Duration = Duration::from_secs(5);
 /// Longest text taken; `INFO` has about 6 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
 
-/// What Redis answered. Arrays are not asked for.
+/// What Redis answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Text(String),
+    /// Of texts; lists of other things are not asked for.
+    List(Vec<String>),
     Error(String),
 }
 
@@ -35,6 +37,7 @@ async fn exchange(port: u16, command: &[&str]) -> io::Result<Reply> {
         Some(("+" | ":", text)) => Ok(Reply::Text(text.to_owned())),
         Some(("-", text)) => Ok(Reply::Error(text.to_owned())),
         Some(("$", length)) => read_text(&mut stream, length).await.map(Reply::Text),
+        Some(("*", length)) => read_list(&mut stream, length).await.map(Reply::List),
         _ => Err(io::Error::other(format!("unexpected answer {line:?}"))),
     }
 }
@@ -47,6 +50,22 @@ async fn read_text(stream: &mut BufReader<TcpStream>, length: &str) -> io::Resul
     let mut text = vec![0; length];
     stream.read_exact(&mut text).await?;
     String::from_utf8(text).map_err(io::Error::other)
+}
+
+async fn read_list(stream: &mut BufReader<TcpStream>, length: &str) -> io::Result<Vec<String>> {
+    let length: usize = length.parse().map_err(io::Error::other)?;
+    let mut list = Vec::new();
+    for _ in 0..length {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        let Some(length) = line.trim_end().strip_prefix('$') else {
+            return Err(io::Error::other(format!("unexpected answer {line:?}")));
+        };
+        list.push(read_text(stream, length).await?);
+        let mut end = [0; 2];
+        stream.read_exact(&mut end).await?;
+    }
+    Ok(list)
 }
 
 fn encode(command: &[&str]) -> Vec<u8> {

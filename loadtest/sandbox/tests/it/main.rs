@@ -8,6 +8,7 @@ mod web;
 
 mod actors;
 mod beacon;
+mod failover;
 mod mail;
 mod owner;
 mod postgres;

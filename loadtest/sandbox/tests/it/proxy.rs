@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sandbox::{FaultProxy, LostReplies, Redis, RedisOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// One connection through the proxy.
 struct Line(TcpStream);
@@ -95,4 +96,24 @@ async fn a_delay_holds_every_answer_back() {
     let before = Instant::now();
     line.says("PING").await.unwrap();
     assert!(before.elapsed() >= Duration::from_millis(80));
+}
+
+#[tokio::test]
+async fn a_request_that_is_held_back_arrives_later_and_the_others_at_once() {
+    let (redis, proxy) = start().await;
+    let mut straight = TcpStream::connect(redis.address()).await.map(Line).unwrap();
+    proxy.hold_back(b"INCR");
+    let (mut waits, mut passes) = (Line::to(&proxy).await.unwrap(), Line::to(&proxy).await.unwrap());
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { waits.says("INCR sold").await });
+    let begun = Instant::now();
+    while proxy.held_back() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is held back");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(passes.says("GET sold").await.unwrap(), "$-1\r\n");
+    assert!(waiting.try_join_next().is_none());
+    proxy.restore().await.unwrap();
+    assert_eq!(waiting.join_next().await.unwrap().unwrap().unwrap(), ":1\r\n");
+    assert_eq!((straight.says("GET sold").await.unwrap(), proxy.held_back()), ("$1\r\n1\r\n".to_owned(), 1));
 }
