@@ -55,8 +55,8 @@ impl Source for Outbox {
             Work::PaymentRefund { refund, call, amount } => {
                 refund_payment::run(context, job.sale, *refund, call, *amount).await
             }
-            Work::UnitsReturn { request, epoch, units } => {
-                return_units::run(context, job.sale, *request, *epoch, units).await
+            Work::UnitsReturn { request, epoch, whose, units } => {
+                return_units::run(context, job.sale, *request, *epoch, *whose, units).await
             }
             Work::Mail { kind, order } => send_mail::run(context, job.sale, *order, *kind).await,
             // Written by a newer version: it waits for a worker of that version, and is parked when none comes.

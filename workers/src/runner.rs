@@ -193,6 +193,7 @@ async fn one<S: Source>(source: &S, item: &S::Item) -> Service {
         let late = |_| Outcome::Retry(format!("not done within {JOB_MAX:?}"));
         tokio::time::timeout(JOB_MAX, source.run(item)).await.unwrap_or_else(late)
     };
+    let service = if matches!(outcome, Outcome::Away(_)) { Service::Away } else { Service::There };
     let verdict = Verdict::of(outcome, attempt, &name);
     metrics::job_ended(queue, &verdict, started.elapsed());
     tell(queue, &name, attempt, &verdict);
@@ -201,7 +202,7 @@ async fn one<S: Source>(source: &S, item: &S::Item) -> Service {
         Ok(Leased::Lost) => tracing::warn!(queue, item = name, "the lease was lost; somebody else has it"),
         Err(error) => tracing::warn!(queue, item = name, %error, "cannot settle; it runs again when its lease is over"),
     }
-    if matches!(verdict, Verdict::Postpone { .. }) { Service::Away } else { Service::There }
+    service
 }
 
 fn tell(queue: &'static str, item: &str, attempt: u32, verdict: &Verdict) {

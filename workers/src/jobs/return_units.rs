@@ -1,11 +1,13 @@
-//! Puts units that an order gave back on sale again in Redis.
+//! Puts units that an order gave back, or that were withheld, on sale again in Redis.
 //!
 //! Postgres has them free already. When Redis was rebuilt since, it started from that, and the return is stale: nothing
-//! to do.
+//! to do. While the hold that the units were freed of lives on there (its commit was lost), the return comes too early: the
+//! sweep ends that hold first.
 
 use admission::{AdmissionError, HeldUnit, RequestId, UnitsReturn};
 use domain::sale::StoredState;
 use domain::{SaleId, TierId, UnitNo};
+use ledger::outbox::Whose;
 use ledger::sales::{SaleName, sale_fetch};
 
 use crate::context::Context;
@@ -17,13 +19,20 @@ pub(crate) async fn run(
     sale: SaleId,
     request: [u8; 32],
     epoch: u32,
+    whose: Whose,
     units: &[(TierId, UnitNo)],
 ) -> Outcome {
     let units: Vec<_> = units.iter().map(|(tier, unit)| HeldUnit { tier: tier.clone(), unit: *unit }).collect();
-    match context.holds.units_return(sale, RequestId(request), epoch, &units).await {
+    let request = RequestId(request);
+    let returned = match whose {
+        Whose::Ordered => context.holds.units_return(sale, request, epoch, &units).await,
+        Whose::Withheld => context.holds.withheld_return(sale, request, epoch, &units).await,
+    };
+    match returned {
         Ok(UnitsReturn::Returned) => Outcome::Done("returned"),
         Ok(UnitsReturn::AlreadyReturned) => Outcome::Done("returned before"),
         Ok(UnitsReturn::StaleEpoch) => Outcome::Done("Redis was rebuilt since"),
+        Ok(UnitsReturn::HeldStill) => Outcome::Early("a live hold has the units".to_owned()),
         Err(AdmissionError::NotLoaded) => wait_or_drop(context, sale).await,
         Err(error) => error.into(),
     }

@@ -9,6 +9,9 @@ const DELAY_MAX_S: u32 = 120;
 /// The delay when what an item needs is away. It does not grow: the outage is not the item's fault.
 pub(super) const AWAY_S: u32 = 2;
 
+/// The delay of an item that came too early: what it waits for is a sweep that comes by every half minute.
+pub(super) const EARLY_S: u32 = 5;
+
 /// The delay after the `attempt`-th failure, counted from 1.
 pub(super) fn retry_s(item: &str, attempt: u32) -> u32 {
     let doublings = attempt.saturating_sub(1).min(DELAY_MAX_S.ilog2() + 1);

@@ -234,6 +234,12 @@ async fn a_pool_rests_while_its_service_is_away_and_spends_no_attempts() {
     assert_eq!(due.iter().map(|item| item.attempts).collect::<Vec<_>>(), [0]);
 }
 
+#[test]
+fn what_comes_too_early_waits_its_turn_at_the_last_attempt_too() {
+    let verdict = Verdict::of(Outcome::Early("scripted".to_owned()), ATTEMPTS_MAX, "letter");
+    assert!(matches!(verdict, Verdict::Postpone { .. }), "{verdict:?}");
+}
+
 #[tokio::test]
 async fn what_has_begun_ends_and_nothing_begins_after_the_stop() {
     let memory = Memory::default();

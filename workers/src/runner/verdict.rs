@@ -13,6 +13,8 @@ pub(crate) enum Outcome {
     Retry(String),
     /// What it needs is away: not its fault, so the attempt does not count.
     Away(String),
+    /// Something else that runs by itself has to come first: not its fault either, and nobody else need wait.
+    Early(String),
     /// It cannot succeed.
     Park(String),
     /// It cannot be ours, or cannot be read.
@@ -45,6 +47,7 @@ impl Verdict {
             Outcome::Retry(error) if attempt >= ATTEMPTS_MAX => Verdict::Park(error),
             Outcome::Retry(error) => Verdict::Retry { error, delay_s: backoff::retry_s(item, attempt) },
             Outcome::Away(reason) => Verdict::Postpone { reason, delay_s: backoff::AWAY_S },
+            Outcome::Early(reason) => Verdict::Postpone { reason, delay_s: backoff::EARLY_S },
             Outcome::Park(error) => Verdict::Park(error),
             Outcome::Quarantine(reason) => Verdict::Quarantine(reason),
         }

@@ -3,7 +3,7 @@
 //! A plain hold is Redis' alone and freed in one call. A frozen one has an order, or is getting one, or was refused one.
 //! While its own time runs, Postgres is asked whether there is an order, and nothing is decided: the buyer goes on with the
 //! time that is left. When it is over, Postgres decides, by its order or by a tombstone that keeps an order from ever
-//! coming, and only then Redis is told.
+//! coming, and only then Redis is told. So it is with a hold of nobody's, until its units are withheld or go back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +69,10 @@ impl ExpireHolds {
             Settle::Ordered => {
                 let committed = self.context.holds.commit(sale, hold).await?;
                 tracing::info!(%sale, %hold, ?committed, "a frozen hold has its order");
+            }
+            Settle::Withheld => {
+                let committed = self.context.holds.commit(sale, hold).await?;
+                tracing::info!(%sale, %hold, ?committed, "units were withheld, and nobody had told Redis");
             }
             Settle::Tombstoned => {
                 let ended = self.context.holds.expire_frozen(sale, hold).await?;

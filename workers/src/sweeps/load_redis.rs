@@ -163,5 +163,6 @@ fn snapshot_of(snapshot: EpochSnapshot, config: &SaleConfig) -> Snapshot {
 
 fn tier_of(tier: TierUnits, config: &SaleConfig) -> TierSnapshot {
     let rows = config.tier(&tier.tier).map(TierConfig::row_sizes).unwrap_or_default();
-    TierSnapshot { tier: tier.tier, capacity: tier.capacity, free: tier.free, rows }
+    let TierUnits { tier, capacity, withheld, free } = tier;
+    TierSnapshot { tier, capacity, withheld, free, rows }
 }

@@ -9,3 +9,4 @@ mod letters;
 mod payments;
 mod pools;
 mod sweeps;
+mod withholding;

@@ -114,6 +114,32 @@ async fn an_order_runs_out_its_units_return_and_its_buyer_is_told() {
     workers.stop().await;
 }
 
+/// Redis never heard of the order, nor that its hold is over: were the units free there, the next to hold them would lose
+/// them to the commit of that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ran_out_before_redis_heard_of_it_returns_once_its_hold_has_ended() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let held = world.holds_units(&sale, 2, 300).await;
+    world.freezes(&sale, &held).await;
+    let order = world.writes_order(&sale, &held).await;
+    world.database.advance_clock(3_600_000).await.expect("Postgres answers");
+    world.until_order_is(&order, OrderState::Expired).await;
+    let early = "SELECT count(*) FROM outbox
+                  WHERE kind = 'units_return' AND state = 'pending' AND attempts = 1 AND last_error LIKE '%live hold%'";
+    eventually("it comes too early", async || world.count(early).await == 1).await;
+    assert_eq!(world.stock(&sale).await, (3, 2));
+
+    let offset = admission::keys::SaleKeys::new(sale.id).clock_offset();
+    world.redis.set_clock_offset(&offset, 60_000).await.expect("Redis answers");
+    eventually("the units are on sale again", async || world.stock(&sale).await == (5, 0)).await;
+    world.until_idle().await;
+    assert_eq!(world.holds.inventory(sale.id).await.expect("Redis answers").faults(), []);
+    world.audit().await;
+    workers.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_redis_is_rebuilt_within_five_seconds() {
     let world = World::new().await;

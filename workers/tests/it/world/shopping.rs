@@ -27,6 +27,7 @@ impl World {
                 sale.tier.clone(),
                 UnitsWish::Any(NonZeroU32::new(quantity).expect("some units")),
             )]),
+            allowed: BTreeMap::new(),
             ttl_s,
             per_buyer_limit: 20,
             session_s: 900,
