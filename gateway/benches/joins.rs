@@ -10,6 +10,11 @@ mod bare;
 #[expect(dead_code, reason = "shared with the other bench, which needs the rest")]
 #[path = "support/client.rs"]
 mod client;
+#[path = "support/meters.rs"]
+mod meters;
+#[expect(dead_code, reason = "shared with the other bench, which needs the rest")]
+#[path = "support/rounds.rs"]
+mod rounds;
 #[expect(dead_code, reason = "shared with the other bench, which needs the rest")]
 #[path = "support/server.rs"]
 mod server;
@@ -27,9 +32,10 @@ use std::time::{Duration, Instant};
 use client::Client;
 use http::Method;
 use http::header::{CONTENT_LENGTH, DATE};
+use rounds::{Round, Rounds};
 use serde_json::json;
-use server::{Server, authority, busy_s};
-use table::{Bound, Table, quantile};
+use server::{Server, authority};
+use table::{Bound, Table};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -44,7 +50,7 @@ const RATIO_MIN: f64 = 0.5;
 #[tokio::main]
 async fn main() {
     if std::env::args().any(|argument| argument == "serve") {
-        return server::serve().await;
+        return server::serve("off").await;
     }
     let tasks = TaskTracker::new();
     let mut server = Server::start().await;
@@ -59,67 +65,21 @@ async fn main() {
     let said = (headers, std::str::from_utf8(&answer).unwrap());
     server.does(&format!("answer {}", serde_json::to_string(&said).unwrap())).await;
 
-    let (mut ours, mut bare) = (Turns::default(), Turns::default());
+    let (mut ours, mut bare) = (Rounds::default(), Rounds::default());
     for round in 0..=ROUNDS {
-        let of_ours = Turn::of(&server, authority(&server.at.gateway), &path, &tasks).await;
-        let of_bare = Turn::of(&server, &server.at.bare_http, &path, &tasks).await;
+        let of_ours = Round::of(&server, ask(authority(&server.at.gateway), &path, &tasks)).await;
+        let of_bare = Round::of(&server, ask(&server.at.bare_http, &path, &tasks)).await;
         if round > 0 {
-            ours.add(&of_ours);
-            bare.add(&of_bare);
+            ours.add(of_ours);
+            bare.add(of_bare);
         }
     }
     server.stop().await;
     let table = Table::new(&format!("joins over {CONNECTIONS} connections"));
     table.figure("an answer", &format!("{} bytes", answer.len()));
-    let (joins_per_s, answers_per_s) = (ours.tell("a join", &table), bare.tell("an answer of a bare handler", &table));
-    table.target("joins over bare answers", joins_per_s / answers_per_s, Bound::AtLeast(RATIO_MIN), "x");
-}
-
-/// What one turn brought.
-struct Turn {
-    per_s: f64,
-    /// Processor time of the server, and of this process, for each.
-    server_s: f64,
-    client_s: f64,
-}
-
-impl Turn {
-    async fn of(server: &Server, authority: &str, path: &str, tasks: &TaskTracker) -> Self {
-        let (server_before_s, client_before_s) = (server.busy_s(), busy_s("self"));
-        let (count, per_s) = ask(authority, path, tasks).await;
-        let each = |after_s: f64, before_s: f64| (after_s - before_s) / count;
-        Self {
-            per_s,
-            server_s: each(server.busy_s(), server_before_s),
-            client_s: each(busy_s("self"), client_before_s),
-        }
-    }
-}
-
-/// What the turns brought that count.
-#[derive(Default)]
-struct Turns {
-    per_s: Vec<f64>,
-    server_s: Vec<f64>,
-    client_s: Vec<f64>,
-}
-
-impl Turns {
-    fn add(&mut self, turn: &Turn) {
-        self.per_s.push(turn.per_s);
-        self.server_s.push(turn.server_s);
-        self.client_s.push(turn.client_s);
-    }
-
-    /// Says the medians, and comes back with that of the rate.
-    fn tell(&mut self, what: &str, table: &Table) -> f64 {
-        let [per_s, server_s, client_s] =
-            [&mut self.per_s, &mut self.server_s, &mut self.client_s].map(|figures| quantile(figures, 50));
-        table.figure(&format!("{what}: in a second"), &format!("{per_s:.0}"));
-        table.figure(&format!("{what}: server time"), &format!("{:.1} µs", server_s * 1e6));
-        table.figure(&format!("{what}: time of the client"), &format!("{:.1} µs", client_s * 1e6));
-        per_s
-    }
+    ours.tell("a join", &table);
+    bare.tell("an answer of a bare handler", &table);
+    table.target("joins over bare answers", ours.over(&bare), Bound::AtLeast(RATIO_MIN), "x");
 }
 
 /// Asks as often as it can over every connection for a while; says how often in all, and in a second.

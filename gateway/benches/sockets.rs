@@ -12,6 +12,8 @@ mod bare;
 mod client;
 #[path = "support/crowd.rs"]
 mod crowd;
+#[path = "support/meters.rs"]
+mod meters;
 #[path = "support/server.rs"]
 mod server;
 #[expect(dead_code, reason = "shared with the other bench, which needs the rest")]
@@ -53,7 +55,7 @@ const TURN_MAX_S: f64 = 1.0;
 #[tokio::main]
 async fn main() {
     if std::env::args().any(|argument| argument == "serve") {
-        return server::serve().await;
+        return server::serve("off").await;
     }
     #[expect(
         clippy::disallowed_methods,

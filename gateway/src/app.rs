@@ -29,6 +29,7 @@ use crate::problem::{Code, Problem};
 use crate::public_url::PublicUrl;
 use crate::pulse::PaymentPulse;
 use crate::sale::Sale;
+use crate::takes::{self, Takes};
 
 /// Room for sockets: how many visitors watch through one gateway. At 4 KiB each 400 MiB; an event stream takes the room of
 /// several.
@@ -157,10 +158,12 @@ impl App {
     pub(crate) fn floor(self: &Arc<Self>, sale: &Arc<Sale>) -> Arc<Floor> {
         self.floors.of(sale, || {
             let (joins, takers) = Joins::new(sale.phases());
-            let floor = Arc::new(Floor::new(Arc::clone(sale), joins, self.over.child_token()));
+            let (takes, wishes) = Takes::new();
+            let floor = Arc::new(Floor::new(Arc::clone(sale), joins, takes, self.over.child_token()));
             self.tasks.spawn(tick::run(Arc::clone(self), Arc::clone(&floor)));
             self.tasks.spawn(draws::follow(Arc::clone(self), Arc::clone(&floor)));
             joins::start(self, &floor, takers);
+            self.tasks.spawn(takes::run(Arc::clone(self), Arc::clone(&floor), wishes));
             floor
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! They are the same for everybody and do not change while a gateway runs, so each is compressed once, before the gateway
 //! listens ([`prepare`]), as small as it gets: when a sale opens and a crowd loads the page, sending it costs no computing.
+//! Of answers only the [seat map](crate::seat_map) is compressed, which is the same for everybody, too.
 //! Answers that are about one visitor are never compressed: beside text that somebody else chose, the length of a
 //! compressed answer tells about what else is in it.
 
@@ -47,7 +48,7 @@ impl Asset {
     /// A file of such bytes.
     pub(crate) fn new(body: Bytes, media_type: &'static str) -> Self {
         let digest = hex::encode(&Sha256::digest(&body)[..16]);
-        let compressed = gzip(&body).expect("reading from memory does not fail");
+        let compressed = gzip(&body, Compression::best()).expect("reading from memory does not fail");
         let gzip = (compressed.len() < body.len())
             .then(|| Encoded { body: compressed.into(), etag: format!("\"{digest}-{GZIP}\"") });
         Self { media_type, whole: Encoded { body, etag: format!("\"{digest}\"") }, gzip }
@@ -72,9 +73,10 @@ fn read(path: &str) -> Option<(String, Asset)> {
     Some((path.to_owned(), Asset::new(body, media_type(path))))
 }
 
-fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+/// The gzip of some bytes.
+pub(crate) fn gzip(bytes: &[u8], compression: Compression) -> Result<Vec<u8>> {
     let mut compressed = Vec::new();
-    GzEncoder::new(bytes, Compression::best()).read_to_end(&mut compressed)?;
+    GzEncoder::new(bytes, compression).read_to_end(&mut compressed)?;
     Ok(compressed)
 }
 

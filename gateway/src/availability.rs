@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use admission::TierStock;
 use domain::TierId;
-use domain::sale::{SaleConfig, Stock};
+use domain::sale::Stock;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::sale::Sale;
 
 /// Up to a fifth of a tier is few: when people should hurry but not despair.
 const FEW_PARTS: u32 = 5;
@@ -21,7 +24,7 @@ pub(crate) enum Level {
     Few,
     /// Nothing is free, and some that is held may come back.
     AllHeld,
-    /// Every unit is ordered or sold.
+    /// Every unit is ordered or sold, or as many of them as may be in this phase.
     None,
 }
 
@@ -46,25 +49,30 @@ pub(crate) struct TierAvailability {
 }
 
 impl Availability {
-    /// What is left of `capacity`.
-    pub(crate) fn of(stock: TierStock, capacity: u32) -> Self {
-        let level = match (stock.free, stock.held) {
-            (0, 0) => Level::None,
-            (0, _) => Level::AllHeld,
-            (free, _) if free.saturating_mul(FEW_PARTS) <= capacity => Level::Few,
+    /// What is left of a tier, of which no more than so many units may be gone.
+    pub(crate) fn of(stock: TierStock, allowed: Option<u32>) -> Self {
+        // A sale that an earlier version loaded says nothing of all.
+        let all = stock.all.max(stock.free.saturating_add(stock.held));
+        let offered = allowed.unwrap_or(all).min(all);
+        let gone = all - stock.free;
+        let remaining = stock.free.min(offered.saturating_sub(gone));
+        let level = match remaining {
+            0 if stock.held > 0 && gone - stock.held < offered => Level::AllHeld,
+            0 => Level::None,
+            some if some.saturating_mul(FEW_PARTS) <= offered => Level::Few,
             _ => Level::Many,
         };
-        Self { level, remaining: stock.free }
+        Self { level, remaining }
     }
 }
 
 /// What is left of each tier, in the order of the sale.
-pub(crate) fn of_tiers(config: &SaleConfig, stock: &BTreeMap<TierId, TierStock>) -> Vec<TierAvailability> {
+pub(crate) fn of_tiers(sale: &Sale, stock: &BTreeMap<TierId, TierStock>, now: Timestamp) -> Vec<TierAvailability> {
     let of_tier = |tier: &domain::sale::TierConfig| TierAvailability {
         tier: tier.id.clone(),
-        left: Availability::of(stock.get(&tier.id).copied().unwrap_or_default(), tier.capacity()),
+        left: Availability::of(stock.get(&tier.id).copied().unwrap_or_default(), sale.allowed_of(&tier.id, now)),
     };
-    config.tiers.iter().map(of_tier).collect()
+    sale.config().tiers.iter().map(of_tier).collect()
 }
 
 /// Whether anything is left at all.

@@ -21,8 +21,10 @@ pub(crate) mod pay;
 mod plain;
 pub(crate) mod queue;
 pub(crate) mod sales;
+mod seats;
 mod stripe_webhook;
 mod tickets;
+pub(crate) mod waitlist;
 
 /// Answers a request. Each route has a future of its own size: in one for all of them, a join would be moved about with the
 /// room that paying needs.
@@ -33,6 +35,7 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: Request) -> Re
     let answering: BoxFuture<'_, Result<Answer, Problem>> = match route {
         Route::ListSales => Box::pin(sales::list(app, &request)),
         Route::ShowSale => Box::pin(sales::show(app, &request)),
+        Route::ShowSeats => Box::pin(seats::show(app, &request)),
         Route::JoinQueue => Box::pin(queue::join(app, &request)),
         Route::ShowPlace => Box::pin(queue::show(app, &request)),
         Route::ProvePlace => Box::pin(fairness::proof(app, &request)),
@@ -41,6 +44,7 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: Request) -> Re
         Route::ShowFairness => Box::pin(fairness::show(app, &request)),
         Route::WatchPlace => Box::pin(socket::open(app, request)),
         Route::TakeHold => Box::pin(holds::take(app, &request)),
+        Route::JoinWaitlist => Box::pin(waitlist::join(app, &request)),
         Route::ShowHold => Box::pin(holds::show(app, &request)),
         Route::ReleaseHold => Box::pin(holds::release(app, &request)),
         Route::ExtendHold => Box::pin(holds::extension::extend(app, &request)),
@@ -61,6 +65,8 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: Request) -> Re
         Route::SetAdmission => Box::pin(organizer::line::set_admission(app, &request)),
         Route::CreateAccessCodes => Box::pin(organizer::access_codes::create(app, &request)),
         Route::BypassQueue => Box::pin(organizer::line::bypass(app, &request)),
+        Route::WithholdUnits => Box::pin(organizer::withholding::withhold(app, &request)),
+        Route::ReleaseUnits => Box::pin(organizer::withholding::release(app, &request)),
         Route::ShowOwnQueue => Box::pin(organizer::line::show(app, &request)),
         Route::HomePage => return pages::home(&request),
         Route::SalePage => return pages::sale(&request),

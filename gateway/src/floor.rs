@@ -27,13 +27,16 @@ use crate::joins::Joins;
 use crate::problem::{Code, Problem};
 use crate::sale::Sale;
 use crate::socket::Audience;
+use crate::takes::Takes;
 
 mod presence;
+mod seats;
 mod seen;
 pub(crate) mod tick;
 
 use presence::Presence;
 pub(crate) use presence::TooMany;
+use seats::SeatsSeen;
 pub(crate) use seen::{Away, NoticeBody, PauseBody, Seen};
 
 /// How old a view may be: ten ticks. The contract allows two seconds of doubt, not more.
@@ -68,6 +71,8 @@ pub(crate) struct Floor {
     recording: Arc<tokio::sync::Mutex<()>>,
     /// Where joins ask.
     pub(crate) joins: Joins,
+    /// Where buyers ask for units.
+    pub(crate) takes: Takes,
     /// How hard it is being asked for places.
     pub(crate) pressure: Pressure,
 }
@@ -94,7 +99,7 @@ impl Drop for Connected {
 }
 
 impl Floor {
-    pub(crate) fn new(sale: Arc<Sale>, joins: Joins, over: CancellationToken) -> Self {
+    pub(crate) fn new(sale: Arc<Sale>, joins: Joins, takes: Takes, over: CancellationToken) -> Self {
         let estimator = Estimator::new(sale.config().admission.rate_per_s);
         Self {
             sale: RwLock::new(sale),
@@ -111,6 +116,7 @@ impl Floor {
             over,
             recording: Arc::default(),
             joins,
+            takes,
             pressure: Pressure::default(),
         }
     }
@@ -234,7 +240,7 @@ impl Floor {
     }
 
     /// Shows a new view to everybody.
-    fn show(&self, view: View, budget_shoppers: u32) -> Arc<Seen> {
+    fn show(&self, view: View, asked_at: Instant, seats: Option<SeatsSeen>, budget_shoppers: u32) -> Arc<Seen> {
         self.note(Mark::of(&view));
         let sale = self.sale();
         let forecast = {
@@ -243,13 +249,18 @@ impl Floor {
             estimator.forecast()
         };
         let last = self.seen.borrow().clone();
-        let seen = Arc::new(Seen::new(view, self.draws(), &sale, forecast, last.as_deref()));
+        let seen = Arc::new(Seen::new(view, asked_at, seats, self.draws(), &sale, forecast, last.as_deref()));
         self.seen.send_replace(Some(Arc::clone(&seen)));
         self.tick_bell.send_replace(());
         if last.is_none_or(|last| seen.is_loud_after(&last)) {
             self.call_bell.send_replace(());
         }
         seen
+    }
+
+    /// The seats as they were seen last, however long ago.
+    fn last_seats(&self) -> Option<SeatsSeen> {
+        self.seen.borrow().as_ref().and_then(|seen| seen.seats.clone())
     }
 
     /// Rings when there is a new view.

@@ -18,15 +18,14 @@ use domain::token::Holder;
 use ledger::registrations::{Register, Registrations};
 
 use crate::app::App;
+use crate::batcher::{Asks, Batcher, batcher, fail};
 use crate::floor::Floor;
 use crate::problem::{Code, Problem};
 
-mod batcher;
 mod lookups;
 mod numbers;
 mod registrations;
 
-use batcher::{Asks, Batcher, batcher};
 pub(crate) use numbers::{Arrival, Number, NumberAsk};
 
 /// Callers waiting in one queue: a second of a hot sale. Longer, and waiting only hides that there are too few gateways.
@@ -101,10 +100,4 @@ pub(crate) fn start(app: &Arc<App>, floor: &Arc<Floor>, takers: Takers) {
     for (phase, asks) in (0..=u8::MAX).map(PhaseNo).zip(registrations) {
         app.tasks.spawn(registrations::run(Arc::clone(app), Arc::clone(floor), phase, asks));
     }
-}
-
-/// Tells each caller of a batch that its call failed, and the log once why.
-fn fail<A, R>(batch: Vec<batcher::Waiting<A, R>>, problem: impl Into<Problem>) {
-    let code = problem.into().code();
-    batch.into_iter().for_each(|waiting| waiting.answer(Err(code)));
 }

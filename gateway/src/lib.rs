@@ -24,12 +24,14 @@ mod gateway;
 mod public_url;
 
 mod app;
+mod batcher;
 mod directory;
 mod draws;
 mod floor;
 mod joins;
 mod pulse;
 mod sale;
+mod takes;
 
 mod server;
 
@@ -46,9 +48,11 @@ mod access;
 mod idempotency;
 mod identity;
 
+mod alternatives;
 mod availability;
 mod eta;
 mod position;
+mod seat_map;
 mod written;
 
 mod assets;

@@ -22,7 +22,7 @@
 //! | `onsale_holds_total` | counter | answers to holds, by sale and outcome |
 //! | `onsale_orders_total` | counter | orders made, by sale and the state they began in |
 //! | `onsale_store_errors_total` | counter | failed calls to `redis`, `postgres`, `stripe` |
-//! | `onsale_disagreements_total` | counter | holds whose units Postgres did not have free, by sale |
+//! | `onsale_seat_disagreements_total` | counter | holds whose units Postgres did not have free, by sale |
 //!
 //! Names of routes are templates and methods are a closed list, so no client can make a label. `sale` is a label only of
 //! live sales: what a sale leaves behind in gauges is set to zero when it ends.
@@ -53,7 +53,7 @@ const EVENT_STREAMS: &str = "onsale_event_streams";
 const HOLDS: &str = "onsale_holds_total";
 const ORDERS: &str = "onsale_orders_total";
 const STORE_ERRORS: &str = "onsale_store_errors_total";
-const DISAGREEMENTS: &str = "onsale_disagreements_total";
+const DISAGREEMENTS: &str = "onsale_seat_disagreements_total";
 
 /// The buckets of [`REQUEST_DURATION`], as OpenTelemetry proposes for HTTP servers.
 pub const REQUEST_DURATION_BUCKETS_S: [f64; 14] =
@@ -139,9 +139,11 @@ pub(crate) fn hold_taken(sale: SaleId, take: &Take) {
         Take::Replayed(_) => "replayed",
         Take::RequestReused => "request_reused",
         Take::SoldOut { .. } => "sold_out",
+        Take::TooFewLeft { .. } => "too_few_left",
         Take::AllHeld { .. } => "all_held",
         Take::SeatTaken { .. } => "seat_taken",
         Take::NoneTogether { .. } => "none_together",
+        Take::AllocationSoldOut { .. } => "allocation_sold_out",
         Take::LimitReached { .. } => "limit_reached",
         Take::PassInUse => "pass_in_use",
         Take::PassExpired => "pass_expired",

@@ -20,6 +20,7 @@ use crate::endpoints::{challenge, fairness, holds, orders, organizer, pay, queue
 use crate::position::Position;
 use crate::problem::{Code, MEDIA_TYPE, ProblemBody};
 use crate::route::{Access, Route};
+use crate::seat_map::SeatMapBody;
 use crate::socket::Frame;
 
 mod examples;
@@ -234,11 +235,14 @@ fn components() -> Components {
     add::<organizer::access_codes::MakeCodesBody>(&mut shapes);
     add::<organizer::access_codes::CodesBody>(&mut shapes);
     add::<organizer::line::BypassBody>(&mut shapes);
+    add::<organizer::withholding::UnitsBody>(&mut shapes);
+    add::<organizer::withholding::DoneBody>(&mut shapes);
     add::<organizer::line::BypassedBody>(&mut shapes);
     add::<organizer::line::OwnQueueBody>(&mut shapes);
     add::<challenge::ChallengeBody>(&mut shapes);
     add::<fairness::ProofBody>(&mut shapes);
     add::<schema::FairnessFileBody>(&mut shapes);
+    add::<SeatMapBody>(&mut shapes);
     let components = ComponentsBuilder::new().schemas_from_iter(shapes);
     schemes()
         .into_iter()

@@ -14,6 +14,7 @@ use payments::StripeError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::alternatives::Alternative;
 use crate::answer::{Answer, bytes_answer};
 use crate::metrics;
 
@@ -30,16 +31,24 @@ pub(crate) struct Problem {
     code: Code,
     detail: Option<Cow<'static, str>>,
     errors: Vec<Fault>,
-    decline_code: Option<String>,
+    rare: Option<Box<Rare>>,
     retry_after_s: Option<u32>,
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Members that few problems have; the others stay small without them.
+#[derive(Debug, Default)]
+struct Rare {
+    decline_code: Option<String>,
+    waitlist: Option<String>,
+    alternatives: Vec<Alternative>,
 }
 
 impl Problem {
     /// A problem that its code describes well enough.
     pub(crate) fn new(code: Code) -> Self {
         let retry_after_s = code.retry_after_s();
-        Self { code, detail: None, errors: Vec::new(), decline_code: None, retry_after_s, headers: Vec::new() }
+        Self { code, detail: None, errors: Vec::new(), rare: None, retry_after_s, headers: Vec::new() }
     }
 
     /// Bad input, fault by fault.
@@ -58,8 +67,23 @@ impl Problem {
     }
 
     /// The bank's reason for a decline.
-    pub(crate) fn decline_code(self, decline_code: Option<String>) -> Self {
-        Self { decline_code, ..self }
+    pub(crate) fn decline_code(mut self, decline_code: Option<String>) -> Self {
+        self.rare().decline_code = decline_code;
+        self
+    }
+
+    /// Where to ask for units that come back: in the body, and as a link for who reads headers.
+    pub(crate) fn waitlist(mut self, path: String) -> Self {
+        let link = HeaderValue::try_from(format!("<{path}>; rel=\"related\"; title=\"waitlist\""));
+        let link = link.expect("our paths are fit for a header");
+        self.rare().waitlist = Some(path);
+        self.header(header::LINK, link)
+    }
+
+    /// What may be had instead; nothing is said where there is none.
+    pub(crate) fn alternatives(mut self, alternatives: Vec<Alternative>) -> Self {
+        self.rare().alternatives = alternatives;
+        self
     }
 
     /// The parts of the input it is about.
@@ -83,6 +107,10 @@ impl Problem {
         self.code
     }
 
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     /// The JSON of it, for answers and for frames.
     pub(crate) fn body(&self) -> ProblemBody<'_> {
         ProblemBody {
@@ -92,7 +120,9 @@ impl Problem {
             detail: self.detail.as_deref(),
             code: self.code.word(),
             errors: &self.errors,
-            decline_code: self.decline_code.as_deref(),
+            decline_code: self.rare.as_ref().and_then(|rare| rare.decline_code.as_deref()),
+            waitlist: self.rare.as_ref().and_then(|rare| rare.waitlist.as_deref()),
+            alternatives: self.rare.as_ref().map_or(&[], |rare| &rare.alternatives),
         }
     }
 
@@ -192,6 +222,12 @@ pub(crate) struct ProblemBody<'a> {
     /// Why the bank declined, in Stripe's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     decline_code: Option<&'a str>,
+    /// Where to ask for units that come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waitlist: Option<&'a str>,
+    /// What may be had instead of seats that were taken: up to three offers for each tier, the nearest first.
+    #[serde(skip_serializing_if = "<[Alternative]>::is_empty")]
+    alternatives: &'a [Alternative],
 }
 
 /// One thing wrong with the input.

@@ -84,6 +84,8 @@ routes! {
     ListSales = GET "/v1/sales", Some(Limit::Read), Anyone;
     /// A sale: state, prices, availability.
     ShowSale = GET "/v1/sales/{sale}", Some(Limit::Read), Anyone;
+    /// Who may have which seat, of the tiers that have rows: free, held by somebody, or not to be had.
+    ShowSeats = GET "/v1/sales/{sale}/seats", Some(Limit::Read), Anyone;
     /// Join the queue, or find the place this visitor has already.
     JoinQueue = POST "/v1/sales/{sale}/queue", Some(Limit::Join), Visitor;
     /// Where one is in the queue; asking is also a sign of life.
@@ -100,6 +102,8 @@ routes! {
     WatchPlace = GET "/v1/sales/{sale}/live", Some(Limit::Live), Place;
     /// Hold units for a while.
     TakeHold = POST "/v1/sales/{sale}/holds", Some(Limit::Shop), Pass;
+    /// Ask for units that come back. No sale has a waitlist yet, so nobody is put on one.
+    JoinWaitlist = POST "/v1/sales/{sale}/waitlist", Some(Limit::Join), Visitor;
     /// Look at a hold.
     ShowHold = GET "/v1/sales/{sale}/holds/{hold}", Some(Limit::Shop), Pass;
     /// Give a hold back; an unpaid order made of it is given up.
@@ -142,6 +146,10 @@ routes! {
     CreateAccessCodes = POST "/v1/organizer/sales/{sale}/access-codes", Some(Limit::Organizer), Organizer;
     /// Let one waiting visitor in out of turn; it is logged with its reason.
     BypassQueue = POST "/v1/organizer/sales/{sale}/bypasses", Some(Limit::Organizer), Organizer;
+    /// Keep free units back from a live sale.
+    WithholdUnits = POST "/v1/organizer/sales/{sale}/withhold", Some(Limit::Organizer), Organizer;
+    /// Put units on sale again that were kept back.
+    ReleaseUnits = POST "/v1/organizer/sales/{sale}/release", Some(Limit::Organizer), Organizer;
     /// The queue as its organizer sees it: how many, how fast and why, and what was logged.
     ShowOwnQueue = GET "/v1/organizer/sales/{sale}/queue", Some(Limit::Organizer), Organizer;
 

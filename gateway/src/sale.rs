@@ -1,5 +1,6 @@
 //! A sale with what is computed from its configuration once.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use admission::{Pace, PaceState};
@@ -100,6 +101,25 @@ impl Sale {
     /// How many draws should have been held by now.
     pub(crate) fn opened_draws(&self, now: Timestamp) -> u32 {
         opened_draws(&self.phases, self.published_at(), now)
+    }
+
+    /// How many units of a tier may be held, ordered or sold at that time, where the phase that opened last says so. Its bound
+    /// outlasts it: whoever is as late as the last view of the sale finds it bounded, and not free for all.
+    pub(crate) fn allowed(&self, now: Timestamp) -> Option<&BTreeMap<TierId, u32>> {
+        let last = self.phases.iter().rev().find(|phase| phase.opens_at <= now)?;
+        Some(&last.allowed).filter(|allowed| !allowed.is_empty())
+    }
+
+    /// The same of one tier.
+    pub(crate) fn allowed_of(&self, tier: &TierId, now: Timestamp) -> Option<u32> {
+        self.allowed(now)?.get(tier).copied()
+    }
+
+    /// When the next phase opens in which more of a tier may go than now.
+    pub(crate) fn more_may_go_at(&self, tier: &TierId, now: Timestamp) -> Option<Timestamp> {
+        let now_allowed = self.allowed_of(tier, now)?;
+        let sells_more = |phase: &&Phase| phase.allowed.get(tier).is_none_or(|allowed| *allowed > now_allowed);
+        self.phases.iter().filter(|phase| phase.opens_at > now).find(sells_more).map(|phase| phase.opens_at)
     }
 
     /// What the organizer tells everyone waiting.

@@ -1,6 +1,7 @@
 //! The other end: plain HTTP over connections that are kept.
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Method, Request, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -42,14 +43,19 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
+        let (head, body) = self.sends(request).await;
+        assert!(head.status.is_success(), "{path}: {} {body:?}", head.status);
+        (head.headers, body)
+    }
+
+    /// Sends a request as it is, and says all of the answer, whatever it is.
+    pub(crate) async fn sends(&mut self, request: Request<Full<Bytes>>) -> (Parts, Bytes) {
         if self.sender.ready().await.is_err() {
             self.sender = open(&self.authority, &self.tasks).await;
         }
         let answer = self.sender.send_request(request).await.unwrap();
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        assert!(head.status.is_success(), "{path}: {} {body:?}", head.status);
-        (head.headers, body)
+        (head, body.collect().await.unwrap().to_bytes())
     }
 
     pub(crate) async fn asks_json(&mut self, method: Method, path: &str, bearer: Option<&str>, body: &str) -> Value {

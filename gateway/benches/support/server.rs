@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use crate::bare::{BareHttp, BareSockets};
+use crate::meters;
 use crate::world::{Setup, World};
 
 /// Where everything is.
@@ -20,6 +22,7 @@ use crate::world::{Setup, World};
 pub(crate) struct Addresses {
     pub(crate) gateway: String,
     pub(crate) api_key: String,
+    pub(crate) redis: String,
     pub(crate) bare_sockets: String,
     pub(crate) bare_http: String,
 }
@@ -92,21 +95,23 @@ pub(crate) fn busy_s(process: &str) -> f64 {
     tasks.filter_map(|task| ran_ns(task.ok()?.path())).sum::<f64>() / 1e9
 }
 
-/// The server process itself.
-pub(crate) async fn serve() {
-    let world = World::with(Setup { limits: "off", ..Setup::default() }).await;
+/// The server process itself, with these `ONSALE_RATE_LIMITS`.
+pub(crate) async fn serve(limits: &'static str) {
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
     let (sockets, http) = (BareSockets::start().await, BareHttp::start().await);
     let at = Addresses {
         gateway: world.edge.base().to_owned(),
         api_key: world.api_key.clone(),
+        redis: sandbox::shared().await.unwrap().redis.address().to_string(),
         bare_sockets: sockets.addr().to_string(),
         bare_http: http.addr().to_string(),
     };
     says(&serde_json::to_string(&at).unwrap());
-    let mut orders = orders();
+    let (mut orders, meters) = (orders(), TaskTracker::new());
     while let Some(order) = orders.recv().await {
         match order.split_once(' ').unwrap_or((&order, "")) {
             ("load", sale) => world.load(sale).await,
+            ("meter", _) => drop(meters.spawn(meters::run())),
             ("tell", text) => sockets.tell(text).await,
             ("answer", said) => {
                 let (headers, text): (Vec<_>, String) = serde_json::from_str(said).unwrap();

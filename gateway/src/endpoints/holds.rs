@@ -25,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::alternatives::{self, Missed};
 use crate::answer::{Answer, empty, json};
 use crate::app::App;
 use crate::idempotency;
@@ -39,7 +40,9 @@ use crate::sale::Sale;
 pub(crate) mod extension;
 pub(crate) mod reclaim;
 
+mod allocation;
 mod items;
+mod refusal;
 
 pub(crate) use items::TakeBody;
 
@@ -98,8 +101,11 @@ pub(crate) async fn take(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let asked = request.json::<TakeBody>()?;
     let items = items::read(&sale, &asked)?;
     require_selling(app.state_of(&sale))?;
-    let wish = wish(&sale, &pass, key, items, &request.body);
-    let take = app.holds.take(sale.id(), &wish).await?;
+    let floor = app.floor(&sale);
+    let take = match floor.glimpse(|seen| refusal::foreseen(seen?, &sale, pass.number, &items)) {
+        Some(refusal) => refusal,
+        None => floor.takes.take(wish(&sale, app.time_of(&sale), &pass, key, items, &request.body)).await?,
+    };
     metrics::hold_taken(sale.id(), &take);
     match take {
         Take::Taken(hold) => Ok(json(StatusCode::CREATED, &body(app, &sale, &pass, hold).await?)),
@@ -107,13 +113,17 @@ pub(crate) async fn take(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
             Ok(idempotency::replayed(json(StatusCode::CREATED, &body(app, &sale, &pass, hold).await?)))
         }
         Take::RequestReused => Err(Code::IdempotencyKeyReused.into()),
-        Take::SoldOut { tier } => Err(Problem::new(Code::SoldOut).detail(format!("Nothing of {tier} is left."))),
-        Take::AllHeld { tier } => {
-            Err(Problem::new(Code::AllHeld).detail(format!("Others hold what is left of {tier}; some come back.")))
+        Take::SoldOut { tier } => Err(refusal::sold_out(&sale, &tier)),
+        Take::TooFewLeft { tier, free, held } => Err(refusal::too_few_left(app, &sale, &tier, free, held)),
+        Take::AllHeld { tier } => Err(refusal::all_held(&tier)),
+        Take::SeatTaken { tier, units } => {
+            let problem = items::taken(&sale, &asked, &tier, &units);
+            let missed = Missed { units: items::named(&sale, &asked, &tier), tier, taken: units };
+            Err(problem.alternatives(alternatives::seen(app, &sale, &missed)))
         }
-        Take::SeatTaken { tier, units } => Err(items::taken(&sale, &asked, &tier, &units)),
         Take::NoneTogether { tier } => Err(Problem::new(Code::NoneTogether)
             .detail(format!("No row of {tier} has so many side by side; ask for fewer, or for them apart."))),
+        Take::AllocationSoldOut { tier } => Err(allocation::sold_out(app, &sale, &tier)),
         Take::LimitReached { limit } => Err(limit_reached(limit)),
         Take::PassInUse => Err(Code::PassInUse.into()),
         Take::PassExpired => Err(Code::PassExpired.into()),
@@ -154,7 +164,8 @@ pub(crate) async fn release(app: &Arc<App>, request: &Request) -> Result<Answer,
 async fn give_up(app: &App, sale: &Sale, hold: HoldId, number: PlaceNumber) -> Result<(), Problem> {
     match hold_settle(&app.ledger, sale.id(), hold).await? {
         Settle::Ordered => return cancel_order(app, sale, order_of(hold)).await,
-        Settle::Tombstoned => {}
+        // No buyer has a hold that was withheld; if one had, it would be over.
+        Settle::Tombstoned | Settle::Withheld => {}
     }
     match app.holds.release(sale.id(), hold, number).await? {
         Release::AlreadyReleased => return Ok(()),
@@ -197,13 +208,21 @@ fn require_selling(state: SaleState) -> Result<(), Problem> {
     }
 }
 
-fn wish(sale: &Sale, pass: &PassToken, key: &str, items: BTreeMap<TierId, UnitsWish>, body: &[u8]) -> TakeHold {
+fn wish(
+    sale: &Sale,
+    now: Timestamp,
+    pass: &PassToken,
+    key: &str,
+    items: BTreeMap<TierId, UnitsWish>,
+    body: &[u8],
+) -> TakeHold {
     TakeHold {
         hold: HoldId::from_uuid(Uuid::now_v7()),
         request: RequestId::of(&[&pass.number.0.to_be_bytes(), key.as_bytes()]),
         fingerprint: Sha256::digest(body).into(),
         number: pass.number,
         items,
+        allowed: sale.allowed(now).cloned().unwrap_or_default(),
         ttl_s: sale.hold_ttl_s(pass.allowance),
         per_buyer_limit: sale.config().per_buyer_limit,
         session_s: sale.session_s(pass.allowance),

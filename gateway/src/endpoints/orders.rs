@@ -11,7 +11,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use admission::{Freeze, HeldUnit, HoldView};
+use admission::{Freeze, HoldView};
 use domain::order::{Finality, OrderState};
 use domain::price::{LineKind, OrderLine};
 use domain::sale::Fault;
@@ -19,7 +19,6 @@ use domain::token::{ArtefactToken, OrderToken, PassToken};
 use domain::{HoldId, Money, OrderId, TicketId, TierId, UnitNo};
 use http::StatusCode;
 use jiff::Timestamp;
-use ledger::holds::hold_settle;
 use ledger::orders::{CreateOrder, NewOrder, OrderRow};
 use ledger::tickets::TicketRow;
 use serde::{Deserialize, Serialize};
@@ -36,6 +35,8 @@ use crate::openapi::schema::MoneyBody;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
+
+mod disagreement;
 
 /// The longest address SMTP takes (RFC 5321, as corrected by erratum 1690).
 const EMAIL_MAX_BYTES: usize = 254;
@@ -275,8 +276,8 @@ fn lines(sale: &Sale, hold: &HoldView) -> Result<Vec<OrderLine>, Problem> {
 
 /// Tells Redis what Postgres decided.
 async fn settle(
-    app: &App,
-    sale: &Sale,
+    app: &Arc<App>,
+    sale: &Arc<Sale>,
     hold: &HoldView,
     outcome: CreateOrder,
 ) -> Result<(StatusCode, OrderRow), Problem> {
@@ -293,17 +294,11 @@ async fn settle(
             commit(app, sale, hold).await;
             Ok((StatusCode::OK, row))
         }
-        CreateOrder::UnitsLost(lost) => {
-            metrics::stores_disagreed(sale.id());
-            tracing::warn!(sale = %sale.id(), hold = %hold.id, units = lost.len(), "Redis held units that Postgres had not free");
-            let lost: Vec<_> = lost.into_iter().map(|(tier, unit)| HeldUnit { tier, unit }).collect();
-            // Its receipt shows a later end: the tombstone keeps it from coming back.
-            hold_settle(&app.ledger, sale.id(), hold.id).await?;
-            app.holds.unfreeze_lost(sale.id(), hold.id, &lost).await?;
-            Err(Code::SeatTaken.into())
-        }
-        CreateOrder::LimitReached { limit } => {
-            let detail = format!("At most {limit} for one buyer, over all orders of this sale. The hold stays.");
+        CreateOrder::UnitsLost(lost) => Err(disagreement::settle(app, sale, hold, lost).await?),
+        CreateOrder::LimitReached { limit, tier } => {
+            let of_tier = tier.map(|tier| format!(" of {tier}")).unwrap_or_default();
+            let detail =
+                format!("At most {limit}{of_tier} for one buyer, over all orders of this sale. The hold stays.");
             Err(Problem::new(Code::LimitReached).detail(detail))
         }
         CreateOrder::HoldExpired => Err(Code::HoldExpired.into()),

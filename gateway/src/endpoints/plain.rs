@@ -154,8 +154,8 @@ fn page(app: &App, request: &Request, sale: &Sale, now: &Now, position: Option<P
     let tier = |(tier, price): (&TierConfig, &UnitPrice)| TierLine {
         name: tier.name.clone(),
         price: price.total.to_string(),
-        level: words::level(now.left(tier).level),
-        left: words::left(now.left(tier)),
+        level: words::level(now.left(sale, tier).level),
+        left: words::left(now.left(sale, tier)),
     };
     Page {
         tiers: sale.tiers().map(tier).collect(),

@@ -77,7 +77,7 @@ pub(crate) struct SaleBody {
     /// The currency of all its prices.
     #[schema(value_type = String, example = "eur")]
     currency: Currency,
-    /// The most units in one hold.
+    /// The most units of one buyer: in one hold, and over all orders.
     per_buyer_limit: u32,
     /// Its phases in time order; never none.
     phases: Vec<PhaseBody>,
@@ -130,6 +130,10 @@ pub(crate) struct TierBody {
     /// What one unit costs.
     #[schema(value_type = UnitPriceBody)]
     price: UnitPrice,
+    /// The most units of it that one buyer may have; none when only the sale's limit counts.
+    per_buyer_limit: Option<u32>,
+    /// Whether it has rows of seats, and so a part in the seat map; else its units are general admission.
+    seated: bool,
     /// What is left.
     availability: Availability,
 }
@@ -154,7 +158,9 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
         id: tier.id.clone(),
         name: tier.name.clone(),
         price: *price,
-        availability: now.left(tier),
+        per_buyer_limit: tier.per_buyer_limit,
+        seated: !tier.rows.is_empty(),
+        availability: now.left(&sale, tier),
     };
     let body = SaleBody {
         summary: summary(app, &sale),
@@ -181,13 +187,18 @@ pub(super) enum Now {
 
 impl Now {
     /// What is left of a tier.
-    pub(super) fn left(&self, tier: &TierConfig) -> Availability {
-        let stock = match self {
-            Self::NotBegun => TierStock { free: tier.capacity(), held: 0 },
-            Self::Seen(seen) => seen.view.stock.get(&tier.id).copied().unwrap_or_default(),
-            Self::Over => TierStock::default(),
-        };
-        Availability::of(stock, tier.capacity())
+    pub(super) fn left(&self, sale: &Sale, tier: &TierConfig) -> Availability {
+        match self {
+            Self::NotBegun => {
+                let all = sale.config().for_sale(tier);
+                Availability::of(TierStock { free: all, held: 0, all }, None)
+            }
+            Self::Seen(seen) => {
+                let stock = seen.view.stock.get(&tier.id).copied().unwrap_or_default();
+                Availability::of(stock, sale.allowed_of(&tier.id, seen.view.now))
+            }
+            Self::Over => Availability::of(TierStock::default(), None),
+        }
     }
 
     /// Why nobody is let in, if so.

@@ -1,7 +1,7 @@
 //! A sale at one moment, as visitors are told of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use admission::{Incident, Standstill, View};
 use domain::PlaceNumber;
@@ -11,10 +11,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::seats::SeatsSeen;
 use crate::availability::{self, TierAvailability};
 use crate::draws::SaleDraws;
 use crate::eta::{Eta, Forecast};
 use crate::sale::Sale;
+use crate::seat_map::SeatMaps;
 use crate::written::Written;
 
 /// Everything that positions are made of: a view of Redis, the draws, and what follows from them for everybody.
@@ -31,10 +33,14 @@ pub(crate) struct Seen {
     pub(crate) notice: Option<Written<NoticeBody>>,
     /// What is left.
     pub(crate) availability: Written<Vec<TierAvailability>>,
+    /// The seats; none when they never were read.
+    pub(super) seats: Option<SeatsSeen>,
     /// How fast the line moves.
     forecast: Forecast,
     /// When this process got it.
     pub(super) at: Instant,
+    /// When it asked for it: the moment in Redis is none before.
+    asked_at: Instant,
 }
 
 /// Why nobody is let in.
@@ -80,8 +86,16 @@ pub(crate) struct NoticeBody {
 
 impl Seen {
     /// What everybody is told alike is written anew only when it changed since `last`.
-    pub(super) fn new(view: View, draws: Arc<SaleDraws>, sale: &Sale, forecast: Forecast, last: Option<&Self>) -> Self {
-        let availability = availability::of_tiers(sale.config(), &view.stock);
+    pub(super) fn new(
+        view: View,
+        asked_at: Instant,
+        seats: Option<SeatsSeen>,
+        draws: Arc<SaleDraws>,
+        sale: &Sale,
+        forecast: Forecast,
+        last: Option<&Self>,
+    ) -> Self {
+        let availability = availability::of_tiers(sale, &view.stock, view.now);
         Self {
             sale_state: sale.state(view.now, availability::stock(&view.stock)),
             pause: view.standstill.map(PauseBody::of),
@@ -89,10 +103,22 @@ impl Seen {
                 .map(|notice| Written::renewed(last.and_then(|last| last.notice.as_ref()), notice)),
             availability: Written::renewed(last.map(|last| &last.availability), availability),
             draws,
+            seats,
             forecast,
             at: Instant::now(),
+            asked_at,
             view,
         }
+    }
+
+    /// How old it is at most, however long Redis took to answer.
+    pub(crate) fn age(&self) -> Duration {
+        self.asked_at.elapsed()
+    }
+
+    /// The seats, unless nobody knows.
+    pub(crate) fn seats(&self) -> Option<&Arc<SeatMaps>> {
+        self.seats.as_ref()?.maps()
     }
 
     /// How long somebody with so many people ahead will wait; none when there is no honest figure.

@@ -1,7 +1,7 @@
 //! The tick: signs of life to Redis, turns given and written down, a new view for everybody.
 //!
 //! ```text
-//! heard ─► admit ─► tick_record (Postgres) ─► confirm ─► view
+//! heard ─► admit ─► tick_record (Postgres) ─► confirm ─► view ─► seats, if any changed hands
 //! ```
 //!
 //! Any number of gateways tick the same sale; there is no leader, because each step is atomic or idempotent. A step that
@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use ledger::queue::{Event, EventKind, Grant, Returned, Stop, TickRecord, tick_record};
 use tokio::time::MissedTickBehavior;
 
-use super::{Floor, Seen};
+use super::{Floor, Seen, seats};
 use crate::app::App;
 use crate::metrics;
 use crate::sale::Sale;
@@ -88,9 +88,11 @@ async fn tick(app: &Arc<App>, floor: &Arc<Floor>) {
     for failure in [heard, unhurried, turns].into_iter().filter_map(Result::err) {
         tracing::debug!(sale = %sale.id(), %failure, "a step of the tick is left to the next one");
     }
+    let asked_at = Instant::now();
     match app.queue.view(sale.id()).await {
         Ok(view) => {
-            let seen = floor.show(view, app.budget_shoppers());
+            let seats = seats::look(app, floor, &sale, &view).await;
+            let seen = floor.show(view, asked_at, seats, app.budget_shoppers());
             metrics::sale_seen(sale.id(), &seen.view, sale.hold_ttl_s(Allowance::Usual));
             match_pause(app, &sale, &seen).await;
         }
@@ -136,7 +138,8 @@ async fn give_turns(app: &Arc<App>, floor: &Arc<Floor>, sale: &Arc<Sale>) -> Res
     let may_admit = is_open(floor, now) && floor.draws().were_held(sale.opened_draws(now));
     let state = if may_admit { PaceState::Admitting } else { PaceState::Paused };
     let pace = sale.pace(state, now, app.budget_shoppers());
-    let admission = app.queue.after(floor.mark()).admit(sale.id(), &pace, &app.pulse.read(Instant::now())).await?;
+    let queue = app.queue.after(floor.mark()).within(sale.allowed(now).cloned().unwrap_or_default());
+    let admission = queue.admit(sale.id(), &pace, &app.pulse.read(Instant::now())).await?;
     let record = record_of(&admission, now);
     metrics::log_is_behind(sale.id(), age_of(&record, now));
     if record.is_empty() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use domain::token::Holder;
 use ledger::registrations::{Registrations, registrations_find};
 
-use super::batcher::{Asks, Waiting};
 use super::fail;
 use crate::app::App;
+use crate::batcher::{Asks, Waiting};
 use crate::floor::Floor;
 use crate::metrics;
 

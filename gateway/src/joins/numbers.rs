@@ -18,9 +18,9 @@ use admission::{JOIN_BATCH_MAX, Join, JoinAsk, Mark};
 use domain::PlaceNumber;
 use tokio::time::sleep;
 
-use super::batcher::{Asks, Waiting};
 use super::{WAITING_MAX, fail};
 use crate::app::App;
+use crate::batcher::{Asks, Waiting};
 use crate::floor::Floor;
 use crate::metrics;
 use crate::problem::{Code, Problem};

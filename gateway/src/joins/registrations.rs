@@ -6,9 +6,9 @@ use domain::sale::PhaseNo;
 use domain::token::Holder;
 use ledger::registrations::{Register, registrations_add};
 
-use super::batcher::{Asks, Waiting};
 use super::fail;
 use crate::app::App;
+use crate::batcher::{Asks, Waiting};
 use crate::floor::Floor;
 use crate::metrics;
 

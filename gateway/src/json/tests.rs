@@ -6,6 +6,7 @@ use super::*;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cart {
+    #[serde(deserialize_with = "objects")]
     items: Vec<Item>,
 }
 
@@ -68,4 +69,7 @@ fn another_media_type_is_not_read() {
 #[test]
 fn a_list_of_values_is_no_object() {
     assert_eq!(fault(r#" [[{"quantity":1}]]"#), (String::new(), "must be an object".to_owned()));
+    let (pointer, detail) = fault(r#"{"items":[{"quantity":1},[1]]}"#);
+    assert_eq!(pointer, "/items/1");
+    assert!(detail.contains("expected an object"), "{detail}");
 }

@@ -20,19 +20,25 @@ pub(super) fn of(route: Route) -> Option<Value> {
             "name": "Jazz Night", "currency": "eur", "time_zone": "Europe/Berlin", "venue": "Blue Note",
             "opens_at": "2030-05-01T16:00:00Z", "closes_at": "2030-05-08T16:00:00Z",
             "phases": [
-                { "id": "presale", "opens_at": "2030-05-01T16:00:00Z", "access": "code" },
+                {
+                    "id": "presale", "opens_at": "2030-05-01T16:00:00Z", "access": "code",
+                    "allocation": { "ga": 100, "balcony": 10 },
+                },
                 { "id": "general", "prequeue_opens_at": "2030-05-02T15:00:00Z", "opens_at": "2030-05-02T16:00:00Z" },
             ],
             "tiers": [
                 { "id": "ga", "name": "Floor", "price": 4_500, "capacity": 500 },
                 { "id": "balcony", "name": "Balcony", "price": 6_500, "rows": [{ "row": "A", "seats": 40 }] },
             ],
+            "withheld": { "ga": 20, "balcony": ["A-1", "A-2"] },
             "join": { "proof_of_work_bits": 16 }, "admission": { "rate_per_s": 20, "max_shoppers": 400 },
         }),
         Route::AddNotice => json!({ "text": "The second batch of tickets opens at 18:00." }),
         Route::SetAdmission => json!({ "rate_per_s": 25, "max_shoppers": 600 }),
         Route::CreateAccessCodes => json!({ "phase": "presale", "count": 100 }),
         Route::BypassQueue => json!({ "number": 42, "reason": "wheelchair user, asked at the support desk" }),
+        Route::WithholdUnits => json!({ "tier": "ga", "quantity": 20 }),
+        Route::ReleaseUnits => json!({ "tier": "balcony", "seats": ["A-1", "A-2"] }),
         Route::ActPlainly => json!("act=join&more_time=on"),
         _ => return None,
     };
@@ -44,7 +50,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::endpoints::organizer::{access_codes, line, notices};
+    use crate::endpoints::organizer::{access_codes, line, notices, withholding};
     use crate::endpoints::{holds, orders, pay, queue};
     use crate::openapi::exchange;
 
@@ -73,6 +79,7 @@ mod tests {
                 Route::SetAdmission => reads::<line::AdmissionPatch>(example),
                 Route::CreateAccessCodes => reads::<access_codes::MakeCodesBody>(example),
                 Route::BypassQueue => reads::<line::BypassBody>(example),
+                Route::WithholdUnits | Route::ReleaseUnits => reads::<withholding::UnitsBody>(example),
                 _ => example.is_string(),
             };
             assert!(fits, "{}", route.operation());

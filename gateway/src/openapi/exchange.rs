@@ -10,6 +10,7 @@ use crate::endpoints::organizer::OwnSaleBody;
 use crate::endpoints::organizer::access_codes::{CodesBody, MakeCodesBody};
 use crate::endpoints::organizer::line::{AdmissionPatch, BypassBody, BypassedBody, OwnQueueBody};
 use crate::endpoints::organizer::notices::TellBody;
+use crate::endpoints::organizer::withholding::{DoneBody, UnitsBody};
 use crate::endpoints::pay::{PaidBody, PayBody};
 use crate::endpoints::queue::{JoinBody, JoinedBody};
 use crate::endpoints::sales::{SaleBody, SaleList};
@@ -17,6 +18,7 @@ use crate::openapi::schema::{FairnessFileBody, SaleConfigBody};
 use crate::position::Position;
 use crate::problem::Code;
 use crate::route::Route;
+use crate::seat_map::SeatMapBody;
 use crate::socket::Frame;
 
 /// What goes in and out.
@@ -114,6 +116,7 @@ pub(super) fn of(route: Route) -> Exchange {
     match route {
         Route::ListSales => shown(shape::<SaleList>()).query(SEARCH).codes(&[Code::ValidationFailed]),
         Route::ShowSale => shown(shape::<SaleBody>()),
+        Route::ShowSeats => seats(),
         Route::ShowFairness => shown(shape::<FairnessFileBody>()),
         Route::ProvePlace
         | Route::ShowChallenge
@@ -122,6 +125,7 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::LeaveQueue
         | Route::WatchPlace => queue(route),
         Route::TakeHold | Route::ShowHold | Route::ReleaseHold | Route::ExtendHold | Route::ReclaimHold => holds(route),
+        Route::JoinWaitlist => Exchange::default().codes(&[Code::WaitlistNotOpen]),
         Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
         Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
         Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
@@ -133,7 +137,9 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::PublishSale
         | Route::PauseSale
         | Route::ResumeSale
-        | Route::CloseSale => organizer(route),
+        | Route::CloseSale
+        | Route::WithholdUnits
+        | Route::ReleaseUnits => organizer(route),
         Route::AddNotice
         | Route::SetAdmission
         | Route::CreateAccessCodes
@@ -150,6 +156,15 @@ pub(super) fn of(route: Route) -> Exchange {
         Route::ShowAsset => shown(raw("*/*")),
         Route::ShowOpenApi | Route::ShowProblem => shown(raw("application/json")),
     }
+}
+
+fn seats() -> Exchange {
+    Exchange::default()
+        .answers(vec![
+            (200, "The map; its version is its ETag, too.", shape::<SeatMapBody>()),
+            (304, "The client has this very map: `If-None-Match` names its ETag.", None),
+        ])
+        .codes(&[Code::SaleClosed])
 }
 
 const ARTEFACT: &[(&str, &str)] = &[("token", "The artefact token that links carry, in place of the order's token.")];
@@ -194,9 +209,11 @@ fn holds(route: Route) -> Exchange {
             .answers(vec![(201, "Held.", shape::<HoldBody>())])
             .codes(&[
                 Code::SoldOut,
+                Code::TooFewLeft,
                 Code::AllHeld,
                 Code::SeatTaken,
                 Code::NoneTogether,
+                Code::AllocationSoldOut,
                 Code::LimitReached,
                 Code::PassInUse,
                 Code::PassExpired,
@@ -253,6 +270,17 @@ fn organizer(route: Route) -> Exchange {
             .answers(vec![(201, "A draft.", shape::<OwnSaleBody>())])
             .codes(&[Code::Forbidden, Code::SlugTaken]),
         Route::ShowOwnSale => shown(shape::<OwnSaleBody>()).codes(&[Code::Forbidden]),
+        Route::WithholdUnits => shown(shape::<DoneBody>()).body(shape::<UnitsBody>(), Key::Required).codes(&[
+            Code::Forbidden,
+            Code::SaleStateConflict,
+            Code::TooFewFree,
+            Code::SeatTaken,
+        ]),
+        Route::ReleaseUnits => shown(shape::<DoneBody>()).body(shape::<UnitsBody>(), Key::Required).codes(&[
+            Code::Forbidden,
+            Code::SaleStateConflict,
+            Code::NotWithheld,
+        ]),
         _ => shown(shape::<OwnSaleBody>()).codes(&[Code::Forbidden, Code::SaleStateConflict]),
     }
 }

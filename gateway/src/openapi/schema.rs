@@ -1,7 +1,10 @@
 //! Shapes of the document whose types belong to crates that know nothing of OpenAPI. A test compares them with what those
 //! types really write.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// An amount of money.
@@ -70,6 +73,9 @@ pub(crate) struct SaleConfigBody {
     /// What is sold, in the order it is shown.
     #[schema(min_items = 1, max_items = 32)]
     tiers: Vec<TierConfigBody>,
+    /// What is kept back of a tier when it is published: so many units, from the end, or seats by name.
+    #[schema(required = false, value_type = Object, example = json!({ "ga": 20, "balcony": ["A-1", "A-2"] }))]
+    withheld: BTreeMap<String, Value>,
     /// What joining takes.
     #[schema(required = false)]
     join: JoinConfigBody,
@@ -108,6 +114,9 @@ pub(crate) struct TierConfigBody {
     /// Its rows of seats, the best first; left out for general admission.
     #[schema(required = false, max_items = 4096)]
     rows: Vec<RowConfigBody>,
+    /// The most units of it that one buyer may have, at most the sale's; only that one counts when it is left out.
+    #[schema(required = false, minimum = 1, maximum = 20)]
+    per_buyer_limit: u32,
 }
 
 /// A row of seats, numbered from 1: the first seat of row `A` is `A-1`.
@@ -141,6 +150,9 @@ pub(crate) struct PhaseConfigBody {
     /// `public`, or `code` for who has an access code.
     #[schema(required = false, example = "public")]
     access: String,
+    /// How many units of a tier are for it, beside what earlier phases leave of theirs; no bound when a tier is not named.
+    #[schema(required = false, example = json!({ "ga": 100 }))]
+    allocation: BTreeMap<String, u32>,
 }
 
 /// What joining takes.

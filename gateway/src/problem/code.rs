@@ -80,16 +80,23 @@ codes! {
     /// The path exists and does not take this method; `Allow` says which it takes.
     MethodNotAllowed = "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
 
-    /// Fewer units are free or held than were asked for; waiting does not help.
-    SoldOut = "sold_out" CONFLICT "Sold out";
-    /// Other buyers hold what is left. Some come back.
-    AllHeld = "all_held" CONFLICT "All held at the moment" retry 2;
-    /// Seats that were asked for, or units of the hold, are somebody else's. Nothing is held any more: choose again.
+    /// Every unit of the tier is ordered or sold. Those of an order that is not paid come back, so asking again now and then
+    /// makes sense; `waitlist` is where to ask for what comes back, once the sale has a waitlist.
+    SoldOut = "sold_out" CONFLICT "Sold out" retry 10;
+    /// Fewer units of the tier are free or held than were asked for: ask for fewer, perhaps what the `alternatives` say is free.
+    TooFewLeft = "too_few_left" CONFLICT "Not that many are left" retry 10;
+    /// As many units of the tier are ordered or sold as may be in this phase of the sale. What it does not sell, and more, a later
+    /// phase may: the detail says when it opens.
+    AllocationSoldOut = "allocation_sold_out" CONFLICT "Sold out for this phase";
+    /// Enough units are left, but other buyers hold so many that too few are free. Some come back.
+    AllHeld = "all_held" CONFLICT "Held by others at the moment" retry 2;
+    /// Seats that were asked for, or units of the hold, are somebody else's. Nothing is held any more: choose again, perhaps
+    /// one of the `alternatives`.
     SeatTaken = "seat_taken" CONFLICT "A seat was taken";
     /// No row has so many free seats side by side. Ask for fewer, or say that seats apart will do.
     NoneTogether = "none_together" CONFLICT "Not that many together";
-    /// More units than one buyer may have: in the hold asked for, or with the units ordered before with the same e-mail address
-    /// or pass. An order that is refused for it leaves the hold as it is.
+    /// More units than one buyer may have, of a tier or of all together: in the hold asked for, where `errors` says of what, or
+    /// with the units ordered before with the same e-mail address or pass. An order that is refused for it leaves the hold as it is.
     LimitReached = "limit_reached" CONFLICT "More than one buyer may have";
     /// The pass has a live hold: one at a time.
     PassInUse = "pass_in_use" CONFLICT "The pass has a hold already";
@@ -109,12 +116,18 @@ codes! {
     SalePaused = "sale_paused" CONFLICT "The sale is paused" retry 5;
     /// The sale has ended.
     SaleClosed = "sale_closed" CONFLICT "The sale is closed";
+    /// The sale has no waitlist that is open. No sale has one yet: units that come back are for who asks first.
+    WaitlistNotOpen = "waitlist_not_open" CONFLICT "The waitlist is not open";
     /// The sale has no such coupon.
     CouponInvalid = "coupon_invalid" CONFLICT "The coupon is not valid";
     /// Another sale has that slug.
     SlugTaken = "slug_taken" CONFLICT "The slug is taken";
     /// The decision makes no sense in the state the sale is in.
     SaleStateConflict = "sale_state_conflict" CONFLICT "Not in this state";
+    /// Fewer units are free than should be withheld. Those that buyers hold or ordered are theirs; held ones may come back.
+    TooFewFree = "too_few_free" CONFLICT "Not that many are free";
+    /// Not all of the units that should be released are withheld.
+    NotWithheld = "not_withheld" CONFLICT "Not withheld";
     /// Nobody is waiting with that number: it was never given, or is inside, gone or over.
     NotWaiting = "not_waiting" CONFLICT "Nobody waits with that number";
     /// As many shoppers are inside as may be.

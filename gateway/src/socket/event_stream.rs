@@ -24,17 +24,15 @@ use super::audience::{Audience, Listener as _};
 use super::connection::SEND_MAX;
 use super::message::FrameText;
 use super::seat::{Gone, Outlet, Seat, Stage};
-use super::watch::{Watch, part_of};
+use super::watch::{FRAMES_OF_A_LOOK, Watch, part_of};
 use crate::answer::{Answer, Body, With as _, empty};
 use crate::app::App;
 use crate::floor::Floor;
 use crate::metrics;
 use crate::problem::Problem;
 
-/// Events that wait to be taken.
-const EVENTS_MAX: usize = 4;
-/// Events that a look brings at most.
-const EVENTS_OF_A_LOOK: usize = 2;
+/// Events that wait to be taken: those of a look, and one of the task's own.
+const EVENTS_MAX: usize = FRAMES_OF_A_LOOK + 1;
 /// Comments come this often, as pings do.
 const COMMENT_MIN: Duration = Duration::from_secs(20);
 const COMMENT_JITTER: Duration = Duration::from_secs(5);
@@ -85,7 +83,7 @@ struct Events(mpsc::Sender<Bytes>);
 
 impl Outlet for Events {
     fn has_room(&mut self) -> bool {
-        self.0.capacity() >= EVENTS_OF_A_LOOK
+        self.0.capacity() >= FRAMES_OF_A_LOOK
     }
 
     fn give(&mut self, frame: FrameText) -> Result<(), Gone> {
@@ -130,7 +128,7 @@ impl EventStream {
 
     /// Sees to what the audience left: a client that reads slowly, and the end.
     async fn attend(&self) -> Result<(), Gone> {
-        let room = timeout(SEND_MAX, self.events.reserve_many(EVENTS_OF_A_LOOK)).await;
+        let room = timeout(SEND_MAX, self.events.reserve_many(FRAMES_OF_A_LOOK)).await;
         drop(room.map_err(|_| Gone)?.map_err(|_| Gone)?);
         let stage = self.seat.line().stage;
         match stage {

@@ -17,6 +17,7 @@ use crate::availability::TierAvailability;
 use crate::floor::{NoticeBody, PauseBody};
 use crate::position::Position;
 use crate::problem::Problem;
+use crate::seat_map::SeatsDelta;
 use crate::written::Written;
 
 /// What most frames fit into, so that they are written without moving house.
@@ -49,6 +50,9 @@ pub(crate) enum News {
         #[schema(value_type = Vec<TierAvailability>)]
         availability: Written<Vec<TierAvailability>>,
     },
+    /// Which seats changed hands, for who is inside a sale with rows; see `GET …/seats`.
+    #[schema(value_type = SeatsDelta)]
+    Seats(Written<SeatsDelta>),
     /// The sale changed: told alone when nothing else of the position did.
     Sale {
         /// Where it is.
@@ -82,6 +86,7 @@ impl News {
             Self::Position(_) => "position",
             Self::Admitted { .. } => "admitted",
             Self::Availability { .. } => "availability",
+            Self::Seats(_) => "seats",
             Self::Sale { .. } => "sale",
             Self::Reconnect { .. } => "reconnect",
             Self::Error(_) => "error",

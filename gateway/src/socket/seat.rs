@@ -15,7 +15,7 @@ use super::watch::{Look, Watch};
 
 /// Where frames go.
 pub(super) trait Outlet: Send {
-    /// Whether two frames, the most that a look brings, would be taken now.
+    /// Whether all frames that a look may bring would be taken now.
     fn has_room(&mut self) -> bool;
 
     /// Takes a frame.

@@ -12,7 +12,7 @@
 //! counts in full from the freeze until it was greeted, so a draw does not push back who joined meanwhile. Joins get larger
 //! numbers. A number that is younger than the view counts everybody before it, so that it only falls.
 //!
-//! Bounds: two frames a look at most, a position of a few hundred bytes kept for comparison.
+//! Bounds: [`FRAMES_OF_A_LOOK`] frames at most, a position of a few hundred bytes kept for comparison.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +32,10 @@ use crate::position::{PlaceState, Position};
 use crate::problem::{Code, Problem};
 
 mod news;
+mod seats;
 
 use news::news;
+use seats::SeatsTold;
 
 /// Up to so many people ahead, every tick counts.
 const NEAR_MAX: u64 = 500;
@@ -52,6 +54,9 @@ const SPREAD_PARTS: u32 = 4;
 /// Who is told to reconnect does so within this long, at random.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
+/// A position and a turn, or a sale and what is left of it; and the seats.
+pub(super) const FRAMES_OF_A_LOOK: usize = 3;
+
 /// What a look brings.
 pub(super) enum Look {
     /// What to tell, most often nothing.
@@ -68,6 +73,7 @@ pub(super) struct Watch {
     seat: Option<Seated>,
     /// What was told last, without its pass.
     told: Option<Position>,
+    seats: SeatsTold,
     sight: Sight,
     seq: u64,
     next: Next,
@@ -103,6 +109,7 @@ impl Watch {
             floor,
             seat: None,
             told: None,
+            seats: SeatsTold::default(),
             sight: Sight::Clear,
             seq: 0,
             next: Next::Tick,
@@ -123,6 +130,7 @@ impl Watch {
         let connected = self.floor.connected(&place).map_err(crowded)?;
         self.seat = Some(Seated { place, _connected: connected });
         self.told = None;
+        self.seats = SeatsTold::default();
         Ok(())
     }
 
@@ -174,9 +182,20 @@ impl Watch {
             queue::pass(&self.app, &self.floor.sale(), number, &place)
         };
         let news = news(self.told.as_ref(), &position, pass);
-        let frames = news.iter().flatten().map(|news| self.frame(news)).collect();
+        let seats = self.seats_news(position.state, now);
+        let frames = news.iter().flatten().chain(&seats).map(|news| self.frame(news)).collect();
         self.told = Some(position);
         Look::On(frames)
+    }
+
+    /// Who is outside chooses no seats, and is told of all of them on the way in.
+    fn seats_news(&mut self, state: PlaceState, now: Instant) -> Option<News> {
+        if state != PlaceState::Admitted {
+            self.seats = SeatsTold::default();
+            return None;
+        }
+        let told = &mut self.seats;
+        self.floor.glimpse(|seen| told.news(seen?.seats()?, now)).map(News::Seats)
     }
 
     /// The store is away, which is told once.

@@ -41,7 +41,7 @@ async fn more_than_one_buyer_may_have_or_than_there_is_is_refused() {
     let sale = world.sale(&jazz(3)).await;
     let buyer = world.buyer(&sale).await;
     assert_eq!(buyer.asks_to_hold("ga", 5).await.unwrap().code(), Some("limit_reached"));
-    assert_eq!(buyer.asks_to_hold("ga", 4).await.unwrap().code(), Some("sold_out"));
+    assert_eq!(buyer.asks_to_hold("ga", 4).await.unwrap().code(), Some("too_few_left"));
     buyer.holds("ga", 3).await.unwrap();
     world.stop().await;
 }

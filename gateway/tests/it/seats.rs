@@ -1,4 +1,4 @@
-//! Seats: by name, side by side, and what is said of those that are not there.
+//! Seats: by name, side by side, and what is said of those that are not free.
 
 use http::StatusCode;
 use sandbox::actors::{Answer, Buyer, Hold};
@@ -81,68 +81,5 @@ async fn more_together_than_any_row_has_is_refused_unless_apart_will_do() {
     assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, Some("none_together")));
     let apart = three(json!({ "tier": "stalls", "quantity": 4, "or_apart": true }));
     assert_eq!(seats(&asks(&buyer, &apart).await), ["A-1", "A-2", "A-4", "B-1"]);
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn every_bad_wish_is_told_where_it_is_and_nothing_is_held() {
-    let world = World::new().await;
-    let sale = hall(&world).await;
-    let buyer = world.buyer(&sale).await;
-    let stalls = |fields: Value| {
-        let mut item = json!({ "tier": "stalls" });
-        item.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        item
-    };
-    for (item, pointers) in [
-        (stalls(json!({ "seats": ["A-5"] })), vec!["/items/0/seats/0"]),
-        (
-            stalls(json!({ "seats": ["A-1", "a-1", "A-0", "A-01", ""] })),
-            vec!["/items/0/seats/1", "/items/0/seats/2", "/items/0/seats/3", "/items/0/seats/4"],
-        ),
-        (stalls(json!({ "seats": ["A-1", "A-1"] })), vec!["/items/0/seats/1"]),
-        (stalls(json!({ "seats": ["Z-1"] })), vec!["/items/0/seats/0"]),
-        (stalls(json!({ "seats": [] })), vec!["/items/0/seats"]),
-        (stalls(json!({ "seats": vec!["A-1"; 101] })), vec!["/items/0/seats"]),
-        (stalls(json!({ "seats": [1] })), vec!["/items/0/seats/0"]),
-        (stalls(json!({ "seats": "A-1" })), vec!["/items/0/seats"]),
-        (stalls(json!({ "seats": ["A-1"], "quantity": 1 })), vec!["/items/0/seats"]),
-        (stalls(json!({ "seats": ["A-1"], "together": true })), vec!["/items/0/together"]),
-        (stalls(json!({ "quantity": 0, "together": true })), vec!["/items/0/quantity"]),
-        (stalls(json!({ "quantity": 1_000_000_000, "together": true })), vec!["/items/0/quantity"]),
-        (stalls(json!({ "quantity": 2, "together": "yes" })), vec!["/items/0/together"]),
-        (stalls(json!({ "quantity": 2, "or_apart": true })), vec!["/items/0/or_apart"]),
-        (stalls(json!({})), vec!["/items/0/quantity"]),
-        (json!({ "tier": "ga", "seats": ["A-1"] }), vec!["/items/0/seats"]),
-        (json!({ "tier": "ga", "quantity": 2, "together": true }), vec!["/items/0/together"]),
-        (json!({ "tier": "circle", "seats": ["A-1"] }), vec!["/items/0/tier"]),
-    ] {
-        let answer = asks(&buyer, &json!([item])).await;
-        assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, Some("validation_failed")), "{item}");
-        let errors = answer.body["errors"].as_array().unwrap();
-        assert_eq!(
-            errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect::<Vec<_>>(),
-            pointers,
-            "{item}"
-        );
-    }
-    let other = asks(&buyer, &json!([stalls(json!({ "seats": ["Z-1"] }))])).await;
-    assert!(other.body["errors"][0]["detail"].as_str().unwrap().contains("of balcony"), "{}", other.body);
-    let too_many = asks(&buyer, &json!([stalls(json!({ "quantity": 5, "together": true }))])).await;
-    assert_eq!(too_many.code(), Some("limit_reached"));
-    for tier in ["ga", "stalls", "balcony"] {
-        let whole = world.get(&format!("/v1/sales/{sale}")).await;
-        let tiers = whole.body["tiers"].as_array().unwrap();
-        let left = tiers.iter().find(|told| told["id"] == tier).unwrap()["availability"]["remaining"].as_u64();
-        assert_eq!(
-            left,
-            Some(match tier {
-                "ga" => 5,
-                "stalls" => 11,
-                _ => 2,
-            }),
-            "{tier}"
-        );
-    }
     world.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::clock::Clock;
 use http::{Method, StatusCode};
 use sandbox::actors::{Incoming, LiveSocket, Visitor};
 use serde_json::{Value, json};
@@ -285,5 +286,43 @@ async fn a_cookie_counts_from_our_own_pages_only() {
             assert_eq!(raw.status().await, status, "{headers}");
         }
     }
+    world.stop().await;
+}
+
+/// Countdowns go by the clock that the moments in a frame are by, and not by that of the process.
+#[tokio::test]
+async fn the_time_in_a_frame_is_that_of_redis() {
+    const AHEAD: Duration = Duration::from_secs(3_600);
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    world.clocks_move(&sale, i64::try_from(AHEAD.as_millis()).unwrap()).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let mut socket = visitor.watches().await.unwrap();
+    let admitted = socket.waits_for("admitted", SOON).await.unwrap();
+    let moment = |text: &Value| text.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let told = moment(&admitted["server_time"]);
+    let ahead = Duration::try_from(told.duration_since(Clock::system().now())).unwrap();
+    assert!(ahead.abs_diff(AHEAD) < SOON, "{ahead:?}");
+    assert!(moment(&admitted["data"]["pass_expires_at"]) > told, "the turn has begun by the same clock");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_frame_has_the_notice() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let mut visitor = Visitor::new(&world.edge, &sale);
+    visitor.joins().await.unwrap();
+    let mut socket = visitor.watches().await.unwrap();
+    socket.waits_for("position", SOON).await.unwrap();
+    world.organizer.says(&sale, "Sold out. Thank you!").await.unwrap().expect(StatusCode::OK).unwrap();
+    let has_notice = |frame: &Value| frame["data"]["notice"]["text"] == "Sold out. Thank you!";
+    socket.waits_until("the notice", SOON, has_notice).await.unwrap();
+    world.organizer.asks(Method::POST, &format!("sales/{sale}/close"), &Value::Null).await.unwrap();
+    let last = |frame: &Value| frame["data"]["state"] == "closed";
+    let last = socket.waits_until("the end", SOON, last).await.unwrap();
+    assert!(has_notice(&last), "{last}");
+    assert_eq!(close_code(&mut socket).await, Some(1000));
     world.stop().await;
 }

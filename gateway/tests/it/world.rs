@@ -172,6 +172,7 @@ impl World {
             rows: config.tier(&tier.tier).unwrap().row_sizes(),
             tier: tier.tier,
             capacity: tier.capacity,
+            withheld: tier.withheld,
             free: tier.free,
         });
         let snapshot = Snapshot {
@@ -297,6 +298,11 @@ impl World {
         SecondGateway { edge: Edge::new(&format!("http://{}", gateway.addr())), gateway, shutdown }
     }
 
+    /// The line in Redis.
+    pub(crate) fn queue(&self) -> Queue {
+        Queue::new(self.store.clone())
+    }
+
     /// A key of another kind.
     pub(crate) async fn somebody(&self, role: KeyRole, organizer: &str) -> Organizer {
         let key = key_create(&self.owner, role, organizer, "tests").await.unwrap();
@@ -329,6 +335,17 @@ impl World {
 
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         self.edge.ask(Method::POST, path, headers, body).await.unwrap()
+    }
+
+    /// Fails unless Redis has every unit of a sale free and none held.
+    pub(crate) async fn holds_nothing(&self, sale: &str) {
+        let sale: SaleId = sale.parse().unwrap();
+        let config = sale_fetch(&self.workers, SaleName::Id(sale)).await.unwrap().unwrap().config;
+        let view = Queue::new(self.store.clone()).view(sale).await.unwrap();
+        for tier in &config.tiers {
+            let stock = view.stock[&tier.id];
+            assert_eq!((stock.free, stock.held), (tier.capacity(), 0), "{}", tier.id);
+        }
     }
 
     /// What is free of the only tier.

@@ -18,7 +18,7 @@ use domain::{TierId, UnitNo};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::limit_reached;
+use crate::json;
 use crate::problem::{Code, Problem};
 use crate::sale::Sale;
 
@@ -27,6 +27,7 @@ use crate::sale::Sale;
 #[serde(deny_unknown_fields)]
 pub(crate) struct TakeBody {
     /// What of which tier; each tier once.
+    #[serde(deserialize_with = "json::objects")]
     #[schema(min_items = 1, max_items = 32)]
     items: Vec<ItemBody>,
 }
@@ -73,9 +74,36 @@ pub(super) fn read(sale: &Sale, body: &TakeBody) -> Result<BTreeMap<TierId, Unit
         return Err(Problem::invalid(faults));
     }
     let wishes: BTreeMap<_, _> = wishes.into_iter().filter_map(|(tier, wish)| Some((tier, wish?))).collect();
-    let units = wishes.values().map(UnitsWish::quantity).sum::<u32>();
+    within_limits(sale, body, &wishes)?;
+    Ok(wishes)
+}
+
+/// What one buyer may have, of each tier and of all together. The script would refuse the latter too; this says where.
+fn within_limits(sale: &Sale, body: &TakeBody, wishes: &BTreeMap<TierId, UnitsWish>) -> Result<(), Problem> {
+    let of_tier = |(index, item): (usize, &ItemBody)| {
+        let limit = sale.config().tier(&item.tier)?.per_buyer_limit?;
+        let field = if item.seats.is_some() { "seats" } else { "quantity" };
+        let beyond = wishes.get(&item.tier)?.quantity() > limit;
+        beyond.then(|| (format!("/items/{index}/{field}"), format!("at most {limit} of {}", item.tier)))
+    };
+    let mut beyond: Vec<_> = body.items.iter().enumerate().filter_map(of_tier).collect();
     let limit = sale.config().per_buyer_limit;
-    if units > limit { Err(limit_reached(limit)) } else { Ok(wishes) }
+    if wishes.values().map(UnitsWish::quantity).sum::<u32>() > limit {
+        beyond.push(("/items".to_owned(), format!("at most {limit} together")));
+    }
+    let Some((_, most)) = beyond.last() else {
+        return Ok(());
+    };
+    let detail = format!("One buyer may have {most}.");
+    let faults = beyond.into_iter().map(|(pointer, most)| fault(pointer, format!("must be {most}")));
+    Err(Problem::new(Code::LimitReached).detail(detail).errors(faults.collect()))
+}
+
+/// The seats that were named of a tier.
+pub(super) fn named(sale: &Sale, body: &TakeBody, tier: &TierId) -> Vec<UnitNo> {
+    let of_tier = body.items.iter().filter(|item| item.tier == *tier);
+    let names = of_tier.flat_map(|item| item.seats.iter().flatten());
+    names.filter_map(|seat| sale.seating(tier)?.unit(seat)).collect()
 }
 
 /// Seats that were named and are not free, each where the body names it.

@@ -44,7 +44,7 @@ async fn give_back(app: &App, sale: &Sale, receipt: Receipt) -> Result<(u32, Hol
     let facts = hold_facts(&app.ledger, sale.id(), receipt.hold, &receipt.units).await?.ok_or(Code::NotFound)?;
     match facts.settled {
         Some(Settle::Ordered) => return Ok((facts.epoch, ordered(receipt))),
-        Some(Settle::Tombstoned) => return Err(Code::HoldExpired.into()),
+        Some(Settle::Tombstoned | Settle::Withheld) => return Err(Code::HoldExpired.into()),
         None if !facts.units_free => return Err(Code::SeatTaken.into()),
         None => {}
     }

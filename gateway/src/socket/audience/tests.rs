@@ -73,3 +73,18 @@ async fn everybody_of_a_long_list_is_told_once() {
     shard.pass(Pass::Near, None).await;
     assert!(crowd.iter().all(|who| told(who) == 1));
 }
+
+/// A socket without a place is asked now and then; once it shows one it has news.
+#[tokio::test]
+async fn who_shows_a_place_is_asked_at_the_next_tick() {
+    let shard = Arc::new(Shard::default());
+    let late = counts(Next::At(Instant::now() + Duration::from_secs(60)));
+    let index = shard.list().add(Arc::clone(&late) as Arc<dyn Listener>);
+    let listed = Listed { shard: Arc::clone(&shard), index };
+    for times in 1..4 {
+        shard.pass(Pass::Due, None).await;
+        shard.pass(Pass::Due, None).await;
+        assert_eq!(told(&late), times, "it is asked once, and then when it said");
+        listed.ask_next_tick();
+    }
+}

@@ -16,7 +16,7 @@ fn waiting(ahead: u64) -> Position {
         eta_s: Some(Eta { p10: 15, p50: 20, p90: 33 }),
         availability: Written::new(vec![TierAvailability {
             tier: "ga".parse().unwrap(),
-            left: Availability::of(admission::TierStock::default(), 1),
+            left: Availability::of(admission::TierStock::default(), None),
         }]),
         pass: None,
         pass_expires_at: None,

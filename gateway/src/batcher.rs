@@ -15,7 +15,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 
 /// How long a busy batch waits for company. Timers add up to a millisecond to it.
 const GATHER: Duration = Duration::from_millis(1);
@@ -104,10 +104,21 @@ impl<A, R> Waiting<A, R> {
         !self.answer.is_closed()
     }
 
+    /// What is asked, and the caller who waits for its answer.
+    pub(crate) fn parted(self) -> (A, Waiting<(), R>) {
+        (self.ask, Waiting { ask: (), since: self.since, answer: self.answer })
+    }
+
     /// Answers. A caller who is gone hears nothing.
     pub(crate) fn answer(self, answer: Result<R, Code>) {
         let _ = self.answer.send(answer);
     }
+}
+
+/// Tells each caller of a batch that its call failed, and the log once why.
+pub(crate) fn fail<A, R>(batch: Vec<Waiting<A, R>>, problem: impl Into<Problem>) {
+    let code = problem.into().code();
+    batch.into_iter().for_each(|waiting| waiting.answer(Err(code)));
 }
 
 #[cfg(test)]

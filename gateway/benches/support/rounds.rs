@@ -1,0 +1,57 @@
+//! What is asked in rounds, of the gateway and of what it is compared with by turns, and what each answer takes.
+
+use crate::server::{Server, busy_s};
+use crate::table::{Table, quantile};
+
+/// What one round brought.
+pub(crate) struct Round {
+    pub(crate) answers: f64,
+    per_s: f64,
+    /// Processor time for each answer: of the server, and of this process.
+    server_s: f64,
+    client_s: f64,
+}
+
+impl Round {
+    /// A round of `asks`, which says how many answers it had, and how many a second.
+    pub(crate) async fn of(server: &Server, asks: impl Future<Output = (f64, f64)>) -> Self {
+        let (server_before_s, client_before_s) = (server.busy_s(), busy_s("self"));
+        let (answers, per_s) = asks.await;
+        let each = |after_s: f64, before_s: f64| (after_s - before_s) / answers;
+        let (server_s, client_s) = (each(server.busy_s(), server_before_s), each(busy_s("self"), client_before_s));
+        Self { answers, per_s, server_s, client_s }
+    }
+}
+
+/// What the rounds brought that count.
+#[derive(Default)]
+pub(crate) struct Rounds(Vec<Round>);
+
+impl Rounds {
+    pub(crate) fn add(&mut self, round: Round) {
+        self.0.push(round);
+    }
+
+    /// Answers a second, in the median.
+    pub(crate) fn per_s(&self) -> f64 {
+        self.median(|round| round.per_s)
+    }
+
+    /// How many answers a second there are for each of the other's, in the median of rounds that were next to each other.
+    pub(crate) fn over(&self, other: &Self) -> f64 {
+        let mut ratios: Vec<_> = self.0.iter().zip(&other.0).map(|(ours, theirs)| ours.per_s / theirs.per_s).collect();
+        quantile(&mut ratios, 50)
+    }
+
+    /// Says the medians.
+    pub(crate) fn tell(&self, what: &str, table: &Table) {
+        table.figure(&format!("{what}: in a second"), &format!("{:.0}", self.per_s()));
+        let micros = |seconds: f64| format!("{:.1} µs", seconds * 1e6);
+        table.figure(&format!("{what}: server time"), &micros(self.median(|round| round.server_s)));
+        table.figure(&format!("{what}: time of the client"), &micros(self.median(|round| round.client_s)));
+    }
+
+    fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
+        quantile(&mut self.0.iter().map(of).collect::<Vec<_>>(), 50)
+    }
+}
