@@ -13,13 +13,18 @@ const ANSWER_MAX_MS = 15_000;
 /** Paying waits for the bank, by way of two servers. */
 const PAY_ANSWER_MAX_MS = 60_000;
 
+/**
+ * @typedef {{tier: string, quantity: number, seats: string[] | null, together: boolean}} Alternative what could be had
+ * instead of units that are taken
+ */
+
 /** A refusal or a failure, as the API words it. */
 export class Problem extends Error {
   /**
    * @param {{code: string, status?: number, detail?: string, retryAfterMs?: number,
-   *          errors?: {pointer: string, detail: string}[]}} facts
+   *          errors?: {pointer: string, detail: string}[], alternatives?: Alternative[]}} facts
    */
-  constructor({ code, status = 0, detail = '', retryAfterMs = 0, errors = [] }) {
+  constructor({ code, status = 0, detail = '', retryAfterMs = 0, errors = [], alternatives = [] }) {
     super(detail || code);
     this.name = 'Problem';
     this.code = code;
@@ -27,6 +32,7 @@ export class Problem extends Error {
     this.detail = detail;
     this.retryAfterMs = retryAfterMs;
     this.errors = errors;
+    this.alternatives = alternatives;
   }
 
   /** Whether it is unknown if the call took effect, so that the same call must be sent again to find out. */
@@ -41,9 +47,12 @@ export class Problem extends Error {
 }
 
 /**
- * @typedef {{token?: string, key?: string, body?: unknown, answerMaxMs?: number}} Options
- * `token` proves who asks, `key` makes a write safe to repeat.
+ * @typedef {{token?: string, key?: string, etag?: string, body?: unknown, answerMaxMs?: number}} Options
+ * `token` proves who asks, `key` makes a write safe to repeat, `etag` is the version of what is there already.
  */
+
+/** Answers without a body: done, and not changed since. */
+const BODILESS = new Set([204, 304]);
 
 /**
  * Sends one request.
@@ -52,10 +61,22 @@ export class Problem extends Error {
  * @param {Options} [options]
  * @returns {Promise<any>} the parsed answer, null when it has no body
  */
-async function request(method, path, { token, key, body, answerMaxMs = ANSWER_MAX_MS } = {}) {
+async function request(method, path, options) {
+  return (await answered(method, path, options)).answer;
+}
+
+/**
+ * The same, with the version of the answer.
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<{answer: any, etag: string}>}
+ */
+async function answered(method, path, { token, key, etag, body, answerMaxMs = ANSWER_MAX_MS } = {}) {
   const headers = new Headers({ Accept: 'application/json, application/problem+json' });
   if (token) headers.set('Authorization', `Bearer ${token}`);
   if (key) headers.set('Idempotency-Key', `"${key}"`);
+  if (etag) headers.set('If-None-Match', etag);
   if (body !== undefined) headers.set('Content-Type', 'application/json');
   // Not AbortSignal.timeout, which Safari has only since 16.
   const given = new AbortController();
@@ -65,9 +86,9 @@ async function request(method, path, { token, key, body, answerMaxMs = ANSWER_MA
   try {
     const response = await fetch(path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
     if (!response.headers.has('Age')) hearDate(response.headers.get('Date'));
-    const answer = response.status === 204 ? null : await response.json().catch(() => null);
-    if (!response.ok) throw problemOf(response, answer);
-    return answer;
+    const answer = BODILESS.has(response.status) ? null : await response.json().catch(() => null);
+    if (!response.ok && !BODILESS.has(response.status)) throw problemOf(response, answer);
+    return { answer, etag: response.headers.get('ETag') ?? '' };
   } catch (failure) {
     if (failure instanceof Problem) throw failure;
     throw new Problem({ code: 'network', detail: String(failure) });
@@ -86,6 +107,7 @@ function problemOf(response, answer) {
     status: response.status,
     detail: answer?.detail ?? answer?.title,
     errors: answer?.errors,
+    alternatives: answer?.alternatives,
     retryAfterMs: 1000 * (Number(response.headers.get('Retry-After')) || 0),
   });
 }
@@ -120,6 +142,15 @@ export const positionOf = (sale, place) => request('GET', `/v1/sales/${at(sale)}
 
 /** Gives the place up. @param {string} sale @param {string} place */
 export const leaveQueue = (sale, place) => request('DELETE', `/v1/sales/${at(sale)}/queue/place`, { token: place });
+
+/**
+ * The seats of a sale; null when the version that is there is the newest.
+ * @param {string} sale @param {string} etag empty when none is there
+ */
+export async function seatMapOf(sale, etag) {
+  const found = await answered('GET', `/v1/sales/${at(sale)}/seats`, { etag });
+  return found.answer && { ...found.answer, etag: found.etag };
+}
 
 /** Takes units. @param {string} sale @param {string} pass @param {string} key @param {unknown} body */
 export const takeHold = (sale, pass, key, body) =>

@@ -16,7 +16,7 @@ export function leftInWords(availability) {
     case 'many': return 'Available';
     case 'few': return (availability.remaining ?? Infinity) > COUNTED_MAX ? 'Few left' : `Only ${availability.remaining} left`;
     case 'all_held': return 'All in baskets right now – some usually come back';
-    case 'none': return 'Sold out';
+    case 'none': return 'None left now';
     default: return '';
   }
 }

@@ -14,15 +14,20 @@ export function on(id, type, work) {
   control.addEventListener(type, (event) => {
     event.preventDefault();
     const pressed = event instanceof SubmitEvent ? event.submitter : null;
-    once(pressed ?? control, async () => {
-      warn('');
-      try {
-        await work();
-      } catch (failure) {
-        warn(sentenceFor(failure));
-      } finally {
-        note('');
-      }
-    });
+    doAt(pressed ?? control, work);
+  });
+}
+
+/** Does work as if that control was pressed. @param {HTMLElement} control @param {() => unknown} work */
+export function doAt(control, work) {
+  return once(control, async () => {
+    warn('');
+    try {
+      await work();
+    } catch (failure) {
+      warn(sentenceFor(failure));
+    } finally {
+      note('');
+    }
   });
 }

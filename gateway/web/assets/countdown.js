@@ -13,12 +13,16 @@ const WARNINGS_S = [60, 20];
 const SECOND_MS = 1000;
 /** A deadline that is past already, because a clock was stopped, is asked about again this often and not at once. */
 const OVERDUE_MS = 5_000;
+/** What ran out here, the server ends within a sweep; by then it is asked again, once. */
+const SWEPT_MS = 1_000;
 
 /** One running countdown. */
 export class Countdown {
   #deadline = '';
   /** The deadline that was ahead when the clocks stopped. */
   #stoodAt = '';
+  /** The deadline that just ran out. */
+  #ranOut = '';
   #timer = 0;
   #said = Infinity;
   #heard;
@@ -39,7 +43,8 @@ export class Countdown {
     this.#deadline = deadline;
     this.#said = msUntil(deadline) / SECOND_MS;
     if (this.#said > 0) this.#tick();
-    else this.#timer = setTimeout(() => this.#tick(), OVERDUE_MS);
+    else this.#timer = setTimeout(() => this.#tick(), deadline === this.#ranOut ? SWEPT_MS : OVERDUE_MS);
+    this.#ranOut = '';
   }
 
   /**
@@ -69,6 +74,7 @@ export class Countdown {
     const leftMs = msUntil(this.#deadline);
     this.#heard.tick(clockFace(leftMs));
     if (leftMs <= 0) {
+      if (this.#said > 0) this.#ranOut = this.#deadline;
       this.stop();
       this.#heard.over();
       return;

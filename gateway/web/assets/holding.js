@@ -33,17 +33,18 @@ async function unlessGone(call, gone = GONE) {
 
 /**
  * Takes units with the pass. When an earlier press went through after all, its hold is what there is.
- * @param {string} sale @param {Journey} journey @param {{tier: string, quantity: number}[]} items @param {WaitingHeard} waiting
+ * @param {string} sale @param {Journey} journey @param {import('./choosing.js').Item[]} items @param {WaitingHeard} waiting
  */
 export async function take(sale, journey, items, waiting) {
   const { pass, attempt: earlier } = journey.steps;
   const send = (/** @type {any} */ body) => (/** @type {string} */ key) => takeHold(sale, pass?.token ?? '', key, body);
+  const held = (/** @type {any} */ hold, /** @type {any[]} */ of) => journey.remember({ hold: { ...hold, by_name: of.some(({ seats }) => seats) } });
   try {
-    journey.remember({ hold: await attempt(journey, 'hold', { items }, send({ items }), waiting) });
+    held(await attempt(journey, 'hold', { items }, send({ items }), waiting), items);
   } catch (failure) {
     const wentThrough = failure instanceof Problem && failure.code === 'pass_in_use' && earlier?.to === 'hold';
     if (!wentThrough) throw failure;
-    journey.remember({ hold: await send(earlier.body)(earlier.key) });
+    held(await send(earlier.body)(earlier.key), earlier.body.items);
   }
 }
 

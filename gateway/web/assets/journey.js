@@ -12,7 +12,7 @@
  *   there was not asked for yet; null comes before the draw
  * @property {End} [end] how the last place ended, for the tabs that still stand at it
  * @property {{token: string, expires_at: string}} [pass]
- * @property {any} [hold] as answered by the API
+ * @property {any} [hold] as answered by the API, with `by_name`: whether its seats were chosen by name
  * @property {{id: string, token: string, hold?: string, payment: any, submittedAt?: number}} [order]
  * @property {{to: 'hold' | 'order', key: string, body: any}} [attempt] a write whose answer is not known yet
  */

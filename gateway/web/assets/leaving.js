@@ -2,13 +2,15 @@
 
 /** @typedef {'prequeue' | 'queue'} Line */
 
-/** Asked before. @type {Record<Line, {title: string, message: string}>} */
+/** Offered, and asked before. @type {Record<Line, {button: string, title: string, message: string}>} */
 export const LEAVING = {
   prequeue: {
+    button: 'Leave the draw',
     title: 'Leave the draw?',
     message: 'You can register again until the draw begins; when you register makes no difference.',
   },
   queue: {
+    button: 'Leave the queue',
     title: 'Leave the queue?',
     message: 'Your number is given up for good, on all your devices. Should you join again, you start at the end.',
   },

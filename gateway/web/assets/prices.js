@@ -7,7 +7,8 @@ import { element } from './page.js';
 /**
  * @typedef {import('./money.js').Money} Money
  * @typedef {{total: Money, base: Money, fees: Money, taxes: Money}} UnitPrice
- * @typedef {{id: string, name: string, price: UnitPrice, availability: import('./availability.js').Availability}} Tier
+ * @typedef {{id: string, name: string, price: UnitPrice, availability: import('./availability.js').Availability,
+ *           seated?: boolean, per_buyer_limit?: number | null}} Tier
  */
 
 /**

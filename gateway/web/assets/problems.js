@@ -7,8 +7,10 @@ import { Problem } from './api.js';
 
 /** @type {Record<string, string>} */
 const SENTENCES = {
-  all_held: 'Every ticket left is in someone’s basket right now. Some usually come back within minutes: wait a moment and try again.',
+  all_held: 'Too few of these tickets are free: the rest is in someone’s basket right now. Some usually come back within minutes: wait a moment and try again.',
+  allocation_sold_out: 'This part of the sale has no more of these tickets. What is left is for a later part.',
   sold_out: 'These tickets are sold out.',
+  too_few_left: 'Fewer of these tickets are left than you chose.',
   limit_reached: 'That is more than one buyer may have, counting what was ordered before. Choose fewer tickets.',
   seat_taken: 'Someone was a moment faster and these tickets are gone. Please choose again.',
   none_together: 'No row has so many seats side by side any more. Choose fewer, or take seats that are apart.',

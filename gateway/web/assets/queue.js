@@ -16,7 +16,8 @@
  * | heard    | when |
  * |----------|------|
  * | position | the full position changed: state, people ahead, estimate, availability, pass, pause, notice |
- * | link     | how news comes from now on: `live`, `polled`, `none` |
+ * | link     | how news comes from now on: `live`, `polled`, `none`; `polled` at each poll |
+ * | seats    | seats changed; told to those inside, by a channel only |
  * | trouble  | there is no connection (a Problem), or there is one again (null) |
  * | lost     | the server does not know this place any more |
  */
@@ -53,6 +54,7 @@ const PLACE_GONE = new Set([401, 404]);
  * @typedef {object} Heard
  * @property {(position: any) => void} position
  * @property {(link: 'live' | 'polled' | 'none') => void} link
+ * @property {(delta: import('./seat_plan.js').Delta) => void} seats
  * @property {(problem: Problem | null) => void} trouble
  * @property {() => void} lost
  */
@@ -184,7 +186,8 @@ export class PlaceWatch {
     this.#cancelPoll();
     this.#trouble(null);
     this.#heard.link('live');
-    this.#tell(withFrame(this.#position, type, data));
+    if (type === 'seats') this.#heard.seats(data);
+    else this.#tell(withFrame(this.#position, type, data));
     return this.#listen();
   }
 

@@ -151,10 +151,17 @@ class Visit {
   #newWatch(place) {
     return new PlaceWatch(this.#sale.id, place, {
       position: (position) => this.#moved(position),
-      link: (link) => this.#waiting.showLink(link),
+      link: (link) => this.#linked(link),
+      seats: (delta) => this.#shopping?.hearSeats(delta),
       trouble: (problem) => this.#troubled(problem),
       lost: () => this.#lostPlace('unknown'),
     });
+  }
+
+  /** @param {'live' | 'polled' | 'none'} link */
+  #linked(link) {
+    this.#waiting.showLink(link);
+    this.#shopping?.link(link);
   }
 
   /** @param {Problem | null} problem */
@@ -236,6 +243,7 @@ class Visit {
     if (!place) return;
     const link = /** @type {HTMLInputElement} */ (part('place-link'));
     link.value = placeLink(slug, place.token);
+    part('leave').textContent = LEAVING[this.#line].button;
     this.#showNext(nextSteps(this.#position ?? {}));
   }
 
@@ -311,8 +319,13 @@ class Visit {
     });
   }
 
+  /** What one stands in: the draw, which one can enter again, or the queue. */
+  get #line() {
+    return this.#position?.state === 'prequeue' ? 'prequeue' : 'queue';
+  }
+
   async #leave() {
-    const line = this.#position?.state === 'prequeue' ? 'prequeue' : 'queue';
+    const line = this.#line;
     fill('leaving-title', LEAVING[line].title);
     fill('leaving-message', LEAVING[line].message);
     if (!(await confirmed('leaving', 'leave'))) return;

@@ -8,17 +8,24 @@ import { Problem } from './api.js';
 import { checkoutPage, orderPage } from './address.js';
 import { Choosing } from './choosing.js';
 import { msUntil } from './clock.js';
-import { on } from './control.js';
+import { doAt, on } from './control.js';
 import { Countdown } from './countdown.js';
 import { extend, heldStill, order, orderedStill, release, resend, take } from './holding.js';
 import { inWords } from './money.js';
+import { alternativeInWords, hideOffers, showOffers } from './offers.js';
 import { dismiss, element, entitle, fill, markFaults, note, part, say, show, shownView, warn } from './page.js';
 import { patiently } from './patience.js';
 import { sentenceFor } from './problems.js';
+import { Restock } from './restock.js';
+import { seatNamesIn } from './seat_words.js';
 import { standsStill } from './standstill.js';
 import { spanInWords } from './times.js';
 import { takeTurnBack, tellTurn } from './turn.js';
+import { unitsByTier } from './units.js';
 
+const FASTER = 'Someone was a moment faster, and these tickets are gone. Nothing was charged.';
+const CHOSEN_AGAIN = 'The same is chosen below: while your turn lasts and it is free, you can hold it again.';
+const AS_MANY_CHOSEN = 'As many are chosen below: while your turn lasts you can hold the best that are free, which may be other seats.';
 const WAITS_FOR_TURN = new Set(['prequeue', 'waiting']);
 
 /** Tells, beside the view, that something takes longer and is tried again. @param {Problem} problem */
@@ -43,6 +50,9 @@ export class Shopping {
   #shownHold = '';
   /** Whether the person reads that a turn passed; the next turn takes that back. */
   #lapsed = false;
+  #restock = new Restock((isWaiting) => this.#wait(isWaiting));
+  /** A hold that was lost and is still to be told of. @type {{hold: any, problem: Problem} | null} */
+  #loss = null;
   #turnClock;
   #holdClock;
 
@@ -51,7 +61,7 @@ export class Shopping {
     this.#sale = sale;
     this.#journey = journey;
     this.#room = room;
-    this.#choosing = new Choosing(sale);
+    this.#choosing = new Choosing(sale, () => this.#restock.stop());
     this.#turnClock = new Countdown({
       tick: (face) => fill('turn-clock', face),
       warning: (seconds) => warn(`${seconds} seconds left to choose your tickets.`),
@@ -85,11 +95,21 @@ export class Shopping {
       this.#order = await patiently(() => orderedStill(this.#sale.id, this.#journey), waitingHeard);
       const hold = this.#order ? null : await patiently(() => heldStill(this.#sale.id, this.#journey), waitingHeard);
       note('');
-      if (hadHold && !hadOrder && !hold) warn(sentenceFor('hold_expired'));
+      if (hadHold && !hadOrder && !hold) this.#lose(hadHold);
       if (hadOrder && !this.#order) warn(sentenceFor('order_expired'));
     } catch (failure) {
       warn(sentenceFor(failure));
     }
+  }
+
+  /** News of seats, for those who choose them. @param {import('./seat_plan.js').Delta} delta */
+  hearSeats(delta) {
+    this.#choosing.hear(delta);
+  }
+
+  /** How news comes. @param {'live' | 'polled' | 'none'} link */
+  link(link) {
+    this.#choosing.link(link);
   }
 
   /** The view that an order or a hold calls for; empty when there is neither. */
@@ -105,11 +125,13 @@ export class Shopping {
    */
   show(view, sale, position) {
     this.#sale = sale;
+    this.#choosing.show(view === 'choose');
     if (view !== 'choose') this.#leaveChoose(position);
     if (view !== 'details') this.#holdClock.stop();
     if (view === 'ordered') this.#showOrdered();
     if (view === 'details') this.#showDetails(this.#journey.steps.hold, position);
     if (view === 'choose') this.#showChoose(position);
+    if (view !== 'loading') this.#tellLoss(view);
   }
 
   /** @param {any} position */
@@ -121,6 +143,8 @@ export class Shopping {
     if (this.#lapsed) warn('');
     this.#lapsed = false;
     this.#choosing.refresh(this.#sale.tiers);
+    if (this.#choosing.isAllHeld) this.#waitForAny();
+    this.#restock.refresh(this.#sale.tiers);
     fill('turn-words', standsStill(position) ? 'The clock stands still. When the sale goes on, you can take tickets for another' : 'Choose your tickets within');
     if (pass) this.#turnClock.follow(pass.expires_at, standsStill(position));
     show('choose');
@@ -130,6 +154,8 @@ export class Shopping {
   #leaveChoose(position) {
     takeTurnBack();
     this.#turnClock.stop();
+    this.#restock.stop();
+    if (shownView() === 'choose') this.#clearChoose();
     if (shownView() !== 'choose' || !WAITS_FOR_TURN.has(position?.state)) return;
     this.#lapsed = true;
     warn('Your turn passed without tickets being taken. You keep your place and get another turn.');
@@ -138,7 +164,7 @@ export class Shopping {
   /** @param {any} hold @param {any} position */
   #showDetails(hold, position) {
     entitle('Your details', this.#sale.name);
-    if (this.#shownHold !== hold.id) part('held').replaceChildren(...this.#heldEntries(hold.items));
+    if (this.#shownHold !== hold.id) part('held').replaceChildren(...unitsByTier(hold.items, this.#sale.tiers).map((units) => element('li', {}, units)));
     this.#shownHold = hold.id;
     fill('hold-total', inWords(hold.total));
     fill('order-button', hold.total.amount === 0 ? 'Get the tickets' : 'Continue to payment');
@@ -146,17 +172,6 @@ export class Shopping {
     part('extend').hidden = !hold.extensions_left;
     this.#holdClock.follow(hold.expires_at, standsStill(position));
     show('details');
-  }
-
-  /** One entry a tier. @param {{tier: string, seat: string | null}[]} items */
-  #heldEntries(items) {
-    return this.#sale.tiers
-      .map((/** @type {any} */ { id, name }) => ({ name, units: items.filter(({ tier }) => tier === id) }))
-      .filter((/** @type {any} */ { units }) => units.length > 0)
-      .map((/** @type {any} */ { name, units }) => {
-        const seats = units.map((/** @type {any} */ { seat }) => seat).filter(Boolean).join(', ');
-        return element('li', {}, `${units.length} × ${name}${seats ? `: ${seats}` : ''}`);
-      });
   }
 
   #showOrdered() {
@@ -171,17 +186,116 @@ export class Shopping {
     show('ordered');
   }
 
-  async #take() {
-    const { fault, items, nothingFree } = this.#choosing;
+  /** @param {'together' | 'apart'} [groups] */
+  async #take(groups) {
+    const { fault } = this.#choosing;
     if (fault) return warn(fault);
-    if (nothingFree) return warn(sentenceFor('all_held'));
+    const items = this.#choosing.items(groups);
+    this.#clearChoose();
     try {
-      await take(this.#sale.id, this.#journey, items, waitingHeard);
+      await this.#choosing.whileTaking(() => take(this.#sale.id, this.#journey, items, waitingHeard));
     } catch (failure) {
-      if (failure instanceof Problem && failure.status === 401) await this.#room.askPlace();
-      throw failure;
+      if (!(failure instanceof Problem)) throw failure;
+      if (failure.status === 401) await this.#room.askPlace();
+      if (!this.#isAnswered(failure, items)) throw failure;
     }
     return this.#room.render();
+  }
+
+  /**
+   * Whether there is something to offer instead of what was refused.
+   * @param {Problem} problem @param {import('./choosing.js').Item[]} items
+   */
+  #isAnswered(problem, items) {
+    switch (problem.code) {
+      case 'all_held':
+        this.#restock.waitFor(this.#choosing.wishes);
+        return true;
+      case 'none_together':
+        this.#offerApart();
+        return true;
+      case 'seat_taken':
+        this.#offerOthers(this.#goneInWords(this.#giveUp(problem, items)), problem);
+        return true;
+      case 'too_few_left':
+        this.#offerOthers(sentenceFor(problem), problem);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #offerApart() {
+    showOffers('No row has so many seats side by side any more.', [
+      { words: 'Take the best seats, though apart', take: () => doAt(part('take'), () => this.#take('apart')) },
+      { words: 'Choose the seats yourself', focus: 'by-name', take: () => this.#choosing.chooseByName() },
+    ]);
+  }
+
+  /** Takes the choice of those seats back that were refused. @param {Problem} problem @param {import('./choosing.js').Item[]} items */
+  #giveUp({ errors }, items) {
+    return items
+      .flatMap((item, index) => ('seats' in item ? [this.#choosing.giveUp(item.tier, seatNamesIn(errors, index, item.seats))] : []))
+      .filter(Boolean)
+      .join(', ');
+  }
+
+  /** @param {string} seats that were given up; none where seats are not chosen by name */
+  #goneInWords(seats) {
+    if (!seats) return FASTER;
+    return `Someone was a moment faster: ${seats}.${this.#choosing.fault ? '' : ' What else you chose is still chosen.'}`;
+  }
+
+  /** @param {string} what is gone @param {Problem} problem */
+  #offerOthers(what, { alternatives }) {
+    const offers = alternatives.map((/** @type {import('./api.js').Alternative} */ alternative) => {
+      const { name } = this.#sale.tiers.find((/** @type {any} */ { id }) => id === alternative.tier) ?? { name: alternative.tier };
+      return { words: alternativeInWords(alternative, name), take: () => this.#choosing.accept(alternative) };
+    });
+    showOffers(`${what} ${offers.length > 0 ? 'You could have instead:' : 'Please choose again.'}`, offers);
+  }
+
+  /** What was said of the last try, or of the last hold. */
+  #clearChoose() {
+    hideOffers();
+    say('loss', '');
+  }
+
+  /** Nothing is free: what may come back, and so what to wait for, may be something else by now. */
+  #waitForAny() {
+    if (this.#restock.isWaiting) this.#restock.waitOnFor(this.#choosing.wishes);
+    else this.#restock.waitFor(this.#choosing.wishes);
+  }
+
+  /** Nothing can be held while too few are free. @param {boolean} isWaiting */
+  #wait(isWaiting) {
+    const button = /** @type {HTMLButtonElement} */ (part('take'));
+    const hadFocus = document.activeElement === button;
+    button.disabled = isWaiting;
+    if (isWaiting && hadFocus) part('restock').focus();
+    if (!isWaiting && document.activeElement === part('restock')) button.focus();
+  }
+
+  /** A hold is gone, though nobody gave it back. @param {any} hold */
+  #lose(hold) {
+    const code = msUntil(hold.expires_at) <= 0 ? 'hold_expired' : 'hold_not_found';
+    this.#loss ??= { hold, problem: new Problem({ code }) };
+  }
+
+  /** Tells of a hold that was lost; where the turn goes on, the like of it is chosen again. @param {string} view */
+  async #tellLoss(view) {
+    const loss = this.#loss;
+    this.#loss = null;
+    if (!loss) return;
+    if (view !== 'choose') {
+      warn(sentenceFor(loss.problem));
+      return;
+    }
+    warn('');
+    const isSame = await this.#choosing.restore(loss.hold);
+    if (shownView() !== 'choose') return;
+    if (loss.problem.code === 'seat_taken') this.#offerOthers(FASTER, loss.problem);
+    else say('loss', `${sentenceFor(loss.problem)} You had ${unitsByTier(loss.hold.items, this.#sale.tiers).join('; ')}. ${isSame ? CHOSEN_AGAIN : AS_MANY_CHOSEN}`);
   }
 
   async #placeOrder() {
@@ -194,8 +308,10 @@ export class Shopping {
     } catch (failure) {
       if (!(failure instanceof Problem)) throw failure;
       markFaults(form, failure.errors);
+      if (failure.code === 'seat_taken') this.#loss = { hold: this.#journey.steps.hold, problem: failure };
       if (failure.status === 401 || failure.status === 404 || failure.status === 409) await this.#room.resync();
-      throw failure;
+      // A hold that is gone by then was told of, with the reason.
+      if (this.#journey.steps.hold) throw failure;
     }
   }
 
@@ -211,11 +327,11 @@ export class Shopping {
     } catch (failure) {
       const isOver = failure instanceof Problem && (failure.code === 'hold_expired' || failure.status === 404);
       if (isOver) await this.#room.resync();
-      throw failure;
+      if (this.#journey.steps.hold) throw failure;
     }
     this.#room.render();
     const { hold } = this.#journey.steps;
-    say('status', `The tickets are held for you for another ${spanInWords(msUntil(hold.expires_at))}.`);
+    if (hold) say('status', `The tickets are held for you for another ${spanInWords(msUntil(hold.expires_at))}.`);
   }
 
   async #giveBack() {

@@ -35,6 +35,7 @@ export function chromiumPath() {
  * @typedef {object} Settings
  * @property {'light' | 'dark'} [colorScheme]
  * @property {'allowed' | 'blocked'} [cookies]
+ * @property {boolean} [hasTouch]
  * @property {boolean} [javaScriptEnabled]
  * @property {'reduce' | 'no-preference'} [reducedMotion]
  */

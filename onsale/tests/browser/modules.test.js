@@ -104,7 +104,7 @@ test('delays grow to 30 s, have full jitter, and never fall short of what the se
 test('what is left is said in words, and a number only when it is small', () => {
   assert.equal(leftInWords({ level: 'few', remaining: 7 }), 'Only 7 left');
   assert.equal(leftInWords({ level: 'few', remaining: 9_000 }), 'Few left');
-  assert.equal(leftInWords({ level: 'none', remaining: 0 }), 'Sold out');
+  assert.equal(leftInWords({ level: 'none', remaining: 0 }), 'None left now', 'a later part of the sale may have more');
   assert.equal(leftInWords(null), '');
 });
 
@@ -137,6 +137,7 @@ test('a screen reader hears thresholds at once and everything else every 30 seco
 
 test('every problem has a sentence, also one that is not known', () => {
   assert.match(sentenceFor(new Problem({ code: 'all_held', status: 409 })), /come back/);
+  assert.match(sentenceFor(new Problem({ code: 'too_few_left', status: 409 })), /^Fewer .* left than you chose/);
   assert.match(sentenceFor(new Problem({ code: 'brand_new', status: 409 })), /try again/);
   assert.match(sentenceFor(new TypeError('x')), /try again/);
 });
@@ -353,6 +354,7 @@ test('the waiting room loads all its modules at once, and none besides', () => {
 });
 
 test('leaving says what is lost: a number for good, a registration until one registers again', () => {
+  assert.deepEqual([LEAVING.queue.button, LEAVING.prequeue.button], ['Leave the queue', 'Leave the draw']);
   for (const words of [LEAVING.queue.message, LEFT.queue.next]) assert.match(words, /start at the end/);
   for (const words of [LEAVING.prequeue.message, LEFT.prequeue.next]) {
     assert.match(words, /register again/);
@@ -389,6 +391,49 @@ test('a countdown to a new deadline leaves nothing of the old one behind', () =>
     assert.equal(overs, 0, 'what is past is asked about after a while, not at the next second of the old deadline');
     mock.timers.tick(1_000);
     assert.equal(overs, 1);
+  } finally {
+    mock.timers.reset();
+    Reflect.deleteProperty(globalThis, 'document');
+  }
+});
+
+test('a countdown warns at 60 and at 20 seconds, once each, and not of what was never longer', () => {
+  Object.assign(globalThis, { document: { addEventListener: () => {} } });
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.parse('2030-05-01T10:00:00Z') });
+  try {
+    /** @type {number[]} */
+    const warned = [];
+    const countdown = new Countdown({ tick: () => {}, warning: (/** @type {number} */ seconds) => warned.push(seconds), over: () => {} });
+    countdown.until('2030-05-01T10:01:10Z');
+    for (let second = 0; second < 70; second += 1) mock.timers.tick(1_000);
+    assert.deepEqual(warned, [60, 20]);
+    countdown.until('2030-05-01T10:01:40Z');
+    for (let second = 0; second < 30; second += 1) mock.timers.tick(1_000);
+    assert.deepEqual(warned, [60, 20, 20]);
+  } finally {
+    mock.timers.reset();
+    Reflect.deleteProperty(globalThis, 'document');
+  }
+});
+
+test('what runs out here is asked about at once, again after the sweep, and then now and then', () => {
+  Object.assign(globalThis, { document: { addEventListener: () => {} } });
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.parse('2030-05-01T10:00:00Z') });
+  try {
+    /** @type {number[]} */
+    const overs = [];
+    const began = Date.now();
+    const countdown = new Countdown({
+      tick: () => {},
+      warning: () => {},
+      over: () => {
+        overs.push((Date.now() - began) / 1000);
+        countdown.until('2030-05-01T10:00:30Z');
+      },
+    });
+    countdown.until('2030-05-01T10:00:30Z');
+    for (let second = 0; second < 42; second += 1) mock.timers.tick(1_000);
+    assert.deepEqual(overs, [30, 31, 36, 41]);
   } finally {
     mock.timers.reset();
     Reflect.deleteProperty(globalThis, 'document');

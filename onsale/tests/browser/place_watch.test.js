@@ -15,7 +15,7 @@ let sockets = [];
 let polls = 0;
 /** What a poll is answered. @type {() => Response} */
 let answer;
-/** What the page was told. @type {{positions: any[], links: string[], troubles: any[]}} */
+/** What the page was told. @type {{positions: any[], links: string[], seats: any[], troubles: any[]}} */
 let told;
 /** @type {any} */
 let watch;
@@ -43,7 +43,7 @@ const before = REPLACED.map((name) => [name, Object.getOwnPropertyDescriptor(glo
 
 beforeEach(() => {
   [sockets, polls, chance] = [[], 0, 0];
-  told = { positions: [], links: [], troubles: [] };
+  told = { positions: [], links: [], seats: [], troubles: [] };
   page = new EventTarget();
   answer = () => Response.json(standing(7));
   mock.timers.enable({ apis: ['setTimeout', 'Date'], now: BEGAN_AT });
@@ -88,6 +88,7 @@ async function follows(number) {
   watch = new PlaceWatch('sale_1', { token: 'plc_1', number }, {
     position: (/** @type {any} */ position) => told.positions.push(position),
     link: (/** @type {string} */ link) => told.links.push(link),
+    seats: (/** @type {any} */ delta) => told.seats.push(delta),
     trouble: (/** @type {any} */ problem) => told.troubles.push(problem?.code ?? null),
     lost: () => assert.fail('the place was lost'),
   });
@@ -105,6 +106,19 @@ test('the turn of another place, told before this one could speak, is nobody’s
   assert.deepEqual(told.positions.map(({ state, number, pass }) => [state, number, pass]), [['waiting', 7, undefined], ['admitted', 7, 'pas_7']]);
   await passes(5_000);
   assert.equal(polls, 0, 'the channel is its own');
+});
+
+test('seats that change are told as they are, are no news of the place, and keep its channel', async () => {
+  const socket = await follows(7);
+  const delta = { from: '1-1', to: '1-2', changes: [['stalls', 'A', 1, 'h']] };
+  socket.tells('seats', delta);
+  assert.deepEqual(told.seats, [], 'not before it is known whose channel it is');
+  socket.tells('position', standing(7));
+  socket.tells('seats', delta);
+  assert.deepEqual(told.seats, [delta]);
+  assert.equal(told.positions.length, 1);
+  await passes(5_000);
+  assert.equal(polls, 0);
 });
 
 test('a registration believes a number on its own channel, and asks on any other', async () => {

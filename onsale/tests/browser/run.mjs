@@ -1,6 +1,6 @@
 /**
- * Starts the demo without its scripted buyers, buys from it and waits in its waiting room in a real browser; everything ends
- * with this process.
+ * Starts the demo without its scripted buyers, buys from it, waits in its waiting room and chooses seats in a real browser;
+ * everything ends with this process.
  *
  *     node run.mjs [screenshot-dir]
  *
@@ -48,7 +48,8 @@ try {
   demo.stdout.resume();
   const bought = await works('buy.mjs', page, screenshots);
   const waited = await works('wait.mjs', new URL(page).origin, key, screenshots);
-  process.exitCode = bought && waited ? 0 : 1;
+  const chose = await works('choose.mjs', new URL(page).origin, key, screenshots);
+  process.exitCode = bought && waited && chose ? 0 : 1;
 } finally {
   demo.kill('SIGTERM');
   await ended;

@@ -4,7 +4,7 @@
 const EASY_BITS = 8;
 const HARD_BITS = 24;
 
-/** @typedef {import('../wait.mjs').Wait} Wait */
+/** @typedef {import('../room.mjs').Stay} Wait */
 
 /** @type {Wait[]} */
 export const ACCESS = [

@@ -2,7 +2,7 @@
 
 import { inMs } from '../organizer.mjs';
 
-/** @typedef {import('../wait.mjs').Wait} Wait */
+/** @typedef {import('../room.mjs').Stay} Wait */
 
 /** @type {Wait[]} */
 export const CONTINUITY = [

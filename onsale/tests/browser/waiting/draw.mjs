@@ -13,7 +13,7 @@ const OPENED_WITHIN_MS = 45_000;
 const DRAWN_WITHIN_MS = 45_000;
 const MORE_PEOPLE = 5;
 
-/** @typedef {import('../wait.mjs').Wait} Wait */
+/** @typedef {import('../room.mjs').Stay} Wait */
 
 /** @type {Wait[]} */
 export const DRAW = [
@@ -35,6 +35,7 @@ export const DRAW = [
         await person.joins();
         await person.seesItAccessible('prequeue', 'registered');
         await person.reads('prequeue', /You are registered/);
+        await person.reads('leave', /^Leave the draw$/);
         await crowd.joins(MORE_PEOPLE);
       });
       await step('is told of a pause', async () => {
@@ -48,6 +49,7 @@ export const DRAW = [
       await step('is drawn', async () => {
         await person.sees('queue', OPENS_IN_MS + DRAWN_WITHIN_MS);
         await person.number();
+        await person.reads('leave', /^Leave the queue$/);
       });
       await step('has the proof, which leads to the published root', async () => {
         await page.locator('#fairness summary').click();

@@ -5,7 +5,7 @@ import { Visitor } from '../visitor.mjs';
 /** The page asks for itself again every few seconds. */
 const REFRESHED_WITHIN_MS = 10_000;
 
-/** @typedef {import('../wait.mjs').Wait} Wait */
+/** @typedef {import('../room.mjs').Stay} Wait */
 
 /** @type {Wait[]} */
 export const PLAIN = [

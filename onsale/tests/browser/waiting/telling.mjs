@@ -7,7 +7,7 @@ const LEAVES_EVERY_MS = 800;
 /** One at once, one after 30 s. */
 const SAID_MAX = 2;
 
-/** @typedef {import('../wait.mjs').Wait} Wait */
+/** @typedef {import('../room.mjs').Stay} Wait */
 
 /** @type {Wait[]} */
 export const TELLING = [

@@ -2,7 +2,7 @@
 
 import { Wire } from '../visitor.mjs';
 
-/** @typedef {import('../wait.mjs').Wait} Wait */
+/** @typedef {import('../room.mjs').Stay} Wait */
 
 /** @type {Wait[]} */
 export const TRANSPORTS = [

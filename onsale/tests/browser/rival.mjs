@@ -1,0 +1,57 @@
+/** Somebody else who buys at the same time, without a browser: joins, waits for the turn, takes units and gives them back. */
+
+const TURN_WITHIN_MS = 30_000;
+const LOOK_EVERY_MS = 200;
+
+/** One rival. */
+export class Rival {
+  #url;
+  #pass;
+  #hold = '';
+
+  /** @param {string} url of the sale in the API @param {string} pass */
+  constructor(url, pass) {
+    this.#url = url;
+    this.#pass = pass;
+  }
+
+  /** Gets a turn. @param {string} base the gateway @param {string} sale */
+  static async enters(base, sale) {
+    const url = `${base}/v1/sales/${sale}`;
+    const joined = await fetch(`${url}/queue`, { method: 'POST' });
+    if (!joined.ok) throw new Error(`joining: ${joined.status} ${await joined.text()}`);
+    const { place } = await joined.json();
+    for (const until = Date.now() + TURN_WITHIN_MS; Date.now() < until;) {
+      const answer = await fetch(`${url}/queue/place`, { headers: { authorization: `Bearer ${place.token}` } });
+      const { pass } = answer.ok ? await answer.json() : {};
+      if (pass) return new Rival(url, pass);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+    throw new Error('the rival got no turn');
+  }
+
+  /** Takes these. @param {...Record<string, unknown>} items */
+  async holds(...items) {
+    const answer = await this.#asks('POST', '/holds', { items });
+    this.#hold = answer.id;
+  }
+
+  async givesThemBack() {
+    await this.#asks('DELETE', `/holds/${this.#hold}`);
+  }
+
+  /** @param {string} method @param {string} path @param {unknown} [body] */
+  async #asks(method, path, body) {
+    const answer = await fetch(this.#url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#pass}`, 'idempotency-key': `"${crypto.randomUUID()}"`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text ? JSON.parse(text) : null;
+  }
+}
