@@ -51,10 +51,12 @@ pub(crate) struct Shopper {
     started: Instant,
     place: Option<String>,
     numbers: Vec<u64>,
+    /// How many units the order is to have.
+    units: usize,
 }
 
 /// How a step ended for someone who goes on.
-enum Step {
+pub(crate) enum Step {
     /// Begin again with a new hold.
     Again,
     /// The end.
@@ -92,7 +94,7 @@ impl Crowd {
 }
 
 impl Shopper {
-    fn new(edges: &[Edge], sale: &str, stripe: &str, number: usize) -> Self {
+    pub(crate) fn new(edges: &[Edge], sale: &str, stripe: &str, number: usize) -> Self {
         Self {
             edges: edges.to_vec(),
             sale: sale.to_owned(),
@@ -103,7 +105,13 @@ impl Shopper {
             started: Instant::now(),
             place: None,
             numbers: Vec::new(),
+            units: 1,
         }
+    }
+
+    /// The same, with an order of so many units.
+    pub(crate) fn of_units(self, units: usize) -> Self {
+        Self { units, ..self }
     }
 
     async fn shops(mut self) -> (Told, Vec<u64>) {
@@ -120,7 +128,7 @@ impl Shopper {
     }
 
     /// The pass, or the state of a sale that is over for those who wait.
-    async fn turn(&mut self) -> Result<String, String> {
+    pub(crate) async fn turn(&mut self) -> Result<String, String> {
         if self.place.is_none() {
             let joined = self.asks(Method::POST, "queue", None, None, &Value::Null).await;
             assert!(joined.status.is_success(), "{joined:?}");
@@ -146,6 +154,11 @@ impl Shopper {
             Ok(hold) => hold,
             Err(step) => return step,
         };
+        self.buys_held(pass, &hold).await
+    }
+
+    /// Orders what is held and pays for it.
+    pub(crate) async fn buys_held(&self, pass: &str, hold: &str) -> Step {
         let person = json!({ "hold": hold, "email": format!("b{}@example.com", self.number), "name": "A Buyer" });
         let ordered = self.insists("orders", pass, &person).await;
         match (ordered.status, ordered.code()) {
@@ -188,7 +201,7 @@ impl Shopper {
             let seen = self.asks(Method::GET, &format!("orders/{order}"), Some(token), None, &Value::Null).await;
             match seen.body["state"].as_str() {
                 Some("paid") => {
-                    assert_eq!(seen.body["tickets"].as_array().map(Vec::len), Some(1), "{seen:?}");
+                    assert_eq!(seen.body["tickets"].as_array().map(Vec::len), Some(self.units), "{seen:?}");
                     return Step::End(Told::Paid(order.to_owned()));
                 }
                 Some("expired" | "cancelled") => return Step::Again,
@@ -211,7 +224,14 @@ impl Shopper {
     }
 
     /// Asks until there is an answer that is not a 503, each time another gateway.
-    async fn asks(&self, method: Method, path: &str, token: Option<&str>, key: Option<&str>, body: &Value) -> Answer {
+    pub(crate) async fn asks(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        key: Option<&str>,
+        body: &Value,
+    ) -> Answer {
         let path = format!("/v1/sales/{}/{path}", self.sale);
         let authorization = token.map(|token| format!("Bearer {token}"));
         let mut headers = vec![("x-forwarded-for", self.address.as_str())];

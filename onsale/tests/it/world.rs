@@ -275,6 +275,15 @@ impl World {
         self.workers.is_ready().await;
     }
 
+    /// Starts one more workers process beside the first, with these variables too.
+    pub(crate) async fn adds_workers_and_set(&self, more: &[(&'static str, &str)]) -> Process {
+        let mut variables = self.variables.clone();
+        variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let workers = Process::start("workers", port(), &variables);
+        workers.is_ready().await;
+        workers
+    }
+
     /// Starts a gateway in place of one that ended, at the same address.
     pub(crate) async fn restarts_gateway(&mut self) {
         self.gateway = Process::start("gateway", port(), &self.variables);
@@ -295,6 +304,11 @@ impl World {
         let gateway = Process::start("gateway", port(), &variables);
         gateway.is_ready().await;
         (gateway, Edge::new(&format!("http://{address}")))
+    }
+
+    /// The organizer's key, for requests that the actor does not make.
+    pub(crate) fn organizer_key(&self) -> &str {
+        &self.key
     }
 
     /// The organizer, who asks that gateway.
