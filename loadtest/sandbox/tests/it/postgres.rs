@@ -55,13 +55,13 @@ async fn usual_time(template: &Template<'_>) -> Duration {
     times[2]
 }
 
-/// 100 ms, or an eighth of what a whole new cluster takes: where neighbours hold the processors both are slow, and an idle
+/// 100 ms, or a third of what a whole new cluster takes: where neighbours hold processors and disk both are slow, and an idle
 /// machine makes a cluster in 0.8 s. The best of a dozen medians counts, for neighbours come and go.
 #[tokio::test]
-async fn a_fresh_database_takes_less_than_100_ms() {
+async fn a_fresh_database_takes_a_fraction_of_what_a_cluster_takes() {
     let before = Instant::now();
     let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
-    let bound = Duration::from_millis(100).max(before.elapsed() / 8);
+    let bound = Duration::from_millis(100).max(before.elapsed() / 3);
     let template = postgres.template("timed", async |url| execute(&url, MIGRATION).await).await.unwrap();
     let mut medians = Vec::new();
     while medians.last().is_none_or(|median| *median >= bound) {
