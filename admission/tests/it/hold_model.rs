@@ -62,7 +62,8 @@ async fn goes_as_the_oracle_says(seed: u64) {
             run.compare(&format!("seed {seed}, step {step}")).await;
         }
     }
-    assert!(run.oracle.taken > STEPS / 40, "seed {seed}: only {} holds, too few to mean anything", run.oracle.taken);
+    // Where most of a small hall is kept back for long, few holds are to be had.
+    assert!(run.oracle.taken > STEPS / 100, "seed {seed}: only {} holds, too few to mean anything", run.oracle.taken);
 }
 
 struct OracleHold {
