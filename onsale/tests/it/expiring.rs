@@ -76,7 +76,7 @@ async fn all_are_free(world: &World, sale: &str, units: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn abandoned_holds_end_a_sweep_after_their_time_while_workers_are_killed() {
-    let units = scaled(60, 2_000);
+    let units = scaled(60, 500);
     let mut world = World::start_and_set(&[NO_LIMITS]).await;
     let _others = [world.adds_workers_and_set(&[]).await, world.adds_workers_and_set(&[]).await];
     let sale = short_holds(&world, units).await;
