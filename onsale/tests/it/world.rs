@@ -330,6 +330,22 @@ impl World {
     }
 }
 
+impl Proxies {
+    /// Waits until more than so many replies of each are lost. The processes ask both stores as long as they run, so a fault
+    /// that takes place is over some time, however slow the machine.
+    pub(crate) async fn have_lost(&self, of_redis: u64, of_postgres: u64) {
+        let started = Instant::now();
+        loop {
+            let lost = (self.redis.lost(), self.postgres.lost());
+            if lost.0 > of_redis && lost.1 > of_postgres {
+                return;
+            }
+            assert!(started.elapsed() < UP_WITHIN, "{lost:?} replies of Redis and Postgres were lost");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
 /// The sale that most tests sell: short waits, one tier, a fee and a tax.
 pub(crate) fn sale(units: u32) -> Value {
     json!({
