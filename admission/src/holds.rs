@@ -135,6 +135,8 @@ pub struct Expired {
 pub enum UnitsReturn {
     /// They are free.
     Returned,
+    /// They are free, and some were marked as held though no live hold had them: Redis had contradicted itself.
+    Mended,
     /// This request returned them before.
     AlreadyReturned,
     /// Redis was rebuilt since, with the units free.
@@ -323,6 +325,7 @@ impl Holds {
         let reply = self.store.run(&scripts::UNITS_RETURN, &keys, arguments).await?;
         match reply.word() {
             "returned" => Ok(UnitsReturn::Returned),
+            "mended" => Ok(UnitsReturn::Mended),
             "already_returned" => Ok(UnitsReturn::AlreadyReturned),
             "stale_epoch" => Ok(UnitsReturn::StaleEpoch),
             "held_still" => Ok(UnitsReturn::HeldStill),

@@ -32,9 +32,9 @@
 //! | `rows`           | hash   | tier → where its rows begin, packed; no entry for general admission | load         | hold scripts, return |
 //! | `runs`           | bitmap | row has n free seats side by side, for each tier and n in its own range | load, hold scripts, return | hold scripts, return |
 //! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count; `all:<tier>` → units that are not withheld; `changes`, how often seats changed hands in this epoch | load, hold scripts, return | admit, bypass, view, take, seats |
-//! | `holds`          | hash   | hold → record (see [`crate::HoldView`]), for 24 h after its end | hold scripts, pause, admit | the same |
-//! | `due`            | zset   | hold → when the sweep must look at it (ms), with its hold | hold scripts, pause, admit | expire |
-//! | `claims`         | hash   | number → its one live hold                        | hold scripts              | take, pause, admit |
+//! | `holds`          | hash   | hold → record (see [`crate::HoldView`]), for 24 h after its end | hold scripts, pause, admit | the same, return |
+//! | `due`            | zset   | hold → when the sweep must look at it (ms), with its hold | hold scripts, pause, admit | expire, return |
+//! | `claims`         | hash   | number → its one live hold                        | hold scripts              | take, pause, admit, return |
 //! | `request:<hex>`  | string | what a request was answered with; 24 h, 7 d for returns | take, withhold, extend, return | the same |
 //!
 //! What the hold scripts keep, `stock_look` reads, for an audit.

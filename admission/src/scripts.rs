@@ -81,6 +81,7 @@ const UNITS: &str = include_str!("../lua/include/units.lua");
 pub(crate) const ROWS: &str = include_str!("../lua/include/rows.lua");
 const HANDOVER: &str = include_str!("../lua/include/handover.lua");
 const HOLD: &str = include_str!("../lua/include/hold.lua");
+const CLAIMS: &str = include_str!("../lua/include/claims.lua");
 const ENDING: &str = include_str!("../lua/include/ending.lua");
 
 macro_rules! scripts {
@@ -132,7 +133,7 @@ scripts! {
         Holds, Due, Free, Tiers, Stock, Pace, Request, Rows, Runs, Held
     ];
     HOLD_LOOK "hold_look" [LOADED] [Holds];
-    STOCK_LOOK "stock_look" [LOADED HOLD] [Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held];
+    STOCK_LOOK "stock_look" [LOADED HOLD CLAIMS] [Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held];
     HOLD_RELEASE "hold_release" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
         Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held
     ];
@@ -151,7 +152,9 @@ scripts! {
         Holds, Due, Claims, Free, Tiers, Stock, Paused, Shopping, Pace, Rows, Runs, Held
     ];
     SEATS_VIEW "seats_view" [LOADED] [Free, Held, Tiers, Stock];
-    UNITS_RETURN "units_return" [LOADED UNITS ROWS HANDOVER] [Free, Tiers, Stock, Request, Rows, Runs, Held];
+    UNITS_RETURN "units_return" [LOADED UNITS ROWS HANDOVER HOLD CLAIMS] [
+        Holds, Due, Claims, Free, Tiers, Stock, Request, Rows, Runs, Held
+    ];
     SALE_LOAD "sale_load" [PAST LIVENESS DRAW UNITS ROWS] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Granted, Turns, Shopping, Charges, Pace,
         Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held

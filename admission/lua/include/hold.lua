@@ -7,14 +7,15 @@ local function hold_text(hold)
     return (hold.extensions or 0) > 0 and text .. ' ' .. hold.extensions or text
 end
 
-local function hold_read(id)
-    local text = redis.call('HGET', K.holds, id)
-    if not text then
-        return nil
-    end
+local function hold_of_text(id, text)
     local state, number, expires_ms, units, extensions = string.match(text, '^(%l+) (%d+) (%d+) (%S+) ?(%d*)$')
     expires_ms, extensions = tonumber(expires_ms), tonumber(extensions) or 0
     return {id = id, state = state, number = number, expires_ms = expires_ms, units = units, extensions = extensions}
+end
+
+local function hold_read(id)
+    local text = redis.call('HGET', K.holds, id)
+    return text and hold_of_text(id, text)
 end
 
 local function hold_write(hold, due_ms)

@@ -1,5 +1,6 @@
 //! A hold on its way to an order, and back.
 
+use admission::keys::SaleKeys;
 use admission::{AdmissionError, Commit, Expired, FREEZE_S, Freeze, HeldUnit, Lose, PlaceView, Release, UnitsReturn};
 use domain::UnitNo;
 use domain::hold::HoldState;
@@ -187,6 +188,32 @@ async fn units_return_when_the_hold_they_were_freed_of_is_over() {
     assert_eq!([returns().await, returns().await], [UnitsReturn::Returned, UnitsReturn::AlreadyReturned]);
     let stock = sale.stock("ga").await;
     assert_eq!((stock.free, stock.held), (3, 0));
+    assert_eq!(sale.holds.inventory(sale.id).await.unwrap().faults(), []);
+}
+
+/// Nothing in production sets such a mark; left there, it would keep the unit off sale for ever.
+#[tokio::test]
+async fn a_unit_that_is_marked_as_held_by_no_hold_returns_and_is_counted_anew() {
+    let sale = Onsale::of(&[("ga", 4)]).await;
+    let numbers = sale.turns(2).await;
+    let sold = sale.holds_units(numbers[0], "ga", 2).await;
+    let live = sale.holds_units(numbers[1], "ga", 1).await;
+    sale.holds.commit(sale.id, sold.id).await.unwrap();
+    let key = |name: &str| SaleKeys::new(sale.id).epoch().replace(":epoch", &format!(":{name}"));
+    sale.command(&["SETBIT", &key("held"), "1", "1"]).await;
+    sale.command(&["HINCRBY", &key("stock"), "held:ga", "7"]).await;
+
+    let request = some_request();
+    let returns = async |units: &[HeldUnit]| sale.holds.units_return(sale.id, request, 1, units).await.unwrap();
+    let all = [sold.units.clone(), live.units.clone()].concat();
+    assert_eq!(returns(&all).await, UnitsReturn::HeldStill);
+    assert_ne!(sale.holds.inventory(sale.id).await.unwrap().faults(), [], "nothing changed");
+    assert_eq!(
+        [returns(&sold.units).await, returns(&sold.units).await],
+        [UnitsReturn::Mended, UnitsReturn::AlreadyReturned]
+    );
+    let stock = sale.stock("ga").await;
+    assert_eq!((stock.free, stock.held), (3, 1));
     assert_eq!(sale.holds.inventory(sale.id).await.unwrap().faults(), []);
 }
 

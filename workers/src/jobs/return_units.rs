@@ -2,7 +2,8 @@
 //!
 //! Postgres has them free already. When Redis was rebuilt since, it started from that, and the return is stale: nothing
 //! to do. While the hold that the units were freed of lives on there (its commit was lost), the return comes too early: the
-//! sweep ends that hold first.
+//! sweep ends that hold first. Units that are only marked as held, and that no hold has, return all the same: nothing would
+//! ever end that, and an audit names such marks as long as nobody returns the units.
 
 use admission::{AdmissionError, HeldUnit, RequestId, UnitsReturn};
 use domain::sale::StoredState;
@@ -30,6 +31,10 @@ pub(crate) async fn run(
     };
     match returned {
         Ok(UnitsReturn::Returned) => Outcome::Done("returned"),
+        Ok(UnitsReturn::Mended) => {
+            tracing::error!(%sale, "units that no live hold had were marked as held in Redis; the marks are gone");
+            Outcome::Done("returned")
+        }
         Ok(UnitsReturn::AlreadyReturned) => Outcome::Done("returned before"),
         Ok(UnitsReturn::StaleEpoch) => Outcome::Done("Redis was rebuilt since"),
         Ok(UnitsReturn::HeldStill) => Outcome::Early("a live hold has the units".to_owned()),

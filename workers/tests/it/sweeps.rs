@@ -140,6 +140,24 @@ async fn what_ran_out_before_redis_heard_of_it_returns_once_its_hold_has_ended()
     workers.stop().await;
 }
 
+/// A mark that is there by no doing of ours keeps nothing off sale.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_marked_as_held_by_no_hold_returns_all_the_same() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 2).await;
+    eventually("Redis has heard of the order", async || world.stock(&sale).await == (3, 0)).await;
+    let held = admission::keys::SaleKeys::new(sale.id).epoch().replace(":epoch", ":held");
+    world.redis.command(&["SETBIT", &held, "0", "1"]).await.expect("Redis answers");
+    world.database.advance_clock(3_600_000).await.expect("Postgres answers");
+    world.until_order_is(&order, OrderState::Expired).await;
+    eventually("the units are on sale again", async || world.stock(&sale).await == (5, 0)).await;
+    world.until_idle().await;
+    assert_eq!(world.holds.inventory(sale.id).await.expect("Redis answers").faults(), []);
+    workers.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_redis_is_rebuilt_within_five_seconds() {
     let world = World::new().await;
