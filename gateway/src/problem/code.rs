@@ -80,7 +80,7 @@ codes! {
     /// The path exists and does not take this method; `Allow` says which it takes.
     MethodNotAllowed = "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
 
-    /// Every unit of the tier is ordered or sold. Those of an order that is not paid come back, so asking again now and then
+    /// Every unit of the tier is ordered, sold or kept back. Those of an order that is not paid come back, so asking again now and then
     /// makes sense; `waitlist` is where to ask for what comes back, once the sale has a waitlist.
     SoldOut = "sold_out" CONFLICT "Sold out" retry 10;
     /// Fewer units of the tier are free or held than were asked for: ask for fewer, perhaps what the `alternatives` say is free.

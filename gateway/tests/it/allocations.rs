@@ -63,6 +63,15 @@ async fn a_phase_sells_what_it_was_given_and_what_is_left_goes_on_to_the_next() 
     world.stop().await;
 }
 
+/// What the page without JavaScript says is left of the only tier.
+async fn on_the_plain_page(world: &World, sale: &str) -> String {
+    let sale = world.get(&format!("/v1/sales/{sale}")).await.expect(StatusCode::OK).unwrap();
+    let page = world.get(&format!("/s/{}/plain", sale["slug"].as_str().unwrap())).await;
+    let html = page.body.as_str().unwrap();
+    let (_, left) = html.split_once("data-level=\"none\">").unwrap();
+    left.split('<').next().unwrap().to_owned()
+}
+
 /// Nobody is called to a counter that has nothing to sell yet; who waits is called when it has.
 #[tokio::test]
 async fn turns_wait_for_the_next_phase() {
@@ -85,6 +94,7 @@ async fn turns_wait_for_the_next_phase() {
     .await;
     let queue = world.organizer.looks_at_queue(&sale).await.unwrap();
     assert_eq!(queue.body["line"]["admitted_total"], 1, "{:?}", queue.body);
+    assert_eq!(on_the_plain_page(&world, &sale).await, "None left now", "and not sold out: nine are to come");
     world.clocks_move(&sale, DOORS_OFFSET_MS).await;
     waiting.waits_for_turn(crate::world::SOON).await.unwrap();
     world.stop().await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::actors::{Incoming, Visitor};
+use sandbox::actors::Incoming;
 
 use crate::world::{SOON, World, jazz};
 
@@ -10,10 +10,7 @@ use crate::world::{SOON, World, jazz};
 async fn sockets_are_told_to_reconnect_and_the_gateway_is_gone_soon() {
     let world = World::new().await;
     let sale = world.sale(&jazz(5)).await;
-    let mut visitor = Visitor::new(&world.edge, &sale);
-    visitor.joins().await.unwrap();
-    let mut socket = visitor.watches().await.unwrap();
-    socket.waits_for("position", SOON).await.unwrap();
+    let (_, mut socket) = world.watcher(&sale).await;
     let addr = world.gateway.addr();
     let before = Instant::now();
     world.shutdown.cancel();
@@ -33,12 +30,10 @@ async fn those_who_are_told_to_reconnect_are_spread() {
     const SOCKETS: usize = 20;
     let world = World::new().await;
     let sale = world.sale(&jazz(5)).await;
-    let mut visitors = (0..SOCKETS).map(|_| Visitor::new(&world.edge, &sale)).collect::<Vec<_>>();
-    let mut sockets = Vec::new();
-    for visitor in &mut visitors {
-        visitor.joins().await.unwrap();
-        let mut socket = visitor.watches().await.unwrap();
-        socket.waits_for("position", SOON).await.unwrap();
+    let (mut visitors, mut sockets) = (Vec::new(), Vec::new());
+    for _ in 0..SOCKETS {
+        let (visitor, socket) = world.watcher(&sale).await;
+        visitors.push(visitor);
         sockets.push(socket);
     }
     let mut stream = visitors[0].streams().await.unwrap();

@@ -121,10 +121,7 @@ async fn an_open_socket_keeps_its_visitor_in_line() {
     inside.joins().await.unwrap();
     let mut held = inside.watches().await.unwrap();
     held.waits_for("admitted", SOON).await.unwrap();
-    let mut waiting = Visitor::new(&world.edge, &sale);
-    waiting.joins().await.unwrap();
-    let mut socket = waiting.watches().await.unwrap();
-    socket.waits_for("position", SOON).await.unwrap();
+    let (waiting, _socket) = world.watcher(&sale).await;
     // Longer than the line remembers anybody: only the sockets speak for the two.
     let silence = Duration::from_secs(18);
     assert!(held.waits_until("a change", silence, |frame| frame["data"]["state"] == "waiting").await.is_err());
@@ -312,10 +309,7 @@ async fn the_time_in_a_frame_is_that_of_redis() {
 async fn the_last_frame_has_the_notice() {
     let world = World::new().await;
     let sale = world.sale(&jazz(5)).await;
-    let mut visitor = Visitor::new(&world.edge, &sale);
-    visitor.joins().await.unwrap();
-    let mut socket = visitor.watches().await.unwrap();
-    socket.waits_for("position", SOON).await.unwrap();
+    let (_, mut socket) = world.watcher(&sale).await;
     world.organizer.says(&sale, "Sold out. Thank you!").await.unwrap().expect(StatusCode::OK).unwrap();
     let has_notice = |frame: &Value| frame["data"]["notice"]["text"] == "Sold out. Thank you!";
     socket.waits_until("the notice", SOON, has_notice).await.unwrap();

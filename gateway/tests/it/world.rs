@@ -22,7 +22,7 @@ use ledger::organizers::{KeyRole, key_create};
 use ledger::sales::{SaleName, sale_fetch};
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{Stripe, StripeConfig};
-use sandbox::actors::{Answer, Buyer, Edge, Hold, Order, Organizer, Visitor};
+use sandbox::actors::{Answer, Buyer, Edge, Hold, LiveSocket, Order, Organizer, Visitor};
 use sandbox::{Database, FakeStripe, FakeStripeOptions, shared};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -307,6 +307,15 @@ impl World {
     pub(crate) async fn somebody(&self, role: KeyRole, organizer: &str) -> Organizer {
         let key = key_create(&self.owner, role, organizer, "tests").await.unwrap();
         Organizer::new(&self.edge, &key.secret)
+    }
+
+    /// Somebody who has joined, and was told of the place on a socket.
+    pub(crate) async fn watcher(&self, sale: &str) -> (Visitor, LiveSocket) {
+        let mut visitor = Visitor::new(&self.edge, sale);
+        visitor.joins().await.unwrap();
+        let mut socket = visitor.watches().await.unwrap();
+        socket.waits_for("position", SOON).await.unwrap();
+        (visitor, socket)
     }
 
     /// Someone whose turn came.

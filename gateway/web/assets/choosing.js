@@ -67,14 +67,22 @@ export class Choosing {
 
   /**
    * What is worth waiting for: all that is chosen and may be in baskets, as far as is known; where that is gone, or nothing
-   * is chosen, a ticket of any tier that is in baskets. @returns {import('./restock.js').Wish[][]} ways, any of which would do
+   * is chosen, a ticket of any tier that is in baskets; where none is, what is chosen after all: a refusal that says it is in
+   * baskets is newer than what is known. @returns {import('./restock.js').Wish[][]} ways, any of which would do
    */
   get wishes() {
-    const wished = this.#tiers.filter((tier) => this.#countOf(tier) > 0 && !isGone(tier));
+    const chosen = this.#tiers.filter((tier) => this.#countOf(tier) > 0);
+    const wished = chosen.filter((tier) => !isGone(tier));
     const scarce = wished.filter(({ availability }) => availability?.level !== 'many');
     const found = scarce.length > 0 ? scarce : wished;
-    if (found.length > 0) return [found.map((tier) => ({ tier: tier.id, quantity: this.#countOf(tier) }))];
-    return this.#heldTiers.map(({ id }) => [{ tier: id, quantity: 1 }]);
+    if (found.length > 0) return [this.#asWay(found)];
+    const held = this.#heldTiers.map(({ id }) => [{ tier: id, quantity: 1 }]);
+    return held.length > 0 || chosen.length === 0 ? held : [this.#asWay(chosen)];
+  }
+
+  /** @param {Tier[]} tiers */
+  #asWay(tiers) {
+    return tiers.map((tier) => ({ tier: tier.id, quantity: this.#countOf(tier) }));
   }
 
   /** Shows what is left now. @param {Tier[]} tiers */

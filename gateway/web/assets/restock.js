@@ -47,8 +47,9 @@ export class Restock {
     return this.#ways.length > 0;
   }
 
-  /** Waits until all of one of these ways is free. @param {Wish[][]} ways */
+  /** Waits until all of one of these ways is free; there is nothing to wait for without one. @param {Wish[][]} ways */
   waitFor(ways) {
+    if (ways.length === 0) return this.stop();
     this.#ways = ways;
     this.#since = Date.now();
     part('restock').toggleAttribute('data-free', false);
@@ -60,6 +61,7 @@ export class Restock {
 
   /** Goes on waiting, for these: of what was waited for, something is gone, or something else came into baskets. @param {Wish[][]} ways */
   waitOnFor(ways) {
+    if (ways.length === 0) return this.stop();
     this.#ways = ways;
   }
 

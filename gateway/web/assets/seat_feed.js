@@ -8,7 +8,8 @@
  *
  * A change knows of all maps that the gateway which tells it has read. Another gateway may have read one between two of
  * those, and a seat that changed and changed back meanwhile is missing in the change: whoever may have such a map takes the
- * change and asks for the whole within some seconds.
+ * change and asks for the whole within some seconds. So does who was refused a seat that the map has free, and what was heard
+ * of it is shown until then: a gateway that is a tick behind would tell at once that it is free.
  */
 
 import { Problem, seatMapOf } from './api.js';
@@ -94,6 +95,22 @@ export class SeatFeed {
     return this.#fetching;
   }
 
+  /** Asks for the map in a while, once for all that may have missed something until then. */
+  async check() {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    await pause(CHECK_MIN_MS + Math.random() * (CHECK_MAX_MS - CHECK_MIN_MS));
+    this.#isChecking = false;
+    if (this.#isRunning) this.refresh();
+  }
+
+  /** What the server says somebody else has, before any map does. @param {import('./seat_plan.js').Seat[]} seats */
+  hearTaken(seats) {
+    const rows = this.#plan?.take(seats) ?? [];
+    if (rows.length > 0) this.#heard.changed(rows);
+    this.check();
+  }
+
   /** @param {import('./seat_plan.js').Delta} delta */
   #keep(delta) {
     this.#kept.push(delta);
@@ -105,7 +122,7 @@ export class SeatFeed {
     const mayMiss = plan.isWithin(delta) && !this.#told.has(plan.version);
     const rows = plan.apply(delta);
     if (rows !== null && rows.length > 0) this.#heard.changed(rows);
-    if (mayMiss) this.#check();
+    if (mayMiss) this.check();
     return rows !== null;
   }
 
@@ -113,15 +130,6 @@ export class SeatFeed {
   #remember(version) {
     this.#told.add(version);
     if (this.#told.size > TOLD_MAX) this.#told = new Set([...this.#told].slice(1));
-  }
-
-  /** Asks for the whole map in a while, once for all that may have missed something until then. */
-  async #check() {
-    if (this.#isChecking) return;
-    this.#isChecking = true;
-    await pause(CHECK_MIN_MS + Math.random() * (CHECK_MAX_MS - CHECK_MIN_MS));
-    this.#isChecking = false;
-    if (this.#isRunning) this.refresh();
   }
 
   /** @param {number} afterMs */

@@ -115,9 +115,10 @@ export class SeatPicker {
     this.choose(tier, names);
   }
 
-  /** Takes the choice of some back that were refused. @param {string} tier @param {string[]} names @returns {string} what went, in words */
+  /** Takes the choice of some back that were refused, and shows them as taken. @param {string} tier @param {string[]} names @returns {string} what went, in words */
   giveUp(tier, names) {
     const gone = this.#choice.drop((seat) => seat.tier === tier && names.includes(seatName(seat)));
+    this.#feed.hearTaken(gone);
     this.#showChoice();
     return seatsInWords(gone.map(seatName));
   }
@@ -132,7 +133,7 @@ export class SeatPicker {
       this.#showChoice();
       return taken;
     } catch (failure) {
-      this.#feed.refresh();
+      this.#feed.check();
       throw failure;
     } finally {
       this.#isTaking = false;

@@ -85,6 +85,18 @@ export class SeatPlan {
     return [...new Set(changes.flatMap((change) => this.#set(change)))];
   }
 
+  /**
+   * Takes in that free seats are in somebody's basket, before any map says so. So this is no map of the server's any more:
+   * asked for the next one, it sends the whole of it.
+   * @param {Seat[]} seats
+   * @returns {Row[]} the rows it changed
+   */
+  take(seats) {
+    this.etag = '';
+    const free = seats.filter((seat) => this.state(seat) === 'f');
+    return [...new Set(free.flatMap(({ tier, row, number }) => this.#set([tier, row, number, 'h'])))];
+  }
+
   /** @param {[string, string, number, State]} change */
   #set([tier, name, number, state]) {
     const row = this.#rows.get(tier)?.get(name);

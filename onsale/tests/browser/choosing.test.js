@@ -40,6 +40,8 @@ for (const [what, tiers, quantities, wishes] of /** @type {[string, any[], numbe
   ['not what there is plenty of', [tier('a', 'many', 90), tier('b', 'all_held')], [2, 1], [[{ tier: 'b', quantity: 1 }]]],
   ['what is in baskets, where what was chosen is gone', [tier('a', 'none'), tier('b', 'all_held')], [1, 0], [[{ tier: 'b', quantity: 1 }]]],
   ['not what is gone beside what may come back', [tier('a', 'none'), tier('b', 'all_held')], [1, 2], [[{ tier: 'b', quantity: 2 }]]],
+  ['what is chosen, where all of it is gone as far as is known', [tier('a', 'none'), tier('b', 'many', 90)], [2, 0], [[{ tier: 'a', quantity: 2 }]]],
+  ['nothing, where nothing is chosen or in baskets', [tier('a', 'none'), tier('b', 'many', 90)], [0, 0], []],
   ['any tier in baskets, where nothing is chosen', [tier('a', 'all_held'), tier('b', 'all_held')], [0, 0],
     [[{ tier: 'a', quantity: 1 }], [{ tier: 'b', quantity: 1 }]]],
 ])) {

@@ -49,6 +49,14 @@ test('a person waits until something is free again, and is told what', () => {
   assert.deepEqual(waits, [true, false]);
 });
 
+test('without anything to wait for nobody is kept from trying again', () => {
+  restock.waitFor([]);
+  assert.deepEqual([restock.isWaiting, waits, region.textContent], [false, [], '']);
+  restock.waitFor(wish(1));
+  restock.waitOnFor([]);
+  assert.deepEqual([restock.isWaiting, waits, region.textContent], [false, [true, false], '']);
+});
+
 test('what is heard right after the refusal is older than the refusal, and believed only when it stays', () => {
   restock.waitFor(wish(1));
   restock.refresh([tier('few', 2)]);

@@ -313,6 +313,33 @@ test('who has a map that the channel told of, or where a change begins, misses n
   assert.equal(sent.length, asked + 1, 'another connection may be to another gateway');
 });
 
+test('a seat that was refused is taken at once, and the whole map is asked for when every gateway knows', async () => {
+  answers = [answered('3-10'), answered('3-12', 'fhhs')];
+  const feed = feedOf();
+  feed.start();
+  await settle();
+  feed.hearTaken([seat('A', 1), seat('A', 4)]);
+  assert.deepEqual(told, ['plan ffhs', 'changed hfhs'], 'what the map has of a seat that is not free stands');
+  mock.timers.tick(900);
+  await settle();
+  for (let turns = 0; turns < 3; turns += 1) await settle();
+  assert.deepEqual(sent, [null, null], 'whatever the map is like, all of it');
+  assert.deepEqual(told.at(-1), 'plan fhhs', 'the seat came back, and another is gone');
+});
+
+test('what the channel tells of a seat that was refused goes before the answer', async () => {
+  answers = [answered('3-10'), answered('3-12', 'sfhs')];
+  const feed = feedOf();
+  feed.start();
+  await settle();
+  feed.hearTaken([seat('A', 1)]);
+  feed.hear(delta('3-10', '3-12', [['stalls', 'A', 1, 's']]));
+  assert.deepEqual(told, ['plan ffhs', 'changed hfhs', 'changed sfhs']);
+  feed.hearTaken([seat('A', 1)]);
+  assert.deepEqual(told, ['plan ffhs', 'changed hfhs', 'changed sfhs']);
+  for (let turns = 0; turns < 3; turns += 1) await settle();
+});
+
 test('without a channel each poll asks, and what is not changed is not drawn again', async () => {
   answers = [answered('3-10'), unchanged, answered('3-11', 'hfhs')];
   const feed = feedOf();

@@ -98,14 +98,6 @@ impl World {
     }
 }
 
-/// An order that is asked for while the test goes on.
-fn orders_meanwhile(buyer: &Buyer, hold: &Hold, email: &'static str, name: &'static str) -> JoinSet<Answer> {
-    let (buyer, hold) = (buyer.clone(), hold.clone());
-    let mut ordering = JoinSet::new();
-    ordering.spawn(async move { buyer.asks_to_order(&hold, email, name).await.unwrap() });
-    ordering
-}
-
 /// What somebody is told who asks again until there is an answer.
 async fn is_told(mut first: Answer, ask: impl AsyncFn() -> Result<Answer, ActorError>) -> Answer {
     let started = Instant::now();
@@ -117,90 +109,102 @@ async fn is_told(mut first: Answer, ask: impl AsyncFn() -> Result<Answer, ActorE
     first
 }
 
+/// The one unit of a sale was held, and its gateway is suspended with the order on its way to Postgres.
+struct AboutToClaim {
+    world: World,
+    slow: Behind,
+    sale: String,
+    buyer: Buyer,
+    hold: Hold,
+    ordering: JoinSet<Answer>,
+}
+
+impl AboutToClaim {
+    async fn start() -> Self {
+        let world = World::start_and_set(&[NO_LIMITS]).await;
+        let slow = Behind::gateway_and_postgres(&world).await;
+        let sale = world.sells(1).await;
+        let buyer = world.has_turn_at(&slow.edge, &sale).await;
+        let hold = buyer.holds("ga", 1).await.unwrap();
+        slow.proxy.hold_back(b"order_create");
+        let mut ordering = JoinSet::new();
+        ordering.spawn({
+            let (buyer, hold) = (buyer.clone(), hold.clone());
+            async move { buyer.asks_to_order(&hold, "slow@example.com", "Slow").await.unwrap() }
+        });
+        slow.is_suspended_when_held_back().await;
+        Self { world, slow, sale, buyer, hold, ordering }
+    }
+
+    /// The same buyer at the other gateway.
+    fn elsewhere(&self) -> Buyer {
+        Buyer::new(&self.world.edge, &self.sale, "10.9.9.9", self.buyer.pass())
+    }
+
+    /// The gateway goes on, and what the buyer is told then.
+    async fn goes_on(&mut self) -> Answer {
+        self.slow.goes_on().await;
+        let Self { buyer, hold, ordering, .. } = self;
+        is_told(ordering.join_next().await.unwrap().unwrap(), async || {
+            buyer.asks_to_order(hold, "slow@example.com", "Slow").await
+        })
+        .await
+    }
+
+    /// One order there is, of one unit.
+    async fn was_ordered_once(&self) {
+        let orders = self.world.counts("SELECT count(*) FROM orders").await;
+        assert_eq!((self.world.counts(ORDERED).await, orders), (1, 1));
+        self.world.holds_every_invariant();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_suspended_between_freezing_and_claiming_orders_nothing_that_was_sold_meanwhile() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
-    let slow = Behind::gateway_and_postgres(&world).await;
-    let sale = world.sells(1).await;
-    let buyer = world.has_turn_at(&slow.edge, &sale).await;
-    let hold = buyer.holds("ga", 1).await.unwrap();
-
-    slow.proxy.hold_back(b"order_create");
-    let mut ordering = orders_meanwhile(&buyer, &hold, "slow@example.com", "Slow");
-    slow.is_suspended_when_held_back().await;
-    let other = Buyer::new(&world.edge, &sale, "10.9.9.9", buyer.pass());
-    let seen = other.looks_at_hold(&hold).await.unwrap().expect(StatusCode::OK).unwrap();
+    let mut claim = AboutToClaim::start().await;
+    let seen = claim.elsewhere().looks_at_hold(&claim.hold).await.unwrap().expect(StatusCode::OK).unwrap();
     assert_eq!(seen["state"], "frozen", "Redis had said yes, and Postgres was not asked");
 
-    world.passes_time_of_holds(&sale, PAST_HOLD_MS).await;
-    world.has_free(&sale, 1).await;
+    let AboutToClaim { world, sale, .. } = &claim;
+    world.passes_time_of_holds(sale, PAST_HOLD_MS).await;
+    world.has_free(sale, 1).await;
     assert_eq!(world.counts(TOMBSTONES).await, 1);
-    world.sells_one(&sale).await;
+    world.sells_one(sale).await;
 
-    slow.goes_on().await;
-    let told = is_told(ordering.join_next().await.unwrap().unwrap(), async || {
-        buyer.asks_to_order(&hold, "slow@example.com", "Slow").await
-    })
-    .await;
+    let told = claim.goes_on().await;
     assert_eq!((told.status, told.code()), (StatusCode::CONFLICT, Some("hold_expired")));
-    assert_eq!((world.counts(ORDERED).await, world.counts("SELECT count(*) FROM orders").await), (1, 1));
-    world.holds_every_invariant();
+    claim.was_ordered_once().await;
 }
 
 /// The same with the time of the hold not over: the claim is late and the order stands, though the buyer gave up and asked
 /// another gateway.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_comes_late_within_the_time_of_the_hold_is_the_one_order_there_is() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
-    let slow = Behind::gateway_and_postgres(&world).await;
-    let sale = world.sells(1).await;
-    let buyer = world.has_turn_at(&slow.edge, &sale).await;
-    let hold = buyer.holds("ga", 1).await.unwrap();
-    slow.proxy.hold_back(b"order_create");
-    let mut ordering = orders_meanwhile(&buyer, &hold, "ada@example.com", "Ada");
-    slow.is_suspended_when_held_back().await;
-    let elsewhere = Buyer::new(&world.edge, &sale, "10.9.9.9", buyer.pass());
-    let order = elsewhere.orders(&hold, "ada@example.com", "Ada").await.unwrap();
-
-    slow.goes_on().await;
-    let told = is_told(ordering.join_next().await.unwrap().unwrap(), async || {
-        buyer.asks_to_order(&hold, "ada@example.com", "Ada").await
-    })
-    .await;
+    let mut claim = AboutToClaim::start().await;
+    let order = claim.elsewhere().orders(&claim.hold, "slow@example.com", "Slow").await.unwrap();
+    let told = claim.goes_on().await;
     assert_eq!((told.status, &told.body["id"]), (StatusCode::OK, &serde_json::json!(order.id)), "{told:?}");
-    assert_eq!(world.counts("SELECT count(*) FROM orders").await, 1);
-    world.holds_every_invariant();
+    claim.was_ordered_once().await;
 }
 
 /// Redis is emptied while the claim is on its way, and the unit is sold in the new epoch.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_comes_when_redis_was_lost_and_the_unit_is_sold_is_refused() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
-    let slow = Behind::gateway_and_postgres(&world).await;
-    let sale = world.sells(1).await;
-    let buyer = world.has_turn_at(&slow.edge, &sale).await;
-    let hold = buyer.holds("ga", 1).await.unwrap();
-    slow.proxy.hold_back(b"order_create");
-    let mut ordering = orders_meanwhile(&buyer, &hold, "slow@example.com", "Slow");
-    slow.is_suspended_when_held_back().await;
-
+    let mut claim = AboutToClaim::start().await;
+    let AboutToClaim { world, sale, .. } = &claim;
     world.redis.flush().await.unwrap();
-    let mut next = Visitor::new(&world.edge, &sale);
+    let mut next = Visitor::new(&world.edge, sale);
     is_normal_again(async || next.joins().await, StatusCode::CREATED).await;
     let next = next.waits_for_turn(BOUND).await.unwrap();
     let held = is_told(next.asks_to_hold("ga", 1).await.unwrap(), async || next.asks_to_hold("ga", 1).await).await;
     next.orders(&Hold::of(held).unwrap(), "next@example.com", "Next").await.unwrap();
 
-    slow.goes_on().await;
-    let told = is_told(ordering.join_next().await.unwrap().unwrap(), async || {
-        buyer.asks_to_order(&hold, "slow@example.com", "Slow").await
-    })
-    .await;
+    let told = claim.goes_on().await;
     assert_eq!(told.code(), Some("hold_not_found"), "{told:?}");
-    let gone = is_told(buyer.reclaims(&hold).await.unwrap(), async || buyer.reclaims(&hold).await).await;
+    let AboutToClaim { buyer, hold, .. } = &claim;
+    let gone = is_told(buyer.reclaims(hold).await.unwrap(), async || buyer.reclaims(hold).await).await;
     assert_eq!(gone.code(), Some("seat_taken"), "{gone:?}");
-    assert_eq!((world.counts(ORDERED).await, world.counts("SELECT count(*) FROM orders").await), (1, 1));
-    world.holds_every_invariant();
+    claim.was_ordered_once().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

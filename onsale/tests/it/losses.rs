@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::faults::{PRICE, money_is_where_it_belongs, nothing_is_left_to_do};
-use crate::holders::{COME_AT_ONCE, Holder, all_reclaim, holders, pay, works_its_backlog_off};
+use crate::holders::{COME_AT_ONCE, Holder, Lasts, all_reclaim, holders, pay, works_its_backlog_off};
 use crate::reclaim::{WINDOW_S, reclaims, wish};
 use crate::scale::{scaled, soak};
 use crate::shopper;
@@ -86,6 +86,14 @@ impl Loss<'_> {
     fn loses_holds(&self) -> bool {
         !matches!(self, Self::ScriptsForgotten(_))
     }
+
+    /// Redis answers on where nothing was killed.
+    fn lasts(&self) -> Lasts {
+        match self {
+            Self::Emptied(_) | Self::ScriptsForgotten(_) => Lasts::AsTold,
+            Self::Killed(_) | Self::PrimaryKilled(_) | Self::OwnerKilled(..) => Lasts::AsToldOrLonger,
+        }
+    }
 }
 
 /// A sell-out of so many units to people who come, are struck by the loss, and come back; and to a crowd that shops on
@@ -116,9 +124,10 @@ async fn sells_out(world: &World, sale: &str, stock: usize, loss: &Loss<'_>) {
             let retry_after_s: u32 = refused.header("retry-after").unwrap().parse().unwrap();
             assert!((1..=window_s()).contains(&retry_after_s), "{refused:?}");
         }
-        returned = all_reclaim(returning).await;
-        let all_back = first.elapsed();
-        eprintln!("all {} are back after {all_back:?}", returned.len());
+        returned = all_reclaim(returning, loss.lasts()).await;
+        // The window begins later, with the new epoch.
+        let all_back = over.elapsed();
+        eprintln!("all {} are back {all_back:?} after Redis is", returned.len());
         assert!(all_back < Duration::from_secs(u64::from(window_s())), "not all were back in the window: {all_back:?}");
         loss.is_mended(gone).await;
     };
@@ -268,7 +277,7 @@ async fn sales_on_all_servers_of_a_cluster_outlive_the_loss_of_one() {
     // The sale of the one that is gone begins anew, so that receipts give back what its replica was not sent; the others go on.
     world.waits_until_counted(EPOCH, |epoch| epoch == 2).await;
     for (sale, holder) in bought {
-        let holder = all_reclaim(vec![holder]).await.remove(0);
+        let holder = all_reclaim(vec![holder], Lasts::AsToldOrLonger).await.remove(0);
         assert_eq!(holder.pays(world.stripe.base_url()).await.len(), 2);
         let next = Holder::comes(&world, sale, 2).await;
         assert_eq!(next.pays(world.stripe.base_url()).await.len(), 2);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use admission::{HeldUnit, HoldView};
 use domain::{TierId, UnitNo};
-use ledger::holds::hold_settle;
+use ledger::holds::{Settle, hold_settle};
 
 use crate::alternatives::{self, Missed};
 use crate::app::App;
@@ -20,7 +20,7 @@ use crate::sale::Sale;
 /// Ends a hold of which Postgres does not have these units, and says what the buyer is told.
 ///
 /// # Errors
-/// A store is away; the sweep ends the hold then.
+/// A store is away; the sweep ends the hold then. Or the hold has an order by now, and nothing is ended.
 pub(super) async fn settle(
     app: &Arc<App>,
     sale: &Arc<Sale>,
@@ -32,7 +32,11 @@ pub(super) async fn settle(
     metrics::stores_disagreed(sale.id());
     tracing::warn!(sale = %sale.id(), hold = %hold.id, ?units, "Redis held units that Postgres had not free");
     // Its receipt shows a later end: the tombstone keeps it from coming back.
-    hold_settle(&app.ledger, sale.id(), hold.id).await?;
+    match hold_settle(&app.ledger, sale.id(), hold.id).await? {
+        // The units were free again for another request of the same buyer: asked again, this one finds the order, too.
+        Settle::Ordered => return Err(Code::RequestInProgress.into()),
+        Settle::Tombstoned | Settle::Withheld => {}
+    }
     app.holds.unfreeze_lost(sale.id(), hold.id, &lost).await?;
     Ok(Problem::new(Code::SeatTaken).alternatives(alternatives::look(app, sale, &missed(hold, &lost)).await))
 }

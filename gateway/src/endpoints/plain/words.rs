@@ -60,7 +60,8 @@ pub(super) fn left(left: Availability) -> String {
         Level::Few if left.remaining > COUNTED_MAX => "Few left".to_owned(),
         Level::Few => format!("Only {} left", left.remaining),
         Level::AllHeld => "All in baskets right now – some usually come back".to_owned(),
-        Level::None => "Sold out".to_owned(),
+        // A later phase may have more, and an order that is not paid gives its units back.
+        Level::None => "None left now".to_owned(),
     }
 }
 
@@ -154,6 +155,20 @@ mod tests {
         ];
         for (from, to, words) in table {
             assert_eq!(wait(from, to), words);
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_told_in_words_that_stay_true() {
+        let table = [
+            (Level::Many, 300, "Available"),
+            (Level::Few, 51, "Few left"),
+            (Level::Few, 50, "Only 50 left"),
+            (Level::AllHeld, 0, "All in baskets right now – some usually come back"),
+            (Level::None, 0, "None left now"),
+        ];
+        for (level, remaining, words) in table {
+            assert_eq!(left(Availability { level, remaining }), words);
         }
     }
 

@@ -42,32 +42,57 @@ async fn fresh_database() -> Database {
     template().await.fresh_database().await.unwrap()
 }
 
-/// The median time of five fresh databases.
-async fn usual_time(template: &Template<'_>) -> Duration {
-    let mut times = Vec::new();
-    for _ in 0..5 {
-        let before = Instant::now();
-        let database = template.fresh_database().await.unwrap();
-        times.push(before.elapsed());
-        assert_eq!(database.number("SELECT count(*) FROM seen").await.unwrap(), 0);
-    }
-    times.sort_unstable();
-    times[2]
+/// What an idle machine stays below; it makes a cluster in 0.8 s.
+const SOON: Duration = Duration::from_millis(100);
+/// How often both are timed: neighbours come and go.
+const PAIRS: usize = 12;
+const DATABASES_A_PAIR: usize = 5;
+
+/// The least time that either took so far: what it takes when neighbours leave it alone.
+struct Least {
+    cluster: Duration,
+    database: Duration,
 }
 
-/// 100 ms, or a third of what a whole new cluster takes: where neighbours hold processors and disk both are slow, and an idle
-/// machine makes a cluster in 0.8 s. The best of a dozen medians counts, for neighbours come and go.
-#[tokio::test]
-async fn a_fresh_database_takes_a_fraction_of_what_a_cluster_takes() {
-    let before = Instant::now();
-    let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
-    let bound = Duration::from_millis(100).max(before.elapsed() / 3);
-    let template = postgres.template("timed", async |url| execute(&url, MIGRATION).await).await.unwrap();
-    let mut medians = Vec::new();
-    while medians.last().is_none_or(|median| *median >= bound) {
-        assert!(medians.len() < 12, "{medians:?}, bound {bound:?}");
-        medians.push(usual_time(&template).await);
+impl Least {
+    /// Times a new cluster, and then databases in it.
+    async fn of_a_pair() -> Self {
+        let before = Instant::now();
+        let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
+        let cluster = before.elapsed();
+        let template = postgres.template("timed", async |url| execute(&url, MIGRATION).await).await.unwrap();
+        let mut database = Duration::MAX;
+        for _ in 0..DATABASES_A_PAIR {
+            let before = Instant::now();
+            let fresh = template.fresh_database().await.unwrap();
+            database = database.min(before.elapsed());
+            assert_eq!(fresh.number("SELECT count(*) FROM seen").await.unwrap(), 0);
+        }
+        Self { cluster, database }
     }
+
+    fn or(self, other: &Self) -> Self {
+        Self { cluster: self.cluster.min(other.cluster), database: self.database.min(other.database) }
+    }
+
+    fn is_as_promised(&self) -> bool {
+        self.database < SOON.max(self.cluster / 8)
+    }
+}
+
+/// 100 ms, or an eighth of what a whole new cluster takes: where neighbours hold processors and disk both are slow. The two
+/// are timed in turn and the least of each is compared, so that a neighbour who comes in between does not count.
+#[tokio::test]
+async fn a_fresh_database_takes_less_than_an_eighth_of_a_cluster() {
+    let mut least = Least::of_a_pair().await;
+    for _ in 1..PAIRS {
+        if least.is_as_promised() {
+            return;
+        }
+        least = least.or(&Least::of_a_pair().await);
+    }
+    let Least { cluster, database } = least;
+    assert!(least.is_as_promised(), "{database:?} for a database, {cluster:?} for a cluster");
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ export const SCARCITY = [
       faults.expect(/status of 409 .*\/holds\)$/);
       // A network that holds back what is said of seats: the press meets what this page has not heard yet.
       let isSlow = false;
+      await page.route('**/seats', (route) => (isSlow ? route.fulfill({ status: 304 }) : route.continue()));
       await page.routeWebSocket(/\/live$/, (socket) => {
         const server = socket.connectToServer();
         server.onMessage((message) => {
@@ -106,6 +107,12 @@ export const SCARCITY = [
         await person.reads('offers', /a moment faster: B-6\. What else you chose is still chosen\. You could have instead/);
         await chooser.hasChosen('B-5', 'B-7');
         await person.seesItAccessible('choose', 'offers');
+      });
+      await step('sees it as taken, though nothing is heard of seats', async () => {
+        await chooser.presses(1, 6, 14);
+        await person.reads('seat-news', /B-6 is in someone’s basket, may come back/);
+        await chooser.hasChosen('B-5', 'B-7');
+        isSlow = false;
       });
       await step('takes the first offer, and holds it', async () => {
         const offer = page.locator('#offers button').first();
