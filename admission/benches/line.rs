@@ -1,4 +1,5 @@
-//! What a line costs Redis: bytes a visitor, time a call, commands a second, at 10,000 and at 1,000,000 waiting.
+//! What a line costs Redis: bytes a visitor, time a call, commands a second, at 10,000 and at 1,000,000 waiting; and what a
+//! view costs when 50,000 are inside.
 //!
 //! A private Redis, one sale at a time, the scripts that production runs. Time of day is the sandbox clock, so a second of
 //! ticks is a second whatever this machine does meanwhile. Every figure that has a bound is printed with it; a broken bound
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use admission::keys::SaleKeys;
 use admission::{
-    JOIN_BATCH_MAX, JoinAsk, Loader, Pace, PaceState, Pulse, Queue, Snapshot, Store, StoreConfig, TierSnapshot,
+    JOIN_BATCH_MAX, JoinAsk, Loader, Pace, PaceState, Pulse, Queue, Snapshot, Store, StoreConfig, TierSnapshot, View,
 };
 use domain::token::{Allowance, Holder};
 use domain::{PlaceNumber, SaleId, UnitNo};
@@ -31,6 +32,10 @@ const GATEWAYS: u64 = 4;
 const TICK_MS: i64 = 200;
 /// Simulated time in which commands are counted.
 const COUNTED_S: u32 = 20;
+/// Who is inside at once.
+const INSIDE: u64 = 50_000;
+/// Of them, who moves between two views.
+const MOVES: usize = 100;
 /// Calls that are timed one by one.
 const TIMED: usize = 200;
 
@@ -64,6 +69,7 @@ async fn main() -> ExitCode {
         commands[0], commands[1]
     );
     bounds.holds("commands, 1 M to 10 k", commands[1] / commands[0], 1.10);
+    inside(&redis, &mut bounds).await;
     bounds.verdict()
 }
 
@@ -83,6 +89,18 @@ async fn joins(redis: &Redis) -> String {
         rates[1],
         rates[0] / rates[1]
     )
+}
+
+/// Views when nobody is inside and when many are.
+async fn inside(redis: &Redis, bounds: &mut Bounds) {
+    println!("\n{INSIDE} inside");
+    let line = Line::of(redis, INSIDE).await;
+    let none = line.views("view, nobody inside yet", line.view().await, 0).await;
+    line.lets_everybody_in().await;
+    line.views("view of everybody inside", None, 0).await;
+    let following = line.views("view that follows", line.view().await, 0).await;
+    line.views("view that follows 100 moves", line.view().await, MOVES).await;
+    bounds.holds("a view that follows, 50,000 inside to none", following / none, 2.0);
 }
 
 /// A sale with a line.
@@ -205,6 +223,46 @@ impl Line {
         println!("{:<16}{}", "view", timed(TIMED, view).await);
     }
 
+    async fn view(&self) -> Option<View> {
+        Some(self.queue.view(self.sale).await.expect("Redis answers"))
+    }
+
+    /// A turn for everybody.
+    async fn lets_everybody_in(&self) {
+        let pace =
+            Pace { rate_per_s: 1_000_000, burst: 1_000_000, max_shoppers: 1_000_000, overbook: 1_000_000, ..PACE };
+        let mut inside = 0;
+        while inside < self.waiting {
+            self.pass_ms(TICK_MS).await;
+            let admission = self.queue.admit(self.sale, &pace, &Pulse::calm(Uuid::nil())).await.expect("Redis answers");
+            inside += self.queue.confirm(self.sale, &admission, &pace).await.expect("Redis answers");
+        }
+    }
+
+    /// Views, each of which follows the one before if the first follows one: prints what they cost the gateway, and Redis,
+    /// and answers the latter in microseconds. Between any two of them some end their turns.
+    async fn views(&self, what: &str, mut last: Option<View>, moves: usize) -> f64 {
+        let mut numbers = (1..=self.waiting).map(PlaceNumber);
+        let (mut redis_us, calls) = (0.0, 20);
+        let times = Times::of(calls, async || {
+            for number in numbers.by_ref().take(moves) {
+                self.queue.end_session(self.sale, number).await.expect("Redis answers");
+            }
+            self.raw.command(&["CONFIG", "RESETSTAT"]).await;
+            let begun = Instant::now();
+            let view = self.queue.view_after(self.sale, last.as_ref()).await.expect("Redis answers");
+            let took = begun.elapsed();
+            redis_us += evalsha_us(&self.raw).await;
+            last = last.is_some().then_some(view);
+            took
+        });
+        let times = times.await;
+        #[expect(clippy::cast_precision_loss, reason = "counts of a bench")]
+        let redis_us = redis_us / calls as f64;
+        println!("{what:<28}{:.3} ms median, of which Redis {redis_us:.0} us", ms(times.within(50)));
+        redis_us
+    }
+
     /// What four gateways cost Redis in a second, each ticking five times: commands inside scripts count.
     async fn commands_per_s(&self) -> f64 {
         let numbers: Vec<Vec<_>> =
@@ -244,6 +302,13 @@ fn ask(visitor: u64) -> JoinAsk {
 
 async fn used_memory(raw: &Raw) -> u64 {
     stat(raw, "memory", "used_memory").await
+}
+
+/// What the scripts of the statistics took.
+async fn evalsha_us(raw: &Raw) -> f64 {
+    let stat = raw.info("commandstats", "cmdstat_evalsha").await.expect("a script ran");
+    let usec = stat.split(',').find_map(|part| part.strip_prefix("usec="));
+    usec.and_then(|usec| usec.parse().ok()).expect("INFO has it")
 }
 
 async fn stat(raw: &Raw, section: &str, name: &str) -> u64 {

@@ -12,7 +12,7 @@
 --                                         an order, and of frozen ones whose time is over: Postgres must decide them
 -- Invariant: a hold expires exactly once, by any number of sweepers; a frozen hold is never freed here; while the sale
 -- stands still no hold expires, and no buyer's frozen one's time is over. A hold of nobody's has the clock itself: an
--- abandoned one is over in a pause, too.
+-- abandoned one is over in a pause, too, and waits behind no hold that the pause keeps.
 -- Repeat: harmless; an expired hold is not named twice, which only costs the caller a log line. A frozen hold that was
 -- named to nobody is named again.
 -- Cost: O(holds looked at × their units).
@@ -21,6 +21,11 @@ assert(#KEYS == 13 and #ARGV == 3, 'hold_expire takes 13 keys and 3 arguments')
 local clock = clock_ms()
 local running = clock == now_ms
 local expired, frozen, over = {}, {}, {}
+
+-- While the clock stands, a hold that is due is put behind the others: what ends a standstill sets when it is due anew.
+local function put_off(id)
+    redis.call('ZADD', K.due, now_ms + ARGV[2], id)
+end
 
 -- One with time left is named again at its end at the latest; while the clock stands, as much later as it has left.
 local function name_frozen(hold)
@@ -42,6 +47,8 @@ local function sweep(id)
         units_leave(hold.units, all_return)
         hold_end(hold, 'expired')
         expired[#expired + 1] = id
+    else
+        put_off(id)
     end
 end
 

@@ -1,7 +1,7 @@
 -- Marks a hold as being ordered: from here on only Postgres says how it ends. Its own time goes on as it was.
 --
 -- KEYS
---   1 epoch  2 clock_offset  3 holds  4 due  5 paused  6 shopping  7 pace
+--   1 epoch  2 clock_offset  3 holds  4 due  5 paused  6 shopping  7 pace  8 moved
 -- ARGV
 --   1 hold  2 number  3 how long the order may take before the sweep asks Postgres about it (ms)
 -- Returns
@@ -13,7 +13,7 @@
 -- Invariant: a frozen hold is freed only after Postgres has its tombstone, and not before its own time is over.
 -- Repeat: safe; a frozen hold stays frozen. While its own time runs, the sweep waits for the new order, too.
 -- Cost: O(log n).
-assert(#KEYS == 7 and #ARGV == 3, 'hold_freeze takes 7 keys and 3 arguments')
+assert(#KEYS == 8 and #ARGV == 3, 'hold_freeze takes 8 keys and 3 arguments')
 
 local hold = hold_read(ARGV[1])
 if not hold or hold.number ~= ARGV[2] then
@@ -32,5 +32,6 @@ hold_write(hold, ask_ms)
 local session_needed_ms = math.max(hold.expires_ms, ask_ms)
 if tonumber(redis.call('ZSCORE', K.shopping, hold.number) or 0) < session_needed_ms then
     redis.call('ZADD', K.shopping, 'XX', session_needed_ms, hold.number)
+    moved(hold.number)
 end
 return {'frozen', hold.id, hold_text(hold)}

@@ -2,7 +2,7 @@
 --
 -- KEYS
 --   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 paused  10 shopping  11 pace
---   12 rows  13 runs  14 held
+--   12 rows  13 runs  14 held  15 moved
 -- ARGV
 --   1 hold  2 number  3 when it expires (ms)  4 units (`tier=0,1;tier=7`)  5 epoch of the receipt
 --   6 epoch in which Postgres was asked and knew neither an order nor a tombstone
@@ -17,7 +17,7 @@
 -- standstill since.
 -- Repeat: safe; the second call finds it live.
 -- Cost: O(units of the hold).
-assert(#KEYS == 14 and #ARGV == 6, 'hold_reclaim takes 14 keys and 6 arguments')
+assert(#KEYS == 15 and #ARGV == 6, 'hold_reclaim takes 15 keys and 6 arguments')
 
 if tonumber(epoch) ~= tonumber(ARGV[6]) then
     return {'not_loaded'}
@@ -56,5 +56,6 @@ redis.call('HSET', K.claims, number, id)
 -- Who is not inside any more can still order what is held, and takes no room.
 if tonumber(redis.call('ZSCORE', K.shopping, number) or expires_ms) < expires_ms then
     redis.call('ZADD', K.shopping, 'XX', expires_ms, number)
+    moved(number)
 end
 return {'reclaimed', id, hold_text(hold)}

@@ -7,7 +7,7 @@
 --
 -- KEYS
 --   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 free  7 tiers  8 stock  9 paused  10 next  11 turns
---   12 shopping  13 charges  14 pace  15 rows  16 runs  17 held  18… request
+--   12 shopping  13 charges  14 pace  15 rows  16 runs  17 held  18 moved  19… request
 -- ARGV
 --   1 how long a request is remembered (s)
 --   2… for each request: hold, fingerprint of the request (32 bytes), number, TTL (ms), session (ms), the most units a hold
@@ -26,30 +26,28 @@
 --   pass_in_use            the pass has a live hold
 --   limit_reached          more units than a hold may have
 --   sold_out tier          nothing of the tier is free or held
---   too_few_left tier free held   so many are, which is fewer than asked for by number; seats asked for by name are taken
+--   too_few_left tier free held   so many are, or may be had now, which is fewer than asked for by number; seats asked for
+--                          by name are taken, unless what may be had now is fewer
 --   all_held tier          enough units, but some of them are held: some come back
 --   seat_taken tier [units …]   of the seats asked for, those that are not free
 --   none_together tier     enough units are free, but no row has so many side by side
---   allocation_sold_out tier   enough units, but more of them than may be gone now would be ordered or sold
+--   allocation_sold_out tier   as many units as may be gone now are ordered or sold
 --   broken why             Redis contradicts itself, or the caller; nothing was taken
 -- Invariant: I1, a unit is in one live hold at most; free + held of a tier changes in no hold.
 -- Repeat: safe; the request's first answer is found again and nothing more is taken.
--- Cost: O(units asked for) commands, bounded by the caller (TAKE_BATCH_MAX): 8 for the batch and about 24 for a request; any
--- passes over a tier's bitmap once, ≤ 16 KiB; together over 512 bytes and one row.
-assert(#KEYS >= 17 and #ARGV >= 1, 'hold_take takes 17 or more keys and 1 or more arguments')
+-- Cost: O(units asked for), bounded by the caller (TAKE_BATCH_MAX): about 30 commands for the batch and 1 for each hold, and
+-- some for each stretch of `free` and each row that is looked into; any passes over a tier's bitmap once, ≤ 16 KiB; together
+-- over 512 bytes and one row. All is read before anything is written, so a batch that fails leaves nothing behind.
+assert(#KEYS >= 18 and #ARGV >= 1, 'hold_take takes 18 or more keys and 1 or more arguments')
 
-local REQUESTS = 17 -- keys before the first of `request`
+local REQUESTS = 18 -- keys before the first of `request`
 local SHARED, OWN, OF_ITEM = 1, 7, 4 -- arguments of the batch, of a request, of an item
-
--- What is the same for all requests of the batch.
-local is_paused = redis.call('EXISTS', K.paused) == 1
-local reclaiming_ms = (redis.call('HGET', K.pace, 'reclaim_until_ms') or 0) - now_ms
-local last_number, clock_now_ms = tonumber(redis.call('GET', K.next)), clock_ms()
 
 -- A tier in which an item wants so many units, and which.
 local function item_at(index)
-    local item = {tier = ARGV[index], way = ARGV[index + 1], allowed = tonumber(ARGV[index + 3]), units = {}}
+    local item = {tier = ARGV[index], way = ARGV[index + 1], allowed = tonumber(ARGV[index + 3])}
     if item.way == 'seats' then
+        item.units = {}
         for unit in string.gmatch(ARGV[index + 2], '%d+') do
             item.units[#item.units + 1] = tonumber(unit)
         end
@@ -62,35 +60,73 @@ end
 
 -- A request, and where the next one begins.
 local function request_at(index, key)
-    local request = {key = key, hold = ARGV[index], fingerprint = ARGV[index + 1], number = ARGV[index + 2]}
-    request.ttl_ms, request.session_ms, request.limit = ARGV[index + 3], ARGV[index + 4], tonumber(ARGV[index + 5])
-    request.items, request.wanted = {}, 0
-    local past = index + OWN + OF_ITEM * ARGV[index + 6]
+    local items, wanted, past = {}, 0, index + OWN + OF_ITEM * ARGV[index + 6]
     for at = index + OWN, past - 1, OF_ITEM do
         local item = item_at(at)
-        request.items[#request.items + 1], request.wanted = item, request.wanted + item.quantity
+        items[#items + 1], wanted = item, wanted + item.quantity
     end
-    return request, past
+    return {
+        key = key,
+        hold = ARGV[index],
+        fingerprint = ARGV[index + 1],
+        number = ARGV[index + 2],
+        ttl_ms = ARGV[index + 3],
+        session_ms = ARGV[index + 4],
+        limit = tonumber(ARGV[index + 5]),
+        items = items,
+        wanted = wanted,
+    }, past
 end
 
+local requests, keys, ids, numbers, next_at = {}, {}, {}, {}, SHARED + 1
+for index = 1, #KEYS - REQUESTS do
+    local request
+    request, next_at = request_at(next_at, KEYS[REQUESTS + index])
+    requests[index], keys[index], ids[index], numbers[index] = request, request.key, request.hold, request.number
+end
+if #requests == 0 then
+    return {'answered'}
+end
+
+-- What is the same for all requests of the batch.
+local is_paused, last_number = unpack(redis.call('MGET', K.paused, K.next))
+local reclaiming_ms = (redis.call('HGET', K.pace, 'reclaim_until_ms') or 0) - now_ms
+local clock_now_ms = now_ms - gap_ms() -- a pause refuses everybody before this counts
+last_number = tonumber(last_number)
+
+-- What Redis has of each request, by its place in the batch, and what the batch has added to that.
+local answer_of = redis.call('MGET', unpack(keys))
+local record_of = redis.call('HMGET', K.holds, unpack(ids))
+local claim_of = redis.call('HMGET', K.claims, unpack(numbers))
+local turn_of = redis.call('ZMSCORE', K.turns, unpack(numbers))
+local session_of -- most come with a turn: read when one does not
+local answers_added, records_added, claims_added = {}, {}, {}
+
 -- The answer to a request that was answered before; nil when it is new.
-local function answered(request)
-    local fingerprint = request.fingerprint
-    local earlier = redis.call('GET', request.key)
-    local first = earlier and hold_read(string.sub(earlier, #fingerprint + 1))
-    if first then
-        if string.sub(earlier, 1, #fingerprint) ~= fingerprint then
+local function answered(index, request)
+    local fingerprint, earlier = request.fingerprint, answers_added[request.key] or answer_of[index]
+    if earlier then
+        local id = string.sub(earlier, #fingerprint + 1)
+        local first = not records_added[id] and hold_read(id)
+        local record = records_added[id] or first and hold_text(first)
+        if record and string.sub(earlier, 1, #fingerprint) ~= fingerprint then
             return {'request_reused'}
+        elseif record then
+            return {'replayed', id, record}
         end
-        return {'replayed', first.id, hold_text(first)}
     end
-    if redis.call('HEXISTS', K.holds, request.hold) == 1 then
+    if records_added[request.hold] or record_of[index] then
         return {'request_reused'}
     end
 end
 
+local function session_end_of(index)
+    session_of = session_of or redis.call('ZMSCORE', K.shopping, unpack(numbers))
+    return session_of[index]
+end
+
 -- Why a pass may hold nothing now, or nil and the end of its session, if it has begun.
-local function barred(number)
+local function barred(index, number)
     if is_paused then
         return {'paused'}
     elseif reclaiming_ms > 0 then
@@ -98,151 +134,110 @@ local function barred(number)
     elseif tonumber(number) > last_number then
         return {'pass_unknown'}
     end
-    local claim_by = redis.call('ZSCORE', K.turns, number)
-    local session_end = not claim_by and redis.call('ZSCORE', K.shopping, number)
+    local claim_by = turn_of[index]
+    local session_end = not claim_by and session_end_of(index)
     if tonumber(claim_by or session_end or 0) <= clock_now_ms then
         return {'pass_expired'}
-    elseif redis.call('HEXISTS', K.claims, number) == 1 then
+    elseif claims_added[number] or claim_of[index] then
         return {'pass_in_use'}
     end
     return nil, session_end and tonumber(session_end)
 end
 
-local function lowest_free(item)
-    local found, place = {}, item.base - 1
-    for _ = 1, item.quantity do
-        place = redis.call('BITPOS', K.free, 1, place + 1, item.base + TIER_BITS - 1, 'BIT')
-        if place < 0 then
-            return nil
-        end
-        found[#found + 1] = place - item.base
+-- Finds the units of an item by number, and their row if they are together; false when none are together.
+local function find_some(tier, item)
+    local units, row = false, nil
+    if item.way ~= 'any' then
+        units, row = together(tier, item.quantity)
     end
-    return found
+    if units == false and item.way ~= 'together' then
+        units = lowest_free(tier, item.quantity)
+    end
+    return units, row
 end
 
--- Seats side by side, as near to the middle of the row as its free runs allow; of two that are as near, the lower. Nil when
--- there are none, though `runs` says so.
-local function in_row(item, rows, row)
-    if row > #rows / ROW_BYTES - 2 then
-        return nil
+-- Why an item is more than may be gone of its tier now, if it is; of what is gone, held units may come back.
+local function beyond_allocation(tier, item, left)
+    local room = math.max(0, math.min(item.allowed - tier.all + left, left))
+    local free = math.max(0, room - tier.held)
+    if room == 0 then
+        return {'allocation_sold_out', item.tier}
+    elseif item.quantity > room then
+        return {'too_few_left', item.tier, free, room - free}
+    elseif item.quantity > free then
+        return {'all_held', item.tier}
     end
-    local seats = row_first(rows, row + 1) - row_first(rows, row)
-    local ideal = math.floor((seats - item.quantity) / 2)
-    local nearest, distance
-    each_run(item.base, rows, row, function(run, length)
-        local start = math.max(run, math.min(ideal, run + length - item.quantity))
-        local off = math.abs(2 * start + item.quantity - seats)
-        if length >= item.quantity and (not nearest or off < distance) then
-            nearest, distance = start, off
-        end
-    end)
-    if not nearest then
-        return nil
-    end
-    local found = {}
-    for seat = 0, item.quantity - 1 do
-        found[#found + 1] = row_first(rows, row) + nearest + seat
-    end
-    return found
-end
-
--- The first row that has so many side by side, as `runs` says; nil when none has.
-local function row_for(item)
-    if not rows_of(item.tier) or item.quantity > RUN_MAX then
-        return nil
-    end
-    local from = runs_base(item.base, item.quantity)
-    local place = redis.call('BITPOS', K.runs, 1, from, from + ROW_BITS - 1, 'BIT')
-    return place >= 0 and place - from or nil
-end
-
-local function those_taken(item)
-    local taken = {}
-    for _, unit in ipairs(item.units) do
-        if unit >= TIER_BITS or redis.call('GETBIT', K.free, item.base + unit) == 0 then
-            taken[#taken + 1] = unit
-        end
-    end
-    return taken
-end
-
--- By how many units an item is more than may be gone.
-local function excess(item, free)
-    local all = redis.call('HGET', K.stock, 'all:' .. item.tier) or 0
-    return all - free + item.quantity - item.allowed
-end
-
-local bases = {}
-
-local function base_of(tier)
-    bases[tier] = bases[tier] or tonumber(redis.call('HGET', K.tiers, tier))
-    return bases[tier]
 end
 
 -- Finds the units of an item; why there are none, if so.
 local function find(item)
-    local free, held = unpack(redis.call('HMGET', K.stock, 'free:' .. item.tier, 'held:' .. item.tier))
-    if not free or item.quantity < 1 then
+    local tier = tier_of(item.tier)
+    if not tier or item.quantity < 1 then
         return {'broken', 'unknown tier ' .. item.tier .. ', or nothing is wanted of it'}
     end
-    item.base = base_of(item.tier)
-    local left = free + held
+    local left = tier.free + tier.held
     if left == 0 then
         return {'sold_out', item.tier}
     elseif item.way ~= 'seats' and item.quantity > left then
-        return {'too_few_left', item.tier, free, held}
+        return {'too_few_left', item.tier, tier.free, tier.held}
     end
-    local too_many = item.allowed and excess(item, free) or 0
-    if too_many > tonumber(held) then
-        return {'allocation_sold_out', item.tier}
-    elseif too_many > 0 then
-        return {'all_held', item.tier}
+    local beyond = item.allowed and item.allowed < tier.all and beyond_allocation(tier, item, left)
+    if beyond then
+        return beyond
     end
     if item.way == 'seats' then
-        local taken = those_taken(item)
+        local taken = those_taken(tier, item.units)
         if #taken > 0 then
             return {'seat_taken', item.tier, taken}
         end
-    elseif item.quantity > tonumber(free) then
+    elseif item.quantity > tier.free then
         return {'all_held', item.tier}
-    elseif item.way == 'any' then
-        item.units = lowest_free(item)
     else
-        local row = row_for(item)
-        if not row and item.way == 'together' then
-            return {'none_together', item.tier}
-        end
-        item.units = row and in_row(item, rows_of(item.tier), row) or not row and lowest_free(item)
+        item.units, item.row = find_some(tier, item)
     end
-    if not item.units then
+    if item.units == false then
+        return {'none_together', item.tier}
+    elseif not item.units then
         return {'broken', 'fewer free bits than `stock` or `runs` count in ' .. item.tier}
     end
 end
 
-local function hold(request, session_end)
-    local texts = {}
-    for _, item in ipairs(request.items) do
-        units_held(item.tier, item.base, item.units)
-        texts[#texts + 1] = item.tier .. '=' .. table.concat(item.units, ',')
-    end
-    local number, expires_ms, units = request.number, now_ms + request.ttl_ms, table.concat(texts, ';')
-    local taken = {id = request.hold, state = 'held', number = number, expires_ms = expires_ms, units = units}
-    hold_write(taken, expires_ms)
-    redis.call('HSET', K.claims, number, taken.id)
-    redis.call('SET', request.key, request.fingerprint .. taken.id, 'EX', ARGV[1])
-    if not session_end and redis.call('ZREM', K.turns, number) == 1 then
-        turn_resolved(number, false)
-    end
-    redis.call('ZADD', K.shopping, math.max(session_end or now_ms + request.session_ms, expires_ms), number)
-    return {'taken', taken.id, hold_text(taken)}
+local ms_texts = {} -- writing a number costs as much as a command, and most requests of a batch have the same times
+
+local function ms_text(ms)
+    ms_texts[ms] = ms_texts[ms] or tostring(ms)
+    return ms_texts[ms]
 end
 
-local function take(request)
-    local known = answered(request)
+-- What the batch writes, as arguments of the commands that do.
+local records, due, claims, shopping, insiders, used_turns = {}, {}, {}, {}, {}, {}
+
+local function hold(request, session_end)
+    local texts = {}
+    for index, item in ipairs(request.items) do
+        keep_found(tier_of(item.tier), item.units, item.row)
+        texts[index] = item.tier .. '=' .. table.concat(item.units, ',')
+    end
+    local id, number, over_ms = request.hold, request.number, now_ms + request.ttl_ms
+    local over, session = ms_text(over_ms), ms_text(math.max(session_end or now_ms + request.session_ms, over_ms))
+    local record = hold_text({state = 'held', number = number, expires_ms = over, units = table.concat(texts, ';')})
+    local odd, even = #records + 1, #records + 2
+    records[odd], records[even] = id, record
+    due[odd], due[even] = over, id
+    claims[odd], claims[even] = number, id
+    shopping[odd], shopping[even] = session, number
+    insiders[#insiders + 1] = number
+    used_turns[#used_turns + 1] = not session_end and number or nil
+    answers_added[request.key], records_added[id], claims_added[number] = request.fingerprint .. id, record, true
+    return {'taken', id, record}
+end
+
+local function take(index, request)
+    local known = answered(index, request)
     if known then
         return known
     end
-    local why, session_end = barred(request.number)
+    local why, session_end = barred(index, request.number)
     if why then
         return why
     elseif request.wanted > request.limit then
@@ -257,9 +252,27 @@ local function take(request)
     return hold(request, session_end)
 end
 
-local answers, at, request = {}, SHARED + 1, nil
-for key = REQUESTS + 1, #KEYS do
-    request, at = request_at(at, KEYS[key])
-    answers[#answers + 1] = take(request)
+local function write()
+    for key, answer in pairs(answers_added) do
+        redis.call('SET', key, answer, 'EX', ARGV[1])
+    end
+    redis.call('HSET', K.holds, unpack(records))
+    redis.call('ZADD', K.due, unpack(due))
+    redis.call('HSET', K.claims, unpack(claims))
+    redis.call('ZADD', K.shopping, unpack(shopping))
+    moved(unpack(insiders))
+    if #used_turns > 0 then
+        redis.call('ZREM', K.turns, unpack(used_turns))
+        turns_resolved(used_turns, false)
+    end
+    write_found()
 end
-return {'answered', unpack(answers)}
+
+local answers = {'answered'}
+for index, request in ipairs(requests) do
+    answers[index + 1] = take(index, request)
+end
+if #records > 0 then
+    write()
+end
+return answers

@@ -5,7 +5,7 @@
 -- KEYS
 --   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 paused  7 standstill  8 next  9 line  10 age:0  11 age:1
 --   12 age:2  13 kept  14 left  15 patient  16 granted  17 turns  18 shopping  19 charges  20 pace  21 totals
---   22 pulses  23 events  24 stock  25 scratch:0
+--   22 pulses  23 events  24 stock  25 moved  26 scratch:0
 -- ARGV
 --   1 rate (turns/s)  2 burst (turns)  3 the most shoppers inside  4 overbook (turns)  5 how many draws have opened
 --   6 admitting or paused  7 gateway  8 its pulse (payments, bad, sum in ms, postgres and stripe: unknown, answers or away)
@@ -21,7 +21,7 @@
 -- Repeat: harmless; a second tick finds the bucket emptied and delivers the same unconfirmed turns and events again.
 -- Cost: O(END_MAX + LAPSE_MAX + SILENT_MAX + ADMIT_MAX + EVENTS_MAX) commands and a few passes over bitmaps of highest
 -- number / 8 bytes; O(inside) when a standstill or a gap ends, and O(live holds) when the clock went back.
-assert(#KEYS == 25 and #ARGV == 10, 'queue_admit takes 25 keys and 10 arguments')
+assert(#KEYS == 26 and #ARGV == 10, 'queue_admit takes 26 keys and 10 arguments')
 
 if is_of_the_past(ARGV[9]) then
     redis.call('DEL', K.epoch)
@@ -34,9 +34,8 @@ local LAPSE_MAX = 500 -- turns lapsed a tick because their window is over
 local SILENT_MAX = 500 -- turns looked at a tick for silence; the next tick goes on behind them
 local ADMIT_MAX = 500 -- turns granted, and delivered, a tick: one insert in Postgres
 local EVENTS_MAX = 1000 -- events delivered a tick, in the same insert
+local MOVES_KEPT = 5000 -- a view that follows another one reads at most about so many; a gateway that missed more reads all
 local TELL_AGAIN_MS = 1000 -- who came back is told to another tick when the first one's gateway may have died
-
-local NOBODYS_DUE_MS = 60000 -- a hold without a pass is looked at every 30 s
 
 -- Holds of nobody's have the clock itself, which no standstill moves: one that went back would keep abandoned ones as much
 -- longer. They have no claim, and are found by when the sweep was to look.
@@ -75,6 +74,15 @@ local function trim()
     end
 end
 
+local function forget_moves()
+    local over = redis.call('ZCARD', K.moved) - MOVES_KEPT
+    if over > 0 then
+        local last = redis.call('ZRANGE', K.moved, over - 1, over - 1, 'WITHSCORES')[2]
+        redis.call('ZREMRANGEBYSCORE', K.moved, '-inf', last)
+        redis.call('HSET', K.pace, 'moves_from', last)
+    end
+end
+
 local function weed()
     local before = redis.call('BITCOUNT', K.line)
     redis.call('BITOP', 'OR', K.kept, K.kept, K.age_0, K.age_1, K.age_2)
@@ -88,6 +96,7 @@ local function end_sessions()
     local over = redis.call('ZRANGEBYSCORE', K.shopping, '-inf', now_ms, 'LIMIT', 0, END_MAX)
     for _, number in ipairs(over) do
         redis.call('ZREM', K.shopping, number)
+        moved(number)
         record('ended', number)
     end
     redis.call('HINCRBY', K.totals, 'expired', #over)
@@ -96,9 +105,10 @@ end
 
 local function lapse(number)
     redis.call('ZREM', K.turns, number)
+    moved(number)
     redis.call('SETBIT', K.line, number, 1)
     redis.call('SETBIT', K.kept, number, 1)
-    turn_resolved(number, true)
+    turns_resolved({number}, true)
     record('lapsed', number)
 end
 
@@ -252,6 +262,7 @@ local elapsed_ms = math.min(math.max(0, now_ms - last_ms), STEP_MAX_MS)
 redis.call('HSET', K.pace, 'ticked_ms', raw_ms, 'steered_ms', now_ms)
 grow_old()
 trim()
+forget_moves()
 if now_ms - redis.call('HGET', K.pace, 'kept_ms') >= KEPT_MS then
     weed()
 end

@@ -3,7 +3,7 @@
 -- KEYS
 --   1 epoch  2 clock_offset  3 paused  4 standstill  5 next  6 reserved  7 line  8 age:0  9 age:1  10 age:2  11 kept
 --   12 left  13 granted  14 turns  15 shopping  16 charges  17 pace  18 totals  19 pulses  20 events  21 free  22 tiers
---   23 stock  24 holds  25 due  26 claims  27 rows  28 runs  29 held
+--   23 stock  24 holds  25 due  26 claims  27 rows  28 runs  29 held  30 moved
 -- ARGV
 --   1 epoch  2 the highest reserved number  3 line: a bit for each number that may still be waiting  4 left: a bit for each
 --   number that left by itself  5 how many draws the numbers include  6 how many tiers  7 how long only receipts are
@@ -17,7 +17,7 @@
 -- never reused, so what they say is still true. A pause of the organizer's stands.
 -- Repeat: safe; the epoch is there.
 -- Cost: O(numbers / 8 + units / 8 + rows) bytes + O(inside · log n + tiers), once an epoch.
-assert(#KEYS == 29 and #ARGV >= 8, 'sale_load takes 29 keys and 8 or more arguments')
+assert(#KEYS == 30 and #ARGV >= 8, 'sale_load takes 30 keys and 8 or more arguments')
 
 if epoch and tonumber(epoch) >= tonumber(ARGV[1]) then
     return {'already_loaded'}

@@ -3,7 +3,7 @@
 --
 -- KEYS
 --   1 epoch  2 clock_offset  3 holds  4 due  5 claims  6 paused  7 standstill  8 turns  9 shopping
---   10 totals  11 events
+--   10 totals  11 events  12 pace  13 moved
 -- ARGV
 --   1 paused or running  2 the version of the sale that says so
 -- Returns
@@ -12,7 +12,7 @@
 -- Invariant: nothing of a turn, a session or a hold elapses while the sale stands still; an older version changes nothing.
 -- Repeat: safe; pausing keeps the first moment of the pause, resuming moves the clocks once.
 -- Cost: O(inside · log n) when the sale goes on, once a pause.
-assert(#KEYS == 11 and #ARGV == 2, 'sale_pause takes 11 keys and 2 arguments')
+assert(#KEYS == 13 and #ARGV == 2, 'sale_pause takes 13 keys and 2 arguments')
 
 local version = tonumber(redis.call('HGET', K.standstill, 'version') or 0)
 if tonumber(ARGV[2]) >= version then

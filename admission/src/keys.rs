@@ -20,8 +20,9 @@
 //! | `granted`        | zset   | number → when its turn was granted (ms), unconfirmed | load, admit, bypass, confirm, leave | join, admit, confirm, bypass, view |
 //! | `turns`          | zset   | number → until when to use the turn (ms)          | load, confirm, admit, take, leave, end, pause | join, admit, bypass, take, view |
 //! | `shopping`       | zset   | number → end of its session (ms)                  | load, take, freeze, admit, leave, end, pause | join, admit, bypass, take, extend, view |
+//! | `moved`          | zset   | number → the last move in which its turn or session began, ended or got another deadline | load, confirm, admit, take, freeze, reclaim, leave, end, pause | view |
 //! | `charges`        | hash   | number → what its unused turn cost the bucket, if less than one turn | admit, bypass, take, leave, end | the same |
-//! | `pace`           | hash   | the tick's own: slot, bucket, factor, no-show share, draws, who came back; the reclaim window; the server that was loaded | load, join, cohort, heard, admit, confirm, bypass, take, leave, end | the same, reclaim, view |
+//! | `pace`           | hash   | the tick's own: slot, bucket, factor, no-show share, draws, who came back; moves; the reclaim window; the server that was loaded | load, join, cohort, heard, admit, confirm, bypass, take, freeze, reclaim, leave, end, pause | the same, view |
 //! | `totals`         | hash   | joined, admitted, left, expired, unrecorded       | load, join, cohort, admit, bypass, leave, end | view |
 //! | `pulses`         | hash   | gateway → its last pulse                          | load, admit               | admit |
 //! | `events`         | zset   | what happened and Postgres does not know yet      | load, admit, bypass, leave, end, confirm | admit |
@@ -31,7 +32,7 @@
 //! | `tiers`          | hash   | tier → its first bit in `free` and `held`         | load                      | hold scripts, return, seats |
 //! | `rows`           | hash   | tier → where its rows begin, packed; no entry for general admission | load         | hold scripts, return |
 //! | `runs`           | bitmap | row has n free seats side by side, for each tier and n in its own range | load, hold scripts, return | hold scripts, return |
-//! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count; `all:<tier>` → units that are not withheld; `changes`, how often seats changed hands in this epoch | load, hold scripts, return | admit, bypass, view, take, seats |
+//! | `stock`          | hash   | `free:<tier>`, `held:<tier>` → count; `all:<tier>` → units that are not withheld; `changes`, in how many calls seats changed hands in this epoch | load, hold scripts, return | admit, bypass, view, take, seats |
 //! | `holds`          | hash   | hold → record (see [`crate::HoldView`]), for 24 h after its end | hold scripts, pause, admit | the same, return |
 //! | `due`            | zset   | hold → when the sweep must look at it (ms), with its hold | hold scripts, pause, admit | expire, return |
 //! | `claims`         | hash   | number → its one live hold                        | hold scripts              | take, pause, admit, return |
@@ -46,7 +47,7 @@
 //! lists: about 24 bytes a visitor at a million visitors instead of about 100 in one hash. Beside it a number costs seven bits
 //! at most (`line`, `age`, `kept`, `left`, `patient`), trimmed to their exact length in each slot.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use domain::SaleId;
 use domain::token::Holder;
@@ -90,6 +91,7 @@ pub(crate) enum Key {
     Rows,
     Runs,
     Held,
+    Moved,
 }
 
 /// The one part of a sale's keys that is not known from the sale alone.
@@ -106,6 +108,10 @@ pub struct SaleKeys {
     sale: SaleId,
     own: Own,
 }
+
+/// The longest name, that of a request: a name is written without moving house.
+const NAME_BYTES_MAX: usize = 128;
+const FITS: &str = "a String takes any text";
 
 impl SaleKeys {
     /// The keys of that sale.
@@ -156,11 +162,19 @@ impl SaleKeys {
 
     pub(crate) fn name(&self, key: Key) -> String {
         let Self { sale, own } = self;
+        let mut name = String::with_capacity(NAME_BYTES_MAX);
+        write!(name, "onsale:{{{sale}}}:{key}").expect(FITS);
         match (key, own) {
-            (Key::Visitors, Own::Holder(holder)) => self.bucket(visitor_bucket(*holder)),
-            (Key::Request, Own::Request(request)) => format!("onsale:{{{sale}}}:{key}:{}", hex::encode(request.0)),
-            _ => format!("onsale:{{{sale}}}:{key}"),
+            (Key::Visitors, Own::Holder(holder)) => write!(name, ":{}", visitor_bucket(*holder)).expect(FITS),
+            (Key::Request, Own::Request(request)) => {
+                let mut digits = [0; 2 * size_of::<RequestId>()];
+                hex::encode_to_slice(request.0, &mut digits).expect("two digits a byte");
+                name.push(':');
+                name.extend(digits.map(char::from));
+            }
+            _ => {}
         }
+        name
     }
 }
 
@@ -210,6 +224,7 @@ impl fmt::Display for Key {
             Self::Rows => "rows",
             Self::Runs => "runs",
             Self::Held => "held",
+            Self::Moved => "moved",
         };
         f.write_str(word)
     }

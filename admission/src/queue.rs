@@ -24,10 +24,11 @@
 //! turn has the usual window. Session and hold are the caller's to stretch: the pass says by how much.
 //!
 //! Bounds: a tick grants, lapses and ends at most 500 each and delivers at most 1,000 events; a join batch has at most
-//! [`join::JOIN_BATCH_MAX`] asks; a view costs bytes in proportion to the numbers behind the first waiting one. Redis works
-//! per gateway and tick, never per visitor waiting, save for the join itself.
+//! [`join::JOIN_BATCH_MAX`] asks; a view costs bytes in proportion to the numbers behind the first waiting one and, when it
+//! follows another, to those inside who moved since. Redis works per gateway and tick, never per visitor waiting, save for the
+//! join itself.
 //!
-//! Order: [`Queue::heard`], [`Queue::admit`], then Postgres, then [`Queue::confirm`], then [`Queue::view`].
+//! Order: [`Queue::heard`], [`Queue::admit`], then Postgres, then [`Queue::confirm`], then [`Queue::view_after`].
 //!
 //! What it does not do: it does not draw lots (a draw's order is computed from what is published), and it does not know
 //! prices, buyers or sockets.
@@ -45,6 +46,7 @@ use crate::scripts::{self, Reply};
 use crate::{AdmissionError, Store};
 
 pub(crate) mod event;
+mod inside;
 pub(crate) mod join;
 pub(crate) mod mark;
 pub(crate) mod tick;
@@ -220,9 +222,27 @@ impl Queue {
     /// # Errors
     /// Redis is away, or does not have the sale.
     pub async fn view(&self, sale: SaleId) -> Result<View, AdmissionError> {
-        let reply = self.store.run(&scripts::QUEUE_VIEW, &SaleKeys::new(sale), Vec::new()).await?;
+        let view = self.view_following(sale, None).await?;
+        view.ok_or_else(|| AdmissionError::Script("queue_view names other people inside than it counts".to_owned()))
+    }
+
+    /// The same for a caller that may have an earlier view, of any epoch. Of the people inside Redis says only who moved
+    /// since: with many inside that costs much less.
+    ///
+    /// # Errors
+    /// Redis is away, or does not have the sale.
+    pub async fn view_after(&self, sale: SaleId, last: Option<&View>) -> Result<View, AdmissionError> {
+        match self.view_following(sale, last).await? {
+            Some(view) => Ok(view),
+            None => self.view(sale).await,
+        }
+    }
+
+    /// None when what moved since does not add up.
+    async fn view_following(&self, sale: SaleId, last: Option<&View>) -> Result<Option<View>, AdmissionError> {
+        let reply = self.store.run(&scripts::QUEUE_VIEW, &SaleKeys::new(sale), View::arguments(last)).await?;
         expect_word(&reply, "viewed")?;
-        View::parse(reply)
+        View::parse(reply, last)
     }
 }
 

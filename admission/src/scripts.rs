@@ -79,7 +79,9 @@ const STANDSTILL: &str = include_str!("../lua/include/standstill.lua");
 const PACER: &str = include_str!("../lua/include/pacer.lua");
 const UNITS: &str = include_str!("../lua/include/units.lua");
 pub(crate) const ROWS: &str = include_str!("../lua/include/rows.lua");
+const MOVED: &str = include_str!("../lua/include/moved.lua");
 const HANDOVER: &str = include_str!("../lua/include/handover.lua");
+const FINDING: &str = include_str!("../lua/include/finding.lua");
 const HOLD: &str = include_str!("../lua/include/hold.lua");
 const CLAIMS: &str = include_str!("../lua/include/claims.lua");
 const ENDING: &str = include_str!("../lua/include/ending.lua");
@@ -109,25 +111,25 @@ scripts! {
     QUEUE_HEARD "queue_heard" [LOADED LIVENESS] [Line, Age(0), Age(1), Age(2), Kept, Pace, Scratch(0), Scratch(1)];
     QUEUE_ALLOW "queue_allow" [LOADED] [Next, Patient];
     QUEUE_ADMIT "queue_admit" [
-        LOADED PAST CLOCK LIVENESS DRAW HOLD REASON EVENT STANDSTILL TURN INSIDE PACER
+        LOADED PAST CLOCK LIVENESS DRAW HOLD REASON EVENT MOVED STANDSTILL TURN INSIDE PACER
     ] [
         Holds, Due, Claims, Paused, Standstill, Next, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns,
-        Shopping, Charges, Pace, Totals, Pulses, Events, Stock, Scratch(0)
+        Shopping, Charges, Pace, Totals, Pulses, Events, Stock, Moved, Scratch(0)
     ];
-    QUEUE_CONFIRM "queue_confirm" [LOADED CLOCK] [Paused, Patient, Granted, Turns, Pace, Events];
+    QUEUE_CONFIRM "queue_confirm" [LOADED CLOCK MOVED] [Paused, Patient, Granted, Turns, Pace, Events, Moved];
     QUEUE_BYPASS "queue_bypass" [LOADED EVENT TURN INSIDE] [
         Paused, Line, Granted, Turns, Shopping, Charges, Pace, Totals, Events, Stock
     ];
-    QUEUE_LEAVE "queue_leave" [LOADED EVENT TURN] [
-        Line, Left, Granted, Turns, Shopping, Charges, Pace, Totals, Events, Visitors
+    QUEUE_LEAVE "queue_leave" [LOADED EVENT TURN MOVED] [
+        Line, Left, Granted, Turns, Shopping, Charges, Pace, Totals, Events, Moved, Visitors
     ];
-    QUEUE_END "queue_end" [LOADED EVENT TURN] [Turns, Shopping, Charges, Pace, Totals, Events];
+    QUEUE_END "queue_end" [LOADED EVENT TURN MOVED] [Turns, Shopping, Charges, Pace, Totals, Events, Moved];
     QUEUE_VIEW "queue_view" [LOADED LIVENESS REASON] [
         Next, Line, Age(0), Age(1), Age(2), Left, Granted, Turns, Shopping, Pace, Totals, Stock, Paused, Standstill, Kept,
-        Scratch(0)
+        Moved, Scratch(0)
     ];
-    HOLD_TAKE "hold_take" [LOADED CLOCK UNITS ROWS HANDOVER HOLD TURN] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Charges, Pace, Rows, Runs, Held
+    HOLD_TAKE "hold_take" [LOADED CLOCK UNITS ROWS HANDOVER FINDING HOLD TURN MOVED] [
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Next, Turns, Shopping, Charges, Pace, Rows, Runs, Held, Moved
     ] Request;
     HOLD_WITHHOLD "hold_withhold" [LOADED UNITS ROWS HANDOVER HOLD] [
         Holds, Due, Free, Tiers, Stock, Pace, Request, Rows, Runs, Held
@@ -138,7 +140,7 @@ scripts! {
         Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held
     ];
     HOLD_EXTEND "hold_extend" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace, Request];
-    HOLD_FREEZE "hold_freeze" [LOADED CLOCK HOLD] [Holds, Due, Paused, Shopping, Pace];
+    HOLD_FREEZE "hold_freeze" [LOADED CLOCK HOLD MOVED] [Holds, Due, Paused, Shopping, Pace, Moved];
     HOLD_COMMIT "hold_commit" [LOADED UNITS ROWS HANDOVER HOLD ENDING] [
         Holds, Due, Claims, Free, Tiers, Stock, Rows, Runs, Held
     ];
@@ -148,8 +150,8 @@ scripts! {
     HOLD_EXPIRE "hold_expire" [LOADED CLOCK UNITS ROWS HANDOVER HOLD ENDING] [
         Holds, Due, Claims, Free, Tiers, Stock, Paused, Pace, Rows, Runs, Held
     ];
-    HOLD_RECLAIM "hold_reclaim" [LOADED CLOCK UNITS ROWS HANDOVER HOLD] [
-        Holds, Due, Claims, Free, Tiers, Stock, Paused, Shopping, Pace, Rows, Runs, Held
+    HOLD_RECLAIM "hold_reclaim" [LOADED CLOCK UNITS ROWS HANDOVER HOLD MOVED] [
+        Holds, Due, Claims, Free, Tiers, Stock, Paused, Shopping, Pace, Rows, Runs, Held, Moved
     ];
     SEATS_VIEW "seats_view" [LOADED] [Free, Held, Tiers, Stock];
     UNITS_RETURN "units_return" [LOADED UNITS ROWS HANDOVER HOLD CLAIMS] [
@@ -157,14 +159,14 @@ scripts! {
     ];
     SALE_LOAD "sale_load" [PAST LIVENESS DRAW UNITS ROWS] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Granted, Turns, Shopping, Charges, Pace,
-        Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held
+        Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held, Moved
     ];
-    SALE_PAUSE "sale_pause" [LOADED HOLD REASON EVENT STANDSTILL] [
-        Holds, Due, Claims, Paused, Standstill, Turns, Shopping, Totals, Events
+    SALE_PAUSE "sale_pause" [LOADED HOLD REASON EVENT MOVED STANDSTILL] [
+        Holds, Due, Claims, Paused, Standstill, Turns, Shopping, Totals, Events, Pace, Moved
     ];
     SALE_UNLOAD "sale_unload" [] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns, Shopping, Charges,
-        Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held
+        Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held, Moved
     ];
 }
 

@@ -186,8 +186,7 @@ impl Floor {
         let mut views = self.seen.subscribe();
         let knowing = views.wait_for(|seen| seen.as_deref().is_some_and(knows));
         let _ = tokio::time::timeout(NUMBER_WAIT, knowing).await;
-        let last = self.seen.borrow().clone();
-        last.ok_or_else(|| Code::StoreUnavailable.into())
+        self.last().ok_or_else(|| Code::StoreUnavailable.into())
     }
 
     /// What a place token stands for.
@@ -248,7 +247,7 @@ impl Floor {
             estimator.sample(sample(&view, &sale, budget_shoppers));
             estimator.forecast()
         };
-        let last = self.seen.borrow().clone();
+        let last = self.last();
         let seen = Arc::new(Seen::new(view, asked_at, seats, self.draws(), &sale, forecast, last.as_deref()));
         self.seen.send_replace(Some(Arc::clone(&seen)));
         self.tick_bell.send_replace(());
@@ -258,9 +257,9 @@ impl Floor {
         seen
     }
 
-    /// The seats as they were seen last, however long ago.
-    fn last_seats(&self) -> Option<SeatsSeen> {
-        self.seen.borrow().as_ref().and_then(|seen| seen.seats.clone())
+    /// The sale as it was seen last, however long ago: what is read next follows it.
+    fn last(&self) -> Option<Arc<Seen>> {
+        self.seen.borrow().clone()
     }
 
     /// Rings when there is a new view.

@@ -1,6 +1,5 @@
 -- Included, after hold.lua, where all live holds are looked at: milliseconds, so nothing that is asked every second.
 local RECORDS_AT_ONCE = 1000 -- `unpack` has room for some thousands
-local NOBODYS_DUE_MS = 60000 -- a hold without a pass is looked at every 30 s
 
 local function each_record(ids, visit)
     for from = 1, #ids, RECORDS_AT_ONCE do

@@ -1,6 +1,7 @@
 -- Included where holds are read or written. A hold is one text, `state number expires_ms units`, and behind it how often it
 -- was extended, if it was.
 local NOBODY = '0' -- the number of a hold without a pass: the first number of a visitor is 1
+local NOBODYS_DUE_MS = 60000 -- and when the sweep looks at one again at the latest; it does after 30 s
 
 local function hold_text(hold)
     local text = table.concat({hold.state, hold.number, hold.expires_ms, hold.units}, ' ')

@@ -40,23 +40,26 @@ local function runs_base(base, n)
     return (base / TIER_BITS * RUN_MAX + n - 1) * ROW_BITS
 end
 
--- Visits each run of free seats of a row: the first seat, counted in the row from 0, and how many there are. Most bytes are
--- all free or all taken, and are passed at once.
-local function each_run(base, rows, row, visit)
-    local first, past = base + row_first(rows, row), base + row_first(rows, row + 1)
-    local from = math.floor(first / 8)
-    local bytes = {string.byte(redis.call('GETRANGE', K.free, from, math.floor((past - 1) / 8)), 1, -1)}
+-- Visits each run of free seats of a row: the first seat, counted in the row from 0, and how many there are. `byte_of` says
+-- a byte of `free`. Most bytes are all free or all taken, and are passed at once.
+local function each_run(byte_of, first, past, visit)
     local at, begun = first, nil
     while at < past do
-        local byte = bytes[math.floor(at / 8) - from + 1] or 0
-        local step = at % 8 == 0 and at + 8 <= past and (byte == 255 or byte == 0) and 8 or 1
-        if bit.band(byte, bit.rshift(128, at % 8)) ~= 0 then
-            begun = begun or at
-        elseif begun then
-            visit(begun - first, at - begun)
-            begun = nil
+        local place = at % 8
+        local byte = byte_of((at - place) / 8)
+        local whole = place == 0 and at + 8 <= past and (byte == 255 or byte == 0)
+        local stop = whole and at + 1 or math.min(at - place + 8, past)
+        local mask = 2 ^ (7 - place)
+        for bit_at = at, stop - 1 do
+            if byte % (2 * mask) >= mask then
+                begun = begun or bit_at
+            elseif begun then
+                visit(begun - first, bit_at - begun)
+                begun = nil
+            end
+            mask = mask / 2
         end
-        at = at + step
+        at = whole and at + 8 or stop
     end
     if begun then
         visit(begun - first, past - begun)
@@ -65,8 +68,12 @@ end
 
 -- The bits of a row over all n are ones and then zeros: only those between what was and what is change.
 local function row_changed(base, rows, row)
-    local longest = 0
-    each_run(base, rows, row, function(_, length)
+    local first, past = base + row_first(rows, row), base + row_first(rows, row + 1)
+    local from, longest = math.floor(first / 8), 0
+    local bytes = redis.call('GETRANGE', K.free, from, math.floor((past - 1) / 8))
+    each_run(function(index)
+        return string.byte(bytes, index - from + 1) or 0
+    end, first, past, function(_, length)
         longest = math.max(longest, length)
     end)
     longest = math.min(longest, RUN_MAX)
@@ -82,19 +89,28 @@ local function row_changed(base, rows, row)
     end
 end
 
--- Seats of a tier change hands: these became free or are not any more; none of them where only `held` changed.
-local function rows_changed(tier, base, units)
+-- Adds the rows of units to a set.
+local function rows_with(rows, units, set)
+    local first, past = 0, 0
+    for _, unit in ipairs(units) do
+        if unit < first or unit >= past then
+            local row = row_of(rows, unit)
+            first, past = row_first(rows, row), row_first(rows, row + 1)
+            set[row] = true
+        end
+    end
+    return set
+end
+
+-- Seats of a tier change hands: these became free or are not any more; none of them where only `held` changed. Who knows
+-- the set of their rows says so.
+local function rows_changed(tier, base, units, known)
     local rows = rows_of(tier)
     if not rows then
         return
     end
     redis.call('HINCRBY', K.stock, 'changes', 1)
-    local seen = {}
-    for _, unit in ipairs(units) do
-        local row = row_of(rows, unit)
-        if not seen[row] then
-            seen[row] = true
-            row_changed(base, rows, row)
-        end
+    for row in pairs(known or rows_with(rows, units, {})) do
+        row_changed(base, rows, row)
     end
 end

@@ -1,12 +1,13 @@
--- Included, after hold.lua, reason.lua and event.lua, where a sale may begin or cease to stand still. It does while the
--- organizer paused it, or while Postgres or Stripe are away; `paused` says since when. What was left of turns, sessions and
--- holds is left afterwards. Holds of nobody's are not moved: the clock itself runs for them (hold_expire).
+-- Included, after hold.lua, reason.lua, event.lua and moved.lua, where a sale may begin or cease to stand still. It does
+-- while the organizer paused it, or while Postgres or Stripe are away; `paused` says since when. What was left of turns,
+-- sessions and holds is left afterwards. Holds of nobody's are not moved: the clock itself runs for them (hold_expire).
 local function shift_clocks(ms)
     for _, key in ipairs({K.turns, K.shopping}) do
         for _, number in ipairs(redis.call('ZRANGE', key, 0, -1)) do
             redis.call('ZINCRBY', key, ms, number)
         end
     end
+    all_moved()
     for _, id in ipairs(redis.call('HVALS', K.claims)) do
         local hold = hold_read(id)
         if hold and hold_lives(hold) then

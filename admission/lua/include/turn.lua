@@ -21,18 +21,27 @@ local function settle(cost)
     redis.call('HINCRBY', K.pace, cost < 0 and 'regained' or 'owed', math.abs(cost))
 end
 
-local function turn_resolved(number, is_no_show)
-    local less = redis.call('HGET', K.charges, number)
-    local charged = tonumber(less or TURN)
-    if less then
-        redis.call('HDEL', K.charges, number)
+-- Turns were used, or were not, one after the other; they are no longer in `turns`.
+local function turns_resolved(numbers, is_no_show)
+    local cost, charged = 0, {}
+    for index, charge in ipairs(redis.call('HMGET', K.charges, unpack(numbers))) do
+        cost = cost + (is_no_show and -(charge or TURN) or TURN - (charge or TURN))
+        charged[#charged + 1] = charge and numbers[index] or nil
     end
-    if is_no_show or charged < TURN then
-        settle(is_no_show and -charged or TURN - charged)
+    if #charged > 0 then
+        redis.call('HDEL', K.charges, unpack(charged))
+    end
+    if cost ~= 0 then
+        settle(cost)
     end
     local resolved, no_show = unpack(redis.call('HMGET', K.pace, 'resolved', 'no_show'))
-    resolved, no_show = (resolved or 0) + 1, tonumber(no_show or 0)
-    local weight = math.min(resolved, math.max(MEMORY_MIN, redis.call('ZCARD', K.turns)))
-    local step = ((is_no_show and TURN or 0) - no_show) / weight
-    redis.call('HSET', K.pace, 'resolved', resolved, 'no_show', math.floor(no_show + step + 0.5))
+    resolved, no_show = tonumber(resolved or 0), tonumber(no_show or 0)
+    local others = redis.call('ZCARD', K.turns)
+    for left = #numbers - 1, 0, -1 do
+        resolved = resolved + 1
+        local weight = math.min(resolved, math.max(MEMORY_MIN, others + left))
+        local step = ((is_no_show and TURN or 0) - no_show) / weight
+        no_show = math.floor(no_show + step + 0.5)
+    end
+    redis.call('HSET', K.pace, 'resolved', resolved, 'no_show', no_show)
 end

@@ -1,7 +1,8 @@
 //! Taking units, for many at once: one script for everybody who came to a gateway within a moment.
 //!
 //! What a call costs Redis and the gateway beside the work itself, naming some twenty keys and parsing them above all, is
-//! shared by the batch. The requests of a batch are carried out in their order and each has an answer of its own, so a batch
+//! shared by the batch, and so are almost all commands: what Redis has of all requests is read at once, and what they take is
+//! written at once. The requests of a batch are carried out in their order and each has an answer of its own, so a batch
 //! is nothing that anybody can tell from as many calls.
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use crate::AdmissionError;
 use crate::queue::{expect_word, text};
 use crate::scripts::Reply;
 
-/// The most requests of one batch: some two milliseconds of Redis.
+/// The most requests of one batch: one to two milliseconds of Redis.
 pub const TAKE_BATCH_MAX: usize = 64;
 
 /// A wish to hold units.
@@ -54,7 +55,7 @@ pub enum Take {
         /// The tier.
         tier: TierId,
     },
-    /// Some units of the tier are free or held, but fewer than asked for by number.
+    /// Some units of the tier are free or held and may be had now, but fewer than asked for.
     TooFewLeft {
         /// The tier.
         tier: TierId,
@@ -80,7 +81,7 @@ pub enum Take {
         /// The tier.
         tier: TierId,
     },
-    /// There are enough, but more of them would be ordered or sold than may be gone of the tier now.
+    /// There are some, but as many are ordered or sold as may be gone of the tier now.
     AllocationSoldOut {
         /// The tier.
         tier: TierId,

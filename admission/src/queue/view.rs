@@ -4,6 +4,8 @@
 //! the bits before each 64-bit word once, so that a place costs one look-up and one popcount. The cohort of a draw is in
 //! line from the freeze on, but nobody of it can be heard before the draw: until it was greeted all of it counts, so that
 //! who joins meanwhile sees the number fall and never rise.
+//!
+//! A view may *follow* another one ([`super::Queue::view_after`]): then Redis says only who moved inside since ([`super::inside`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,7 +13,8 @@ use domain::{PlaceNumber, TierId};
 use fred::types::Value;
 use jiff::Timestamp;
 
-use super::timestamp;
+use super::inside::{Deadlines, Inside, Moves};
+use super::{text, timestamp};
 use crate::AdmissionError;
 use crate::bitmap::CountedBitmap;
 use crate::pacer::Standstill;
@@ -54,8 +57,9 @@ pub struct View {
     expected_line: CountedBitmap,
     left: CountedBitmap,
     granted: HashSet<u64>,
-    turns: HashMap<u64, Timestamp>,
-    shopping: HashMap<u64, Timestamp>,
+    inside: Inside,
+    /// How many moves `inside` has.
+    moves: u64,
 }
 
 /// Units of a tier that Redis has; ordered and sold ones are in Postgres only.
@@ -138,10 +142,10 @@ impl View {
     #[must_use]
     pub fn place(&self, number: PlaceNumber) -> PlaceView {
         let PlaceNumber(bit) = number;
-        if let Some(claim_by) = self.turns.get(&bit) {
+        if let Some(claim_by) = self.inside.turns.get(&bit) {
             return PlaceView::Turn { claim_by: *claim_by };
         }
-        if let Some(until) = self.shopping.get(&bit) {
+        if let Some(until) = self.inside.shopping.get(&bit) {
             return PlaceView::Shopping { until: *until };
         }
         if self.granted.contains(&bit) {
@@ -175,12 +179,20 @@ impl View {
     /// Shoppers inside: granted, with a turn, or shopping.
     #[must_use]
     pub fn shoppers(&self) -> u32 {
-        let shoppers = self.granted.len() + self.turns.len() + self.shopping.len();
+        let shoppers = self.granted.len() + self.inside.turns.len() + self.inside.shopping.len();
         u32::try_from(shoppers).expect("shoppers are bounded by max_shoppers, a u32")
     }
 
-    pub(super) fn parse(mut reply: Reply) -> Result<Self, AdmissionError> {
+    /// What the view script is asked for.
+    pub(super) fn arguments(last: Option<&Self>) -> Vec<Value> {
+        last.map_or_else(|| vec![text(0), text(0)], |last| vec![text(last.epoch), text(last.moves)])
+    }
+
+    /// The view that follows `last`; none when it can not.
+    pub(super) fn parse(mut reply: Reply, last: Option<&Self>) -> Result<Option<Self>, AdmissionError> {
         let mut values = Values::read(&mut reply)?;
+        let nobody = Inside::default();
+        let Some(inside) = last.map_or(&nobody, |last| &last.inside).after(values.moves()?) else { return Ok(None) };
         let line_from = values.integer("line_from")?;
         let line = CountedBitmap::new(line_from, &values.bytes("line")?);
         let live = CountedBitmap::new(line_from, &values.bytes("live")?);
@@ -196,7 +208,7 @@ impl View {
             0 => live_line.clone(),
             from => line.and_or_from(&live, from),
         };
-        Ok(Self {
+        Ok(Some(Self {
             epoch: values.narrow("epoch")?,
             now: timestamp(&reply, now_ms)?,
             next_number: values.integer("next")? + 1,
@@ -216,9 +228,9 @@ impl View {
             line,
             left,
             granted: values.integers("granted")?.into_iter().collect(),
-            turns: values.deadlines("turns")?,
-            shopping: values.deadlines("shopping")?,
-        })
+            inside,
+            moves: values.integer("moves")?,
+        }))
     }
 }
 
@@ -272,7 +284,19 @@ impl Values {
         values.iter().map(|value| value.as_u64().ok_or_else(|| odd(name))).collect()
     }
 
-    fn deadlines(&mut self, name: &str) -> Result<HashMap<u64, Timestamp>, AdmissionError> {
+    fn moves(&mut self) -> Result<Moves, AdmissionError> {
+        let everybody = self.0.get("moved").is_some_and(Value::is_null);
+        let [turns, shopping] = self.integers("inside")?[..] else { return Err(odd("inside")) };
+        let count = |count: u64| usize::try_from(count).map_err(|_| odd("inside"));
+        Ok(Moves {
+            moved: if everybody { None } else { Some(self.integers("moved")?) },
+            turns: self.deadlines("turns")?,
+            shopping: self.deadlines("shopping")?,
+            counts: (count(turns)?, count(shopping)?),
+        })
+    }
+
+    fn deadlines(&mut self, name: &str) -> Result<Deadlines, AdmissionError> {
         let moment = |ms: u64| i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let pairs = self.integers(name)?;
         pairs.chunks_exact(2).map(|pair| Ok((pair[0], moment(pair[1]).ok_or_else(|| odd(name))?))).collect()
@@ -318,3 +342,6 @@ impl Stock {
 fn odd(name: &str) -> AdmissionError {
     AdmissionError::Script(format!("queue_view answered viewed: odd {name}"))
 }
+
+#[cfg(test)]
+mod tests;

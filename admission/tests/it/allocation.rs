@@ -24,11 +24,14 @@ async fn no_more_are_held_than_may_be_gone() {
     let first = taken(asks(0, 3, &[("ga", any(2))]).await);
     assert_eq!(asks(1, 3, &[("ga", any(2))]).await, Take::AllHeld { tier: tier("ga") }, "one that is held may do");
     assert_eq!(asks(1, 3, &[("ga", seats(&[7, 8]))]).await, Take::AllHeld { tier: tier("ga") });
-    assert_eq!(asks(1, 3, &[("ga", any(4))]).await, sold_out(), "and for so many nothing would");
+    let fewer = |free, held| Take::TooFewLeft { tier: tier("ga"), free, held };
+    assert_eq!(asks(1, 3, &[("ga", any(4))]).await, fewer(1, 2), "and for so many nothing would");
+    assert_eq!(asks(1, 3, &[("ga", seats(&[5, 6, 7, 8]))]).await, fewer(1, 2));
     let both = taken(asks(1, 3, &[("ga", any(1)), ("balcony", any(6))]).await);
     assert_eq!(both.units.len(), 7, "what is not named is not bounded");
 
     sale.holds.commit(sale.id, first.id).await.unwrap();
+    assert_eq!(asks(2, 3, &[("ga", any(2))]).await, fewer(0, 1));
     assert_eq!(asks(2, 3, &[("ga", any(1))]).await, Take::AllHeld { tier: tier("ga") });
     sale.holds.commit(sale.id, both.id).await.unwrap();
     assert_eq!(asks(2, 3, &[("ga", any(1))]).await, sold_out());

@@ -108,3 +108,20 @@ async fn what_redis_has_wrong_of_a_row_fails_one_request_and_no_other() {
         assert_eq!(sale.stock("stalls").await, admission::TierStock { free: 5, held: 3, all: 8 });
     }
 }
+
+/// Where Redis cannot say which rows have seats side by side, the call fails, and with it who came before in the batch.
+#[tokio::test]
+async fn a_batch_that_fails_leaves_nothing_behind() {
+    let sale = hall().await;
+    let (buyers, runs) = (sale.turns(2).await, SaleKeys::new(sale.id).epoch().replace("epoch", "runs"));
+    let wishes = [wish_for(buyers[0], &[("ga", any(2))]), wish_for(buyers[1], &[("stalls", together(2))])];
+    sale.command(&["RENAME", &runs, &format!("{runs}:away")]).await;
+    sale.command(&["HSET", &runs, "no", "bitmap"]).await;
+    let failed = sale.holds.take_many(sale.id, &wishes).await;
+    assert!(matches!(failed, Err(AdmissionError::Script(_))), "{failed:?}");
+    assert_eq!(sale.stock("ga").await, admission::TierStock { free: 5, held: 0, all: 5 });
+    sale.command(&["RENAME", &format!("{runs}:away"), &runs]).await;
+    let takes = sale.holds.take_many(sale.id, &wishes).await.unwrap();
+    assert!(matches!(&takes[..], [Ok(Take::Taken(_)), Ok(Take::Taken(_))]), "{takes:?}");
+    assert_eq!(sale.holds.inventory(sale.id).await.unwrap().faults(), []);
+}

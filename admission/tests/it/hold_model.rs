@@ -4,7 +4,6 @@
 //! while the test runs never decide.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 
 use admission::{
     Commit, Expired, ExtendHold, Freeze, HeldUnit, Lose, Pace, Release, RequestId, SeatState, SeatsView, Take,
@@ -14,12 +13,13 @@ use domain::hold::HoldState;
 use domain::{HoldId, PlaceNumber, TierId, UnitNo};
 use tokio::task::JoinSet;
 
-use crate::onsale::{OPEN, Onsale, floor, some_request, stalls, tier, wish_for};
+use crate::onsale::{OPEN, Onsale, floor, some_request, stalls, tier};
 use crate::random::Random;
 use crate::soak;
 
 mod choice;
 mod extension;
+mod taking;
 mod withholding;
 
 use choice::{Choice, choose};
@@ -238,51 +238,6 @@ impl Run {
                 self.oracle.now += 1;
             }
         }
-    }
-
-    async fn take(&mut self) {
-        let number = *self.random.of(&self.buyers).unwrap();
-        let items: Vec<_> = (0..=self.random.below(2)).map(|_| self.some_item()).collect();
-        let ttl_s = STEP_S * u32::try_from(1 + self.random.below(3)).unwrap();
-        let allowed = self.some_allocation();
-        let wish =
-            TakeHold { allowed, ttl_s, per_buyer_limit: LIMIT, session_s: FOREVER_S, ..wish_for(number, &items) };
-        let took = self.sale.holds.take(self.sale.id, &wish).await.unwrap();
-        match self.oracle.take(&wish) {
-            Ok(units) => {
-                let Take::Taken(hold) = took else { panic!("{wish:?}: {took:?}") };
-                assert_eq!((hold.id, hold.state, hold.units), (wish.hold, HoldState::Held, units));
-                self.requests.push(wish);
-            }
-            Err(refusal) => assert_eq!(took, refusal, "{wish:?}"),
-        }
-    }
-
-    fn some_item(&mut self) -> (&'static str, UnitsWish) {
-        let (name, rows) = TIERS[self.random.below(TIERS.len())];
-        let quantity = [1, 1, 2, 3][self.random.below(4)] + u32::from(self.random.below(6) == 0);
-        let many = NonZeroU32::new(quantity).unwrap();
-        let wish = match self.random.below(if rows.is_empty() { 2 } else { 5 }) {
-            0 => UnitsWish::Any(many),
-            1 => UnitsWish::Seats((0..quantity).map(|_| UnitNo(self.some_unit(rows))).collect()),
-            2 => UnitsWish::TogetherOrAny(many),
-            _ => UnitsWish::Together(many),
-        };
-        (name, wish)
-    }
-
-    /// Sometimes one that the tier does not have.
-    fn some_unit(&mut self, rows: &[u32]) -> u32 {
-        let capacity = if rows.is_empty() { FLOOR } else { rows.iter().sum() };
-        u32::try_from(self.random.below(capacity as usize + 1)).unwrap()
-    }
-
-    async fn repeat_take(&mut self) {
-        let Some(request) = self.random.of(&self.requests) else { return };
-        let took = self.sale.holds.take(self.sale.id, request).await.unwrap();
-        let Take::Replayed(hold) = took else { panic!("{request:?}: {took:?}") };
-        let known = &self.oracle.holds[&hold.id];
-        assert_eq!((hold.id, hold.state, &hold.units), (request.hold, known.state, &known.units));
     }
 
     fn some_hold(&mut self) -> Option<HoldId> {

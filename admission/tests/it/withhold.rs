@@ -147,6 +147,33 @@ async fn a_pause_stops_no_withholding_and_keeps_nothing_that_was_abandoned() {
     assert_eq!(sale.stock("ga").await, TierStock { free: 6, held: 0, all: 6 });
 }
 
+/// Holds whose time is over in a pause stay, and what is due behind them is found all the same.
+#[tokio::test]
+async fn what_a_pause_keeps_is_in_nobodys_way() {
+    let sale = Onsale::of(&[("ga", 10)]).await;
+    let mut holds = Vec::new();
+    for number in sale.turns(3).await {
+        holds.push(sale.holds_units(number, "ga", 1).await);
+    }
+    sale.advance_s(TTL_S - 1).await;
+    sale.loader.set_paused(sale.id, Pause::Paused, 1).await.unwrap();
+    let abandoned = sale.withholds("ga", &last(2)).await;
+    sale.advance_s(WITHHOLD_S).await;
+    let sweep = async || sale.holds.expire_due(sale.id, 2).await.unwrap();
+    let mut over = sweep().await.frozen_over;
+    over.extend(sweep().await.frozen_over);
+    assert_eq!(over, [abandoned.id], "two sweeps of two look at all four");
+
+    sale.loader.set_paused(sale.id, Pause::Running, 2).await.unwrap();
+    assert_eq!(sweep().await.released, [], "a second was left when the pause began");
+    sale.advance_s(1).await;
+    let mut released = sweep().await.released;
+    released.extend(sweep().await.released);
+    released.sort_unstable();
+    holds.sort_unstable_by_key(|hold| hold.id);
+    assert_eq!(released, holds.iter().map(|hold| hold.id).collect::<Vec<_>>());
+}
+
 /// The clock of Redis leaps, while the sale runs and while it is paused: what is abandoned is over as soon as if it had not
 /// gone back, and at once when it went on.
 #[tokio::test]

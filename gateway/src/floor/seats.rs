@@ -28,7 +28,7 @@ impl SeatsSeen {
 
 /// The seats as a view needs them. When they cannot be read the last ones go on to be shown, for as long as any view may.
 pub(super) async fn look(app: &App, floor: &Floor, sale: &Arc<Sale>, view: &View) -> Option<SeatsSeen> {
-    let last = floor.last_seats();
+    let last = floor.last().and_then(|seen| seen.seats.clone());
     let at = Instant::now();
     if let Some(last) = &last
         && last.maps.latest().version() == Version::at(view)

@@ -89,7 +89,8 @@ async fn tick(app: &Arc<App>, floor: &Arc<Floor>) {
         tracing::debug!(sale = %sale.id(), %failure, "a step of the tick is left to the next one");
     }
     let asked_at = Instant::now();
-    match app.queue.view(sale.id()).await {
+    let last = floor.last();
+    match app.queue.view_after(sale.id(), last.as_ref().map(|last| &last.view)).await {
         Ok(view) => {
             let seats = seats::look(app, floor, &sale, &view).await;
             let seen = floor.show(view, asked_at, seats, app.budget_shoppers());

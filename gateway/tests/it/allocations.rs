@@ -43,15 +43,20 @@ async fn a_phase_sells_what_it_was_given_and_what_is_left_goes_on_to_the_next() 
     };
     assert_eq!(refused(1, 2).await.code(), Some("all_held"), "two are held, and may come back");
     buyers[0].orders(&hold, "ada@example.org", "Ada").await.unwrap();
-    let early = refused(1, 2).await;
+    let fewer = refused(1, 2).await;
+    assert_eq!(fewer.code(), Some("too_few_left"), "one may be had");
+    assert_eq!(fewer.body["detail"], "Only 1 of ga is left, or may come back.");
+    let last = buyers[1].holds("ga", 1).await.unwrap();
+    assert_eq!(refused(2, 1).await.code(), Some("all_held"));
+    buyers[1].orders(&last, "bob@example.org", "Bob").await.unwrap();
+    let early = refused(2, 1).await;
     assert_eq!(early.code(), Some("allocation_sold_out"));
     let retry_s: u32 = early.header("retry-after").unwrap().parse().unwrap();
     assert!((3_000..=3_600).contains(&retry_s), "{retry_s}");
     let detail = early.body["detail"].as_str().unwrap();
     assert!(detail.contains("opens at 20"), "{detail}");
-    buyers[1].holds("ga", 1).await.unwrap();
     eventually("everybody sees that nothing may be had now", async || {
-        floor(&world, &sale).await == json!({ "level": "all_held", "remaining": 0 })
+        floor(&world, &sale).await == json!({ "level": "none", "remaining": 0 })
     })
     .await;
     buyers[2].holds("balcony", 4).await.unwrap();

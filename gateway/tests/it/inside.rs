@@ -33,12 +33,14 @@ pub(crate) async fn comes_in(queue: &Queue, sale: SaleId, count: u64) {
     for batch in asks.chunks(JOIN_BATCH_MAX) {
         queue.join_many(sale, batch, 0).await.unwrap();
     }
-    let mut inside = 0;
+    let (mut inside, mut view) = (0, None);
     while inside < count {
         let admission = queue.admit(sale, &PACE, &Pulse::calm(Uuid::nil())).await.unwrap();
         inside += queue.confirm(sale, &admission, &PACE).await.unwrap();
         // A gateway that ticks beside confirms some of them.
-        inside = inside.max(queue.view(sale).await.unwrap().shoppers().into());
+        let seen = queue.view_after(sale, view.as_ref()).await.unwrap();
+        inside = inside.max(seen.shoppers().into());
+        view = Some(seen);
     }
 }
 

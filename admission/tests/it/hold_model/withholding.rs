@@ -19,11 +19,19 @@ impl Oracle {
     pub(super) fn may_go(&self, tier: &TierId, quantity: u32, allowed: Option<u32>) -> Result<(), Take> {
         let Some(allowed) = allowed else { return Ok(()) };
         let for_good = self.gone.iter().filter(|unit| unit.tier == *tier).count();
-        let (quantity, allowed) = (quantity as usize, allowed as usize);
-        if for_good + quantity > allowed {
-            Err(Take::AllocationSoldOut { tier: tier.clone() })
-        } else if for_good + self.held(tier) + quantity > allowed {
-            Err(Take::AllHeld { tier: tier.clone() })
+        let (held, quantity, tier) = (self.held(tier), quantity as usize, tier.clone());
+        if allowed as usize >= for_good + held + self.free[&tier].len() {
+            return Ok(());
+        }
+        let room = (allowed as usize).saturating_sub(for_good);
+        let free = room.saturating_sub(held);
+        let count = |units: usize| u32::try_from(units).unwrap();
+        if room == 0 {
+            Err(Take::AllocationSoldOut { tier })
+        } else if quantity > room {
+            Err(Take::TooFewLeft { tier, free: count(free), held: count(room - free) })
+        } else if quantity > free {
+            Err(Take::AllHeld { tier })
         } else {
             Ok(())
         }

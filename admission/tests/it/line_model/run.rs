@@ -72,6 +72,8 @@ pub(super) struct Run {
     mood: Mood,
     charges: Vec<Charge>,
     oracle: Oracle,
+    /// The last of the views that follow one another.
+    followed: Option<View>,
     seen: Seen,
 }
 
@@ -92,6 +94,7 @@ impl Run {
             mood: Mood::Well,
             charges: Vec::new(),
             oracle,
+            followed: None,
             seen: Seen::default(),
         }
     }
