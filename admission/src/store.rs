@@ -15,6 +15,7 @@
 //! What it does not do: no order between calls, no pub/sub, no reads from replicas.
 
 mod link;
+mod packed;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -136,15 +137,17 @@ impl Store {
         arguments: Vec<Value>,
     ) -> Result<Reply, AdmissionError> {
         let begun = Instant::now();
-        let names = [keys.names(script.keys), rest].concat();
-        let answer = self.evaluate(script, names, arguments).await;
+        let mut names = keys.names(script.keys);
+        names.extend(rest);
+        let answer = self.evaluate(script, &names, &arguments).await;
         let outcome = answer.map_err(AdmissionError::from_redis).and_then(|answer| Reply::parse(script.name, answer));
         metrics::script_ended(script.name, &outcome, begun.elapsed());
         outcome
     }
 
-    async fn evaluate(&self, script: &Script, keys: Vec<String>, arguments: Vec<Value>) -> Result<Value, Error> {
+    async fn evaluate(&self, script: &Script, keys: &[String], arguments: &[Value]) -> Result<Value, Error> {
         let client = self.client();
+        let (keys, arguments) = (packed::texts(keys), packed::values(arguments));
         match client.evalsha(script.sha1(), keys.clone(), arguments.clone()).await {
             Err(error) if error.details().starts_with("NOSCRIPT") => {
                 client.eval(script.source(), keys, arguments).await

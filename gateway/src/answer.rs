@@ -11,9 +11,9 @@ use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-/// What most answers fit into, so that they are written without moving house; and the headers of a join, those of every
-/// answer included.
-const JSON_USUAL_BYTES: usize = 512;
+/// What most answers fit into, a hold with its receipt, too, so that they are written without moving house; and the headers
+/// of a join, those of every answer included.
+const JSON_USUAL_BYTES: usize = 1_024;
 const HEADERS_USUAL: usize = 12;
 
 /// What every endpoint gives.

@@ -5,20 +5,20 @@
 //! ```
 //!
 //! One task takes the asks, so they reach the store in the order of their arrival. While a call is under way the next
-//! batch gathers by itself; only when the last batch had company does the task wait [`GATHER`] for more, so a lone caller
-//! waits for nothing. Bounds: the queue; who finds it full is refused at once. An ask whose caller is gone is dropped
-//! before the call.
-
-use std::time::Duration;
+//! batch gathers by itself; when the last batch had company, those whose requests are here already are let ask first
+//! ([`LET_AHEAD`]). Nobody waits for the sake of a batch: a timer is as coarse as a call is long. Bounds: the queue; who
+//! finds it full is refused at once. An ask whose caller is gone is dropped before the call.
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use crate::problem::{Code, Problem};
 
-/// How long a busy batch waits for company. Timers add up to a millisecond to it.
-const GATHER: Duration = Duration::from_millis(1);
+/// How often a busy batch lets everybody go ahead who can: first those who were woken, then those whose requests have come
+/// in since.
+const LET_AHEAD: usize = 2;
 
 /// Where callers ask.
 pub(crate) struct Batcher<A, R>(mpsc::Sender<Waiting<A, R>>);
@@ -46,17 +46,20 @@ pub(crate) fn batcher<A, R>(waiting_max: usize, batch_max: usize) -> (Batcher<A,
 }
 
 impl<A, R> Batcher<A, R> {
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer. It is asked at once: whoever waits has no room for what is asked.
     ///
     /// # Errors
     /// Too many wait, the call failed, or the sale is over.
-    pub(crate) async fn ask(&self, ask: A) -> Result<R, Code> {
+    pub(crate) fn ask(&self, ask: A) -> impl Future<Output = Result<R, Code>> + use<A, R> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Waiting { ask, since: Instant::now(), answer }).map_err(|refused| match refused {
+        let asked = self.0.try_send(Waiting { ask, since: Instant::now(), answer }).map_err(|refused| match refused {
             TrySendError::Full(_) => Code::Overloaded,
             TrySendError::Closed(_) => Code::SaleClosed,
-        })?;
-        answered.await.unwrap_or(Err(Code::SaleClosed))
+        });
+        async move {
+            asked?;
+            answered.await.unwrap_or(Err(Code::SaleClosed))
+        }
     }
 }
 
@@ -87,12 +90,15 @@ impl<A, R> Asks<A, R> {
     }
 
     async fn gather_more(&mut self, batch: &mut Vec<Waiting<A, R>>) {
-        let deadline = Instant::now() + GATHER;
-        while batch.len() < self.batch_max {
-            let room = self.batch_max - batch.len();
-            match timeout_at(deadline, self.queue.recv_many(batch, room)).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return,
+        for _ in 0..LET_AHEAD {
+            if batch.len() == self.batch_max {
+                return;
+            }
+            yield_now().await;
+            while batch.len() < self.batch_max
+                && let Ok(waiting) = self.queue.try_recv()
+            {
+                batch.push(waiting);
             }
         }
     }

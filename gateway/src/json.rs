@@ -23,6 +23,11 @@ pub(crate) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Res
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(Problem::invalid_at("", "must be an object"));
     }
+    // Most bodies are right; only of one that is not somebody has to note on the way where each value is.
+    serde_json::from_slice(body).or_else(|_| read_noting_where(body))
+}
+
+fn read_noting_where<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| Problem::invalid_at(pointer(error.path()), error.inner().to_string()))?;

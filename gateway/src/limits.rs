@@ -10,6 +10,7 @@
 //! Answers tell what is left (`RateLimit`, `RateLimit-Policy`: draft-ietf-httpapi-ratelimit-headers), refusals also when
 //! to come back.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -108,8 +109,16 @@ type Bucket = RateLimiter<Client, DashMapStateStore<Client>, QuantaClock, StateI
 
 /// The buckets of this process.
 pub(crate) struct Limits {
-    buckets: Vec<Option<(RateLimit, Bucket)>>,
+    buckets: Vec<Option<Limited>>,
     clock: QuantaClock,
+}
+
+/// A limit that is on.
+struct Limited {
+    rate: RateLimit,
+    /// What every answer says of it.
+    policy: HeaderValue,
+    bucket: Bucket,
 }
 
 /// So many at once, and so many again in each period.
@@ -122,18 +131,19 @@ pub(crate) struct RateLimit {
 }
 
 /// What is left after a request was let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Left {
     limit: Limit,
     rate: RateLimit,
+    policy: HeaderValue,
     remaining: u32,
 }
 
 impl Limits {
     /// Buckets as configured.
     pub(crate) fn new(config: &RateLimits) -> Self {
-        let bucket = |limit| config.of(limit).map(|rate| (rate, bucket(rate)));
-        Self { buckets: Limit::ALL.into_iter().map(bucket).collect(), clock: QuantaClock::default() }
+        let limited = |limit| config.of(limit).map(|rate| Limited::new(limit, rate));
+        Self { buckets: Limit::ALL.into_iter().map(limited).collect(), clock: QuantaClock::default() }
     }
 
     /// Counts a request; nothing is left to tell when there is no such limit.
@@ -141,12 +151,12 @@ impl Limits {
     /// # Errors
     /// It is one too many.
     pub(crate) fn count(&self, limit: Limit, client: Client) -> Result<Option<Left>, Problem> {
-        let Some((rate, bucket)) = self.bucket(limit) else {
+        let Some(limited) = self.limited(limit) else {
             return Ok(None);
         };
-        match bucket.check_key(&client) {
-            Ok(state) => Ok(Some(Left { limit, rate: *rate, remaining: state.remaining_burst_capacity() })),
-            Err(refusal) => Err(self.refused(limit, *rate, &refusal)),
+        match limited.bucket.check_key(&client) {
+            Ok(state) => Ok(Some(limited.left(limit, state.remaining_burst_capacity()))),
+            Err(refusal) => Err(self.refused(limited.left(limit, 0), &refusal)),
         }
     }
 
@@ -156,38 +166,46 @@ impl Limits {
     /// # Errors
     /// There were too many.
     pub(crate) fn count_wrong_code(&self, client: Client) -> Result<(), Problem> {
-        let Some((rate, bucket)) = self.bucket(Limit::Code) else {
+        let Some(limited) = self.limited(Limit::Code) else {
             return Ok(());
         };
-        let times = WRONG_CODE_COSTS.min(rate.burst);
-        match bucket.check_key_n(&client, times).expect("no more than the burst is asked for") {
+        let times = WRONG_CODE_COSTS.min(limited.rate.burst);
+        match limited.bucket.check_key_n(&client, times).expect("no more than the burst is asked for") {
             Ok(_) => Ok(()),
-            Err(refusal) => Err(self.refused(Limit::Code, *rate, &refusal)),
+            Err(refusal) => Err(self.refused(limited.left(Limit::Code, 0), &refusal)),
         }
     }
 
     /// Forgets whoever has not been seen for a period.
     pub(crate) fn prune(&self) {
-        for (_, bucket) in self.buckets.iter().flatten() {
+        for Limited { bucket, .. } in self.buckets.iter().flatten() {
             bucket.retain_recent();
             bucket.shrink_to_fit();
         }
     }
 
-    /// The bucket of a limit; none when it is off.
-    fn bucket(&self, limit: Limit) -> Option<&(RateLimit, Bucket)> {
+    /// The buckets of a limit; none when it is off.
+    fn limited(&self, limit: Limit) -> Option<&Limited> {
         let index = Limit::ALL.iter().position(|other| *other == limit).expect("ALL has every limit");
         self.buckets[index].as_ref()
     }
 
-    fn refused(&self, limit: Limit, rate: RateLimit, refusal: &NotUntil<QuantaInstant>) -> Problem {
+    fn refused(&self, left: Left, refusal: &NotUntil<QuantaInstant>) -> Problem {
         let wait = refusal.wait_time_from(self.clock.now());
         let wait_s = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        let left = Left { limit, rate, remaining: 0 };
-        Problem::new(Code::RateLimited)
-            .retry_after_s(wait_s)
-            .header(POLICY, left.policy())
-            .header(STATE, left.state(wait_s))
+        let state = left.state(wait_s);
+        Problem::new(Code::RateLimited).retry_after_s(wait_s).header(POLICY, left.policy).header(STATE, state)
+    }
+}
+
+impl Limited {
+    fn new(limit: Limit, rate: RateLimit) -> Self {
+        let policy = header(&format!("\"{}\";q={};w={}", limit.word(), rate.burst, rate.period_s));
+        Self { rate, policy, bucket: bucket(rate) }
+    }
+
+    fn left(&self, limit: Limit, remaining: u32) -> Left {
+        Left { limit, rate: self.rate, policy: self.policy.clone(), remaining }
     }
 }
 
@@ -195,27 +213,29 @@ impl Limits {
 /// guesser gets two hundred tries, then a few a second.
 const WRONG_CODE_COSTS: NonZeroU32 = NonZeroU32::new(50).expect("it is not 0");
 
+/// The longest word of a limit, two numbers, and what is around them.
+const STATE_BYTES_MAX: usize = 48;
+
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Left {
     /// Tells it with the answer.
     pub(crate) fn tell(self, answer: &mut Answer) {
-        answer.headers_mut().append(POLICY, self.policy());
-        answer.headers_mut().append(STATE, self.state(self.rate.period_s.get()));
+        let state = self.state(self.rate.period_s.get());
+        answer.headers_mut().append(POLICY, self.policy);
+        answer.headers_mut().append(STATE, state);
     }
 
-    fn policy(self) -> HeaderValue {
-        header(format!("\"{}\";q={};w={}", self.limit.word(), self.rate.burst, self.rate.period_s))
-    }
-
-    fn state(self, reset_s: u32) -> HeaderValue {
-        header(format!("\"{}\";r={};t={reset_s}", self.limit.word(), self.remaining))
+    fn state(&self, reset_s: u32) -> HeaderValue {
+        let mut text = String::with_capacity(STATE_BYTES_MAX);
+        write!(text, "\"{}\";r={};t={reset_s}", self.limit.word(), self.remaining).expect("a String takes any text");
+        header(&text)
     }
 }
 
-fn header(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("words and numbers are fit for a header")
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("words and numbers are fit for a header")
 }
 
 fn bucket(rate: RateLimit) -> Bucket {

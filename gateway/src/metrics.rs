@@ -27,16 +27,21 @@
 //! Names of routes are templates and methods are a closed list, so no client can make a label. `sale` is a label only of
 //! live sales: what a sale leaves behind in gauges is set to zero when it ends.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use admission::{Reclaim, Take, View};
 use domain::SaleId;
 use domain::order::OrderState;
 use http::{Method, StatusCode};
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 use crate::route::Route;
+use handles::Handles;
 
+mod handles;
 mod line;
 mod log;
 
@@ -87,14 +92,21 @@ pub fn describe() {
     }
 }
 
+/// By route, method and status.
+type Durations = Handles<(Option<Route>, &'static str, StatusCode), Histogram>;
+
 pub(crate) fn request_ended(route: Option<Route>, method: &Method, status: StatusCode, took: Duration) {
-    histogram!(
-        REQUEST_DURATION,
-        "http_route" => route.map_or("_OTHER", Route::path),
-        "http_request_method" => method_word(method),
-        "http_response_status_code" => status.as_str().to_owned(),
-    )
-    .record(took.as_secs_f64());
+    static DURATIONS: LazyLock<Durations> = LazyLock::new(Handles::default);
+    let (path, method) = (route.map_or("_OTHER", Route::path), method_word(method));
+    let durations = DURATIONS.of((route, method, status), || {
+        histogram!(
+            REQUEST_DURATION,
+            "http_route" => path,
+            "http_request_method" => method,
+            "http_response_status_code" => status.as_str().to_owned(),
+        )
+    });
+    durations.record(took.as_secs_f64());
 }
 
 pub(crate) fn sale_seen(sale: SaleId, view: &View, hold_ttl_s: u32) {
@@ -151,7 +163,13 @@ pub(crate) fn hold_taken(sale: SaleId, take: &Take) {
         Take::Paused => "paused",
         Take::Reclaiming { .. } => "reclaiming",
     };
-    counter!(HOLDS, "sale" => sale.to_string(), "outcome" => outcome).increment(1);
+    hold_answered(sale, outcome);
+}
+
+fn hold_answered(sale: SaleId, outcome: &'static str) {
+    static ANSWERS: LazyLock<Handles<(SaleId, &str), Counter>> = LazyLock::new(Handles::default);
+    let answers = ANSWERS.of((sale, outcome), || counter!(HOLDS, "sale" => sale.to_string(), "outcome" => outcome));
+    answers.increment(1);
 }
 
 pub(crate) fn hold_reclaimed(sale: SaleId, reclaim: &Reclaim) {
@@ -162,11 +180,11 @@ pub(crate) fn hold_reclaimed(sale: SaleId, reclaim: &Reclaim) {
         Reclaim::PassInUse => "pass_in_use",
         Reclaim::SeatTaken => "seat_taken",
     };
-    counter!(HOLDS, "sale" => sale.to_string(), "outcome" => outcome).increment(1);
+    hold_answered(sale, outcome);
 }
 
 pub(crate) fn hold_released(sale: SaleId) {
-    counter!(HOLDS, "sale" => sale.to_string(), "outcome" => "released").increment(1);
+    hold_answered(sale, "released");
 }
 
 pub(crate) fn order_created(sale: SaleId, state: OrderState) {

@@ -160,8 +160,8 @@ impl Server {
             Matched::To(route, params) => {
                 let client = address::client(peer, request.headers(), &self.app.config.trusted_proxies);
                 let (parts, body) = request.into_parts();
-                let request = Request { parts, body: bytes::Bytes::new(), params, client, upgrade: None };
-                (Some(route), self.limited(route, request, body).await)
+                let mut request = Request { parts, body: bytes::Bytes::new(), params, client, upgrade: None };
+                (Some(route), self.limited(route, &mut request, body).await)
             }
             Matched::Options(allow) => (None, empty(StatusCode::NO_CONTENT).with(header::ALLOW, allow)),
             Matched::Refused(problem) => (None, problem.into_answer()),
@@ -169,7 +169,7 @@ impl Server {
     }
 
     /// Counts the request, and lets it in if there is room.
-    async fn limited(&self, route: Route, request: Request, body: Incoming) -> Answer {
+    async fn limited(&self, route: Route, request: &mut Request, body: Incoming) -> Answer {
         let left = match route.limit().map(|limit| self.app.count(limit, Client::Address(request.client))) {
             Some(Err(refused)) => return refused.into_answer(),
             Some(Ok(left)) => left,
@@ -185,7 +185,7 @@ impl Server {
         answer
     }
 
-    async fn handled(&self, route: Route, mut request: Request, body: Incoming) -> Result<Answer, Problem> {
+    async fn handled(&self, route: Route, request: &mut Request, body: Incoming) -> Result<Answer, Problem> {
         if request::has_body(&request.parts.method) {
             let max_bytes = match route {
                 Route::ReceiveStripeEvent => request::WEBHOOK_BODY_MAX_BYTES,

@@ -50,8 +50,8 @@ const STREAM_ROOM: u32 = 8;
 ///
 /// # Errors
 /// It asks for neither, the sale has no queue, or there is no place or none that is valid.
-pub(crate) async fn open(app: &Arc<App>, request: Request) -> Result<Answer, Problem> {
-    if asks_for_events(&request) { open_stream(app, &request).await } else { open_socket(app, request).await }
+pub(crate) async fn open(app: &Arc<App>, request: &mut Request) -> Result<Answer, Problem> {
+    if asks_for_events(request) { open_stream(app, request).await } else { open_socket(app, request).await }
 }
 
 fn asks_for_events(request: &Request) -> bool {
@@ -72,10 +72,10 @@ async fn open_stream(app: &Arc<App>, request: &Request) -> Result<Answer, Proble
     event_stream::open(app, floor, place, room)
 }
 
-async fn open_socket(app: &Arc<App>, mut request: Request) -> Result<Answer, Problem> {
-    let accept_key = accept_key(&request)?;
+async fn open_socket(app: &Arc<App>, request: &mut Request) -> Result<Answer, Problem> {
+    let accept_key = accept_key(request)?;
     let sale = app.sale(request.params.text("sale")).await?;
-    let place = place_in_cookie(app, &request, &sale)?;
+    let place = place_in_cookie(app, request, &sale)?;
     let floor = live_floor(app, &sale).await?;
     let room = take_room(app, SOCKET_ROOM)?;
     let upgrade = request.upgrade.take().ok_or(Code::UpgradeRequired)?;

@@ -35,8 +35,9 @@ impl Takes {
     ///
     /// # Errors
     /// Redis is away, or too many wait.
-    pub(crate) async fn take(&self, wish: TakeHold) -> Result<Take, Problem> {
-        Ok(self.0.ask(wish).await?)
+    pub(crate) fn take(&self, wish: TakeHold) -> impl Future<Output = Result<Take, Problem>> + use<> {
+        let asked = self.0.ask(wish);
+        async move { Ok(asked.await?) }
     }
 }
 

@@ -7,6 +7,10 @@ use uuid::Uuid;
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     pub(super) fn as_slice(&self) -> &[u8] {
         &self.0
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 #[tokio::test]
@@ -49,7 +51,7 @@ async fn a_batch_is_no_larger_than_it_may_be() {
 }
 
 #[tokio::test]
-async fn a_busy_batch_waits_a_moment_for_company() {
+async fn a_busy_batch_lets_those_ahead_who_can_ask_at_once() {
     let (batcher, mut asks) = batcher::<u32, u32>(10, 10);
     asks.busy = true;
     let early = batcher.ask(1);

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use admission::{HoldView, Release, RequestId, Take, TakeHold, UnitsWish};
+use admission::{HeldUnit, HoldView, Release, RequestId, Take, TakeHold, UnitsWish};
 use domain::hold::HoldState;
 use domain::order::OrderState;
 use domain::price::UnitPrice;
@@ -236,12 +236,12 @@ async fn body(app: &Arc<App>, sale: &Arc<Sale>, pass: &PassToken, hold: HoldView
 
 /// The same of a hold of that epoch.
 fn body_of(app: &App, sale: &Sale, allowance: Allowance, epoch: u32, hold: HoldView) -> Result<HoldBody, Problem> {
-    let units: Vec<_> = hold.units.iter().map(|held| (held.tier.clone(), held.unit)).collect();
-    let priced = |tier: TierId, unit| {
+    let units = hold.units.iter().map(|held| (held.tier.clone(), held.unit)).collect();
+    let priced = |HeldUnit { tier, unit }| {
         let price = sale.price(&tier).copied().ok_or_else(|| unknown_tier(&tier))?;
         Ok(HeldBody { seat: sale.seat(&tier, unit), tier, unit, price })
     };
-    let items = units.iter().cloned().map(|(tier, unit)| priced(tier, unit)).collect::<Result<Vec<_>, Problem>>()?;
+    let items = hold.units.into_iter().map(priced).collect::<Result<Vec<_>, Problem>>()?;
     let total = Money::sum(sale.config().currency, items.iter().map(|item| item.price.total))
         .expect("a stored configuration has prices in range");
     let (number, expires_at) = (hold.number, hold.expires_at);

@@ -73,10 +73,10 @@ impl TrustedProxies {
 /// Whose limits count for a request from `peer`.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxies) -> IpAddr {
     let mut client = peer.to_canonical();
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let mut claims: Vec<&str> = forwarded.flat_map(|list| list.split(',')).map(str::trim).collect();
+    let forwarded = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
+    let mut claims = forwarded.flat_map(|list| list.rsplit(',')).map(str::trim);
     while proxies.trusts(client) {
-        match claims.pop().map(str::parse::<IpAddr>) {
+        match claims.next().map(str::parse::<IpAddr>) {
             Some(Ok(claimed)) => client = claimed.to_canonical(),
             Some(Err(_)) | None => break,
         }

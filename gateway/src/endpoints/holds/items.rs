@@ -65,15 +65,16 @@ pub(super) fn read(sale: &Sale, body: &TakeBody) -> Result<BTreeMap<TierId, Unit
     for (index, item) in body.items.iter().take(TIERS_MAX).enumerate() {
         let mut check = ItemCheck { sale, item, at: format!("/items/{index}"), faults: &mut faults };
         let wish = check.wish();
-        if wishes.contains_key(&item.tier) {
+        if body.items[..index].iter().any(|other| other.tier == item.tier) {
             check.fault("tier", "must be different from the other items' tiers");
         }
-        wishes.insert(item.tier.clone(), wish);
+        if let Some(wish) = wish {
+            wishes.insert(item.tier.clone(), wish);
+        }
     }
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    let wishes: BTreeMap<_, _> = wishes.into_iter().filter_map(|(tier, wish)| Some((tier, wish?))).collect();
     within_limits(sale, body, &wishes)?;
     Ok(wishes)
 }

@@ -63,14 +63,14 @@ fn has_unused_turn(view: &View, number: PlaceNumber) -> bool {
 /// Why so many units of a tier cannot be had, in the words of `hold_take`.
 fn refused(stock: TierStock, tier: &TierId, wish: &UnitsWish) -> Option<Take> {
     let TierStock { free, held, .. } = stock;
-    let (quantity, left, tier) = (wish.quantity(), free.saturating_add(held), tier.clone());
+    let (quantity, left) = (wish.quantity(), free.saturating_add(held));
     match wish {
-        _ if left == 0 => Some(Take::SoldOut { tier }),
+        _ if left == 0 => Some(Take::SoldOut { tier: tier.clone() }),
         // Whether the very seats are among the taken ones, Redis says.
         UnitsWish::Seats(_) => None,
         UnitsWish::Any(_) | UnitsWish::Together(_) | UnitsWish::TogetherOrAny(_) => match quantity {
-            _ if quantity > left => Some(Take::TooFewLeft { tier, free, held }),
-            _ if quantity > free => Some(Take::AllHeld { tier }),
+            _ if quantity > left => Some(Take::TooFewLeft { tier: tier.clone(), free, held }),
+            _ if quantity > free => Some(Take::AllHeld { tier: tier.clone() }),
             _ => None,
         },
     }
