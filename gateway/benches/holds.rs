@@ -233,7 +233,7 @@ impl Bench {
 }
 
 /// A command that taking a hold needs, and a tick of a sale that lets nobody in does not.
-const OF_TAKING: &str = "zscore";
+const OF_TAKING: &str = "zmscore";
 
 /// The same sale by another name.
 fn another(sale: &Value) -> Value {

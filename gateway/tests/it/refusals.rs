@@ -17,7 +17,7 @@ const REFUSED_MAX: Duration = Duration::from_secs(1);
 /// Nearly what a call to Redis may take.
 const SLOW: Duration = Duration::from_millis(900);
 /// A command that taking a hold needs and a tick does not, once all turns are confirmed.
-const OF_TAKING: &str = "zscore";
+const OF_TAKING: &str = "zmscore";
 
 /// A command of which a view needs some, and nothing else that goes on here any.
 const OF_VIEWS: &str = "getrange";

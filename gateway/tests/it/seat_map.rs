@@ -229,7 +229,7 @@ async fn more_than_a_frame_holds_is_fetched_again_and_so_is_a_map_of_a_new_epoch
     let twenty = json!([{ "tier": "balcony", "quantity": 20, "together": true }]);
     let all = futures_util::future::join_all(buyers.iter().map(|buyer| buyer.asks_to_hold_items(&twenty))).await;
     assert!(all.iter().all(|answer| answer.as_ref().unwrap().status == StatusCode::CREATED));
-    let everything = format!("1-{}", buyers.len());
+    let everything = format!("1-{}", world.queue().view(sale.parse().unwrap()).await.unwrap().seat_changes);
     let mut fetched = 0;
     while page.map["version"] != everything {
         let frame = socket.waits_for("seats", SOON).await.unwrap();
