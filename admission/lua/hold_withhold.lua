@@ -50,6 +50,9 @@ if way == 'last' then
         return {'too_few', free}
     end
     units = last_free(tonumber(wanted))
+    if #units < tonumber(wanted) then
+        return {'too_few', #units} -- the bits say so, whatever is counted
+    end
 else
     local taken = {}
     for unit in string.gmatch(wanted, '%d+') do

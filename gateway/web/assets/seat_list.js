@@ -1,8 +1,8 @@
 /**
  * The seats as a list: tier by tier, row by row, a box for each seat. For whoever finds that easier than a map.
  *
- * The boxes of a row are made when it is opened. A seat that cannot be had keeps its box, so that nothing moves and no focus
- * is lost; ticking it only says why not.
+ * The boxes of a row are made when it is opened. A seat that cannot be had keeps its box, and a newer plan of the same rows
+ * is shown in the same boxes, so that nothing moves and no focus is lost; ticking what cannot be had only says why not.
  */
 
 import { element } from './page.js';
@@ -18,11 +18,18 @@ import { seatName } from './seat_plan.js';
  * @property {(seat: Seat) => boolean} isChosen
  */
 
-/** The list of one plan. */
+/**
+ * @typedef {object} Entry
+ * @property {string} tier
+ * @property {Row} row as the newest plan has it
+ * @property {HTMLDetailsElement} element
+ */
+
+/** The list of one plan, or of several of the same rows. */
 export class SeatList {
   #list;
   #heard;
-  /** @type {Map<Row, {tier: string, entry: HTMLDetailsElement}>} */
+  /** @type {Map<Row, Entry>} */
   #entries = new Map();
 
   /** @param {HTMLElement} list @param {ListHeard} heard */
@@ -33,7 +40,8 @@ export class SeatList {
 
   /** Lists a plan. @param {import('./seat_plan.js').SeatedTier[]} tiers @param {(tier: string) => string} nameOf */
   show(tiers, nameOf) {
-    const open = new Set([...this.#entries].filter(([, { entry }]) => entry.open).map(([{ row }, { tier }]) => `${tier} ${row}`));
+    if (this.#isOf(tiers)) return this.#follow(tiers);
+    const open = new Set([...this.#entries.values()].filter((entry) => entry.element.open).map(({ tier, row }) => `${tier} ${row.row}`));
     this.#entries.clear();
     this.#list.replaceChildren(...tiers.flatMap(({ tier, rows }) => [
       element('h3', {}, nameOf(tier)),
@@ -44,51 +52,70 @@ export class SeatList {
   /** Shows what is so by now. @param {Row[]} [rows] all by default */
   update(rows = [...this.#entries.keys()]) {
     for (const row of rows) {
-      const known = this.#entries.get(row);
-      if (!known) continue;
-      this.#count(known.entry, row);
-      for (const box of known.entry.querySelectorAll('input')) this.#refresh(box, { tier: known.tier, row: row.row, number: Number(box.value) }, row);
+      const entry = this.#entries.get(row);
+      if (!entry) continue;
+      this.#count(entry);
+      for (const box of entry.element.querySelectorAll('input')) this.#refresh(box, entry);
     }
+  }
+
+  /** Whether the list has the rows of these tiers. @param {import('./seat_plan.js').SeatedTier[]} tiers */
+  #isOf(tiers) {
+    const rows = tiers.flatMap((seated) => seated.rows.map((row) => ({ tier: seated.tier, row })));
+    const entries = [...this.#entries.values()];
+    return rows.length === entries.length && rows.every(({ tier, row }, index) => {
+      const mine = entries[index];
+      return mine.tier === tier && mine.row.row === row.row && mine.row.states.length === row.states.length;
+    });
+  }
+
+  /** Goes on with a newer plan of the same rows. @param {import('./seat_plan.js').SeatedTier[]} tiers */
+  #follow(tiers) {
+    const entries = [...this.#entries.values()];
+    tiers.flatMap(({ rows }) => rows).forEach((row, index) => { entries[index].row = row; });
+    this.#entries = new Map(entries.map((entry) => [entry.row, entry]));
+    this.update();
   }
 
   /** @param {string} tier @param {Row} row @param {boolean} isOpen */
   #entry(tier, row, isOpen) {
-    const entry = /** @type {HTMLDetailsElement} */ (element('details', {}, element('summary', {}, '')));
-    this.#entries.set(row, { tier, entry });
-    this.#count(entry, row);
-    entry.addEventListener('toggle', () => {
-      if (entry.open && entry.childElementCount === 1) entry.append(this.#boxes(tier, row));
+    const details = /** @type {HTMLDetailsElement} */ (element('details', {}, element('summary', {}, '')));
+    const entry = { tier, row, element: details };
+    this.#entries.set(row, entry);
+    this.#count(entry);
+    details.addEventListener('toggle', () => {
+      if (details.open && details.childElementCount === 1) details.append(this.#boxes(entry));
     });
-    entry.open = isOpen;
-    return entry;
+    details.open = isOpen;
+    return details;
   }
 
-  /** @param {HTMLDetailsElement} entry @param {Row} row */
-  #count(entry, row) {
+  /** @param {Entry} entry */
+  #count({ row, element: details }) {
     const free = row.states.filter((state) => state === 'f').length;
     const words = `Row ${row.row}: ${free === 0 ? 'nothing free' : `${free} free`}`;
-    const summary = /** @type {HTMLElement} */ (entry.firstElementChild);
+    const summary = /** @type {HTMLElement} */ (details.firstElementChild);
     if (summary.textContent !== words) summary.textContent = words;
   }
 
-  /** @param {string} tier @param {Row} row */
-  #boxes(tier, row) {
-    return element('ul', { class: 'boxes' }, ...row.states.map((_, index) => {
-      const seat = { tier, row: row.row, number: index + 1 };
-      const box = /** @type {HTMLInputElement} */ (element('input', { type: 'checkbox', value: String(seat.number) }));
-      this.#refresh(box, seat, row);
+  /** @param {Entry} entry */
+  #boxes(entry) {
+    return element('ul', { class: 'boxes' }, ...entry.row.states.map((_, index) => {
+      const box = /** @type {HTMLInputElement} */ (element('input', { type: 'checkbox', value: String(index + 1) }));
+      this.#refresh(box, entry);
       // The box shows what is chosen, which pressing may not change.
       box.addEventListener('click', () => {
-        this.#heard.press(seat);
-        setTimeout(() => this.#refresh(box, seat, row));
+        this.#heard.press(seatOf(box, entry));
+        setTimeout(() => this.#refresh(box, entry));
       });
-      return element('li', {}, element('label', {}, box, element('span', { 'aria-hidden': 'true' }, String(seat.number))));
+      return element('li', {}, element('label', {}, box, element('span', { 'aria-hidden': 'true' }, box.value)));
     }));
   }
 
-  /** @param {HTMLInputElement} box @param {Seat} seat @param {Row} row */
-  #refresh(box, seat, row) {
-    const state = row.states[seat.number - 1];
+  /** @param {HTMLInputElement} box @param {Entry} entry */
+  #refresh(box, entry) {
+    const seat = seatOf(box, entry);
+    const state = entry.row.states[seat.number - 1];
     box.checked = this.#heard.isChosen(seat);
     box.dataset.state = state;
     box.setAttribute('aria-disabled', String(state !== 'f' && !box.checked));
@@ -96,3 +123,6 @@ export class SeatList {
     box.title = seatName(seat);
   }
 }
+
+/** @param {HTMLInputElement} box @param {Entry} entry @returns {Seat} */
+const seatOf = (box, { tier, row }) => ({ tier, row: row.row, number: Number(box.value) });

@@ -42,6 +42,8 @@ export class SeatPicker {
   #listed = null;
   /** Whether what is chosen is on its way to be held, so that it changes by our own doing. */
   #isTaking = false;
+  /** The seats that are listed as chosen. */
+  #chosenNames = '';
   /** Until when what was held before may still look held. */
   #returnedUntil = 0;
 
@@ -189,9 +191,17 @@ export class SeatPicker {
     const { seats } = this.#choice;
     this.#map.mark(seats);
     if (this.#listed) this.#list.update();
-    part('chosen').replaceChildren(...seats.map((seat) => this.#entry(seat)));
+    this.#listChosen(seats);
     part('none-chosen').hidden = seats.length > 0;
     this.#heard.changed();
+  }
+
+  /** What is chosen stays where it is, and its buttons keep the focus, while it is the same. @param {Seat[]} seats */
+  #listChosen(seats) {
+    const names = seats.map((seat) => `${seat.tier} ${seatName(seat)}`).join('\n');
+    if (names === this.#chosenNames) return;
+    this.#chosenNames = names;
+    part('chosen').replaceChildren(...seats.map((seat) => this.#entry(seat)));
   }
 
   /** @param {Seat} seat */

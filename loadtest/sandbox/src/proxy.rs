@@ -116,7 +116,7 @@ impl FaultProxy {
     }
 
     /// Keeps requests that contain `to` on their way, and passes on everything else, so that a test can do something between
-    /// two steps of one caller.
+    /// two steps of one caller. It sees a request only where a read has all of `to`.
     pub fn hold_back(&self, to: &[u8]) {
         self.faults.flow.send_replace(Flow::HoldingBack(to.to_owned()));
     }
@@ -168,10 +168,10 @@ impl Faults {
     }
 
     async fn until_passes(&self, request: &[u8]) {
-        if !self.flow.borrow().passes(request) {
+        if self.flow.borrow().holds_back(request) {
             self.held_back.fetch_add(1, Ordering::Release);
-            self.until(|flow| flow.passes(request)).await;
         }
+        self.until(|flow| *flow != Flow::Stalled && !flow.holds_back(request)).await;
     }
 
     async fn until(&self, passes: impl FnMut(&Flow) -> bool) {
@@ -181,12 +181,8 @@ impl Faults {
 }
 
 impl Flow {
-    fn passes(&self, request: &[u8]) -> bool {
-        match self {
-            Self::Open => true,
-            Self::Stalled => false,
-            Self::HoldingBack(to) => !contains(request, to),
-        }
+    fn holds_back(&self, request: &[u8]) -> bool {
+        matches!(self, Self::HoldingBack(to) if contains(request, to))
     }
 }
 

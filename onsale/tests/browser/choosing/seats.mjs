@@ -178,6 +178,14 @@ export const SEATS = [
         await (await rival()).holds({ tier: 'stalls', seats: ['A-1'] });
         await person.reads('seat-news', /A-1 was just taken by someone else. Please choose again/);
       });
+      await step('keeps its place in the list while another map comes', async () => {
+        await chooser.wantsTheList();
+        await page.locator('#seat-list summary', { hasText: 'Row B: 14 free' }).click();
+        await page.getByRole('checkbox', { name: 'Stalls, row B, seat 5,' }).focus();
+        await (await rival()).holds({ tier: 'stalls', seats: ['B-9'] });
+        await page.locator('#seat-list summary', { hasText: 'Row B: 13 free' }).waitFor();
+        await page.locator('#seat-list input[value="5"]:focus').waitFor();
+      });
     },
   },
   {
