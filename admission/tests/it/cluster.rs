@@ -81,7 +81,7 @@ async fn sales_are_spread_over_the_servers_and_each_is_whole_on_its_own() {
 }
 
 async fn every_write_is_replicated(redis: &RedisCluster, sale: &Onsale) {
-    redis.command(&tag(sale), &["WAIT", "1", "60000"]).await.unwrap();
+    redis.wait_until_replicated(&tag(sale)).await.unwrap();
 }
 
 /// Its holds are as they were and more can be taken, on whichever server it is now.

@@ -48,10 +48,6 @@ pub(crate) async fn is_known_to_be_lost(sale: &Onsale) {
     }
 }
 
-async fn every_write_is_replicated(redis: &RedisSentinel) {
-    redis.command(&["WAIT", "2", "60000"]).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_failover_holds_and_turns_are_as_they_were_and_scripts_are_sent_anew() {
     let redis = RedisSentinel::start().await.unwrap();
@@ -59,7 +55,7 @@ async fn after_a_failover_holds_and_turns_are_as_they_were_and_scripts_are_sent_
     let numbers = sale.turns(3).await;
     let (kept, ordered) = (sale.holds_units(numbers[0], "ga", 2).await, sale.holds_units(numbers[1], "ga", 3).await);
     assert!(matches!(sale.holds.freeze(sale.id, ordered.id, numbers[1]).await.unwrap(), Freeze::Frozen(_)));
-    every_write_is_replicated(&redis).await;
+    redis.wait_until_replicated().await.unwrap();
 
     let lost = redis.kill_primary().await.unwrap();
     let refused = sale.queue.view(sale.id).await;
@@ -86,7 +82,7 @@ async fn a_primary_that_was_cut_off_is_left_and_gets_nothing_when_it_is_back() {
     let redis = RedisSentinel::start().await.unwrap();
     let sale = loaded(&redis).await;
     let numbers = sale.turns(2).await;
-    every_write_is_replicated(&redis).await;
+    redis.wait_until_replicated().await.unwrap();
     let lost = redis.primary().await.unwrap();
     redis.freeze(lost).await.unwrap();
     redis.wait_until_failed_over(lost).await.unwrap();

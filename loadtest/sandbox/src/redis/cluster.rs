@@ -70,6 +70,14 @@ impl RedisCluster {
         self.owner_of(key).await?.text(command).await
     }
 
+    /// Waits until the replica of the primary that has that key has all its writes until now.
+    ///
+    /// # Errors
+    /// When nobody has it, or the replica does not follow in time.
+    pub async fn wait_until_replicated(&self, key: &str) -> Result<(), SandboxError> {
+        self.owner_of(key).await?.wait_until_replicated().await
+    }
+
     /// Removes every key of every server.
     ///
     /// # Errors

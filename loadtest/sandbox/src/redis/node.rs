@@ -99,10 +99,30 @@ impl Node {
         info.lines().filter(follow).count() == count
     }
 
+    /// Waits until its replicas have what it has by now. `WAIT` would not: it knows the writes of its own connection only, and
+    /// each command here has another.
+    pub(super) async fn wait_until_replicated(&self) -> Result<(), SandboxError> {
+        let mut written = None;
+        agreed("the replicas have what was written", async || {
+            let Ok(info) = self.text(&["INFO", "replication"]).await else { return false };
+            let offset = info.lines().find_map(|line| number(line, "master_repl_offset:"));
+            let written = *written.get_or_insert(offset);
+            let mut replicas =
+                info.lines().filter_map(|line| line.split(',').find_map(|field| number(field, "offset=")));
+            let Some(least) = replicas.next().map(|first| replicas.fold(first, u64::min)) else { return false };
+            written.is_some_and(|written| least >= written)
+        })
+        .await
+    }
+
     /// Whether the answer to `INFO` has this line.
     pub(super) async fn says(&self, line: &str) -> bool {
         self.text(&["INFO"]).await.is_ok_and(|info| info.lines().any(|said| said == line))
     }
+}
+
+fn number(text: &str, name: &str) -> Option<u64> {
+    text.strip_prefix(name)?.trim().parse().ok()
 }
 
 /// Looks until all are of one mind; `awaited` is what the error says when that takes too long.

@@ -128,6 +128,15 @@ impl RedisSentinel {
         self.server(primary)?.text(command).await
     }
 
+    /// Waits until the replicas have all writes until now.
+    ///
+    /// # Errors
+    /// When there is no primary, or they do not follow in time.
+    pub async fn wait_until_replicated(&self) -> Result<(), SandboxError> {
+        let primary = self.primary().await?;
+        self.server(primary)?.wait_until_replicated().await
+    }
+
     /// Whom each sentinel names.
     async fn told(&self) -> [Option<u16>; 3] {
         let [first, second, third] = &self.sentinels;

@@ -1,12 +1,6 @@
 //! Several servers of which one is lost: sentinels and a cluster find out by themselves.
 
-use std::time::Duration;
-
 use sandbox::{RedisCluster, RedisSentinel};
-use tokio::time::Instant;
-
-/// What a write may take to its replicas, which say every second how far they are.
-const REPLICATED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Keys in three slots of three different primaries.
 const KEYS: [&str; 3] = ["{a}seat", "{b}seat", "{c}seat"];
@@ -16,7 +10,7 @@ async fn sentinels_make_a_replica_the_primary_and_the_old_one_its_replica() {
     let redis = RedisSentinel::start().await.unwrap();
     assert_eq!(redis.url().matches("127.0.0.1:").count(), 3);
     redis.command(&["SET", "seat", "taken"]).await.unwrap();
-    until_replicated(async || redis.command(&["INFO", "replication"]).await.unwrap()).await;
+    redis.wait_until_replicated().await.unwrap();
     let lost = redis.kill_primary().await.unwrap();
     let new = redis.wait_until_failed_over(lost).await.unwrap();
     assert_ne!(new, lost);
@@ -41,7 +35,7 @@ async fn a_cluster_spreads_keys_and_replaces_a_lost_primary() {
     let mut owners = Vec::new();
     for key in KEYS {
         redis.command(key, &["SET", key, "taken"]).await.unwrap();
-        until_replicated(async || redis.command(key, &["INFO", "replication"]).await.unwrap()).await;
+        redis.wait_until_replicated(key).await.unwrap();
         owners.push(redis.owner(key).await.unwrap());
     }
     owners.sort_unstable();
@@ -73,30 +67,8 @@ async fn a_slot_moves_with_its_keys_and_a_replica_takes_over_in_order() {
     assert_eq!(redis.owner(key).await.unwrap(), to);
     assert_eq!(redis.command(key, &["GET", key]).await.unwrap(), "taken");
 
-    until_replicated(async || redis.command(key, &["INFO", "replication"]).await.unwrap()).await;
+    redis.wait_until_replicated(key).await.unwrap();
     let new = redis.hand_over(key).await.unwrap();
     assert!(new != to && new != from);
     assert_eq!(redis.command(key, &["GET", key]).await.unwrap(), "taken");
-}
-
-/// Waits until the replicas have what the primary has by now. `WAIT` would not: it waits for writes of its own connection, and
-/// each command has another.
-async fn until_replicated(replication: impl AsyncFn() -> String) {
-    let begun = Instant::now();
-    let mut written = None;
-    loop {
-        let lines = replication().await;
-        let offset =
-            lines.lines().find_map(|line| line.strip_prefix("master_repl_offset:")).unwrap().parse::<u64>().unwrap();
-        let written = *written.get_or_insert(offset);
-        let replicas = lines.lines().filter(|line| line.starts_with("slave") && line.contains("state="));
-        let at: Vec<u64> = replicas
-            .map(|line| line.split(',').find_map(|field| field.strip_prefix("offset=")).unwrap().parse().unwrap())
-            .collect();
-        if !at.is_empty() && at.iter().all(|at| *at >= written) {
-            return;
-        }
-        assert!(begun.elapsed() < REPLICATED_WITHIN, "{lines}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
