@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use admission::{Pace, Reclaim, ReclaimHold, Release, Take, TakeHold, TierSnapshot};
+use admission::{Pace, Reclaim, Release, Take, TakeHold, TierSnapshot};
 
-use crate::onsale::{OPEN, Onsale, any, floor, seats, some_request, taken, tier, wish_for};
+use crate::onsale::{OPEN, Onsale, any, floor, receipt, seats, some_request, taken, tier, wish_for};
 
 fn within(allowed: u32, wish: TakeHold) -> TakeHold {
     TakeHold { allowed: BTreeMap::from([(tier("ga"), allowed)]), ..wish }
@@ -74,15 +74,7 @@ async fn withheld_units_are_not_gone_and_receipts_are_not_asked() {
 
     sale.loses_redis().await;
     sale.loader.load(&sale.snapshot(2, &[("ga", 10)])).await.unwrap();
-    let receipt = ReclaimHold {
-        hold: hold.id,
-        number: hold.number,
-        expires_at: hold.expires_at,
-        units: hold.units.clone(),
-        receipt_epoch: 1,
-        epoch: 2,
-    };
-    assert_eq!(sale.holds.reclaim(sale.id, &receipt).await.unwrap(), Reclaim::Reclaimed(hold));
+    assert_eq!(sale.holds.reclaim(sale.id, &receipt(&hold, 2)).await.unwrap(), Reclaim::Reclaimed(hold));
 }
 
 /// A turn for which nothing may be had would send somebody to a closed counter.

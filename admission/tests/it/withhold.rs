@@ -162,7 +162,7 @@ async fn what_a_pause_keeps_is_in_nobodys_way() {
     let sweep = async || sale.holds.expire_due(sale.id, 2).await.unwrap();
     let mut over = sweep().await.frozen_over;
     over.extend(sweep().await.frozen_over);
-    assert_eq!(over, [abandoned.id], "two sweeps of two look at all four");
+    assert_eq!(over, [abandoned.id], "found behind the three that the pause keeps");
 
     sale.loader.set_paused(sale.id, Pause::Running, 2).await.unwrap();
     assert_eq!(sweep().await.released, [], "a second was left when the pause began");
