@@ -67,10 +67,15 @@ async function block(profile) {
   await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(settings));
 }
 
+/** How often a gateway may ask the pages of a scenario to come again: a machine may be busy with the other scenarios. */
+const BUSY_MAX = 2;
+const BUSY = /status of 503 /;
+
 /** Page errors, console errors and violations of the content security policy, in every page of a browser. */
 export class Faults {
   /** @type {string[]} */
   #seen = [];
+  #busy = 0;
   /** @type {RegExp[]} */
   #expected = [];
 
@@ -107,6 +112,8 @@ export class Faults {
 
   /** @param {string} fault */
   #saw(fault) {
-    if (!this.#expected.some((expected) => expected.test(fault))) this.#seen.push(fault);
+    if (this.#expected.some((expected) => expected.test(fault))) return;
+    if (BUSY.test(fault) && (this.#busy += 1) <= BUSY_MAX) console.log(`busy: ${fault}`);
+    else this.#seen.push(fault);
   }
 }
