@@ -24,12 +24,14 @@ use crate::ids::TierId;
 use crate::money::{Currency, Money};
 
 mod phase;
+mod refund;
 mod seating;
 mod tier;
 mod validation;
 mod withheld;
 
 pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo, doors, opened_draws};
+pub use refund::{RefundConfig, RefundedFees};
 pub use seating::Seating;
 pub use tier::{ROW_NAME_CHARS_MAX, ROW_SEATS_MAX, ROWS_MAX, RowConfig, TierConfig};
 pub use validation::Fault;
@@ -108,6 +110,9 @@ pub struct SaleConfig {
     /// What the state takes.
     #[serde(default)]
     pub taxes: Vec<Tax>,
+    /// Whether fees go back with the rest.
+    #[serde(default)]
+    pub refunds: RefundConfig,
 }
 
 /// What joining takes.

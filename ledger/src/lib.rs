@@ -10,7 +10,7 @@
 //! captured ≤ authorised (I12). [`audit`] proves it on a running system.
 //!
 //! Order of locks, in every function: the gate of the sale (an advisory lock, shared; only [`epochs`] takes it alone), the
-//! claim of the hold, the order's row, the payment's row, the units by tier and number; and for the queue, behind the gate:
+//! claim of the hold, the order's row, the payment's row, the tickets, the units by tier and number; and for the queue, behind the gate:
 //! the draw, the numbers (advisory locks), the sale's row, the admission log (another). Bounds: every statement,
 //! every wait for a lock and every wait for a connection ends by itself ([`PoolConfig`]).
 //!
@@ -39,6 +39,7 @@ pub mod registrations;
 pub mod holds;
 pub mod orders;
 pub mod payments;
+pub mod refunds;
 pub mod tickets;
 pub mod units;
 pub mod withholdings;

@@ -10,7 +10,7 @@
 //! when it was only promised, refunded when it was taken.
 //!
 //! What it does not do: no call to Stripe, ever. Captures, cancellations, refunds and looks at Stripe are jobs in the outbox.
-//! Fees of the processor, disputes and refunds by organizers are not booked here yet.
+//! Refunds are asked for in [`crate::refunds`].
 
 use domain::payment::PaymentState;
 use domain::sale::CaptureMode;

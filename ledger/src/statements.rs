@@ -2,7 +2,7 @@
 
 use crate::{
     access_codes, audit, draws, epochs, holds, idempotency, inbox, notices, orders, organizers, outbox, payments,
-    queue, rebuild, registrations, sales, units, withholdings,
+    queue, rebuild, refunds, registrations, sales, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -22,6 +22,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         withholdings::STATEMENTS,
         orders::STATEMENTS,
         payments::STATEMENTS,
+        refunds::STATEMENTS,
         idempotency::STATEMENTS,
         inbox::STATEMENTS,
         outbox::STATEMENTS,

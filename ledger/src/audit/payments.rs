@@ -47,7 +47,7 @@ pub(super) const I4: Invariant = Invariant {
 pub(super) const I5: Invariant = Invariant {
     number: "I5",
     title: "nobody is charged without a seat",
-    figures: &["captured", "with_tickets", "refunds_open", "authorised_waiting", "oldest_authorised_s"],
+    figures: &["captured", "with_tickets", "refunds_open", "refunds_failed", "authorised_waiting", "oldest_authorised_s"],
     count: "
         SELECT count(*) FILTER (WHERE p.state = 'captured'),
                count(*) FILTER (WHERE p.state = 'captured' AND EXISTS (
@@ -55,18 +55,23 @@ pub(super) const I5: Invariant = Invariant {
                                            AND t.state IN ('valid', 'used'))),
                (SELECT count(*) FROM refunds
                  WHERE sale_id = coalesce($1::uuid, sale_id) AND state IN ('planned', 'pending')),
+               (SELECT count(*) FROM refunds WHERE sale_id = coalesce($1, sale_id) AND state = 'failed'),
                count(*) FILTER (WHERE p.state = 'authorised'),
                coalesce(extract(epoch FROM onsale_now() - min(p.authorised_at) FILTER (WHERE p.state = 'authorised')), 0)::bigint
           FROM payments p WHERE p.sale_id = coalesce($1, p.sale_id)",
-    // A promise that is an hour old and has no job left will end neither captured nor cancelled by itself.
+    // A ticket that was given back has its price refunded; where that failed, the refund says so and people were told. A promise
+    // that is an hour old and has no job left will end neither captured nor cancelled by itself.
     find: "
-        SELECT format('payment %s of sale %s: %s of %s units have a ticket, and %s of %s went or goes back', p.id, p.sale_id,
-                      seats.ticketed, seats.units, back.amount, p.captured) AS breach
+        SELECT format('payment %s of sale %s: %s of %s units have a ticket or gave it back, and %s of %s went or goes back', p.id,
+                      p.sale_id, seats.ticketed, seats.units, back.amount, p.captured) AS breach
           FROM payments p,
-               LATERAL (SELECT count(*) AS units, count(t.id) AS ticketed
-                          FROM order_units u LEFT JOIN tickets t
+               LATERAL (SELECT count(*) AS units,
+                               count(*) FILTER (WHERE t.state IN ('valid', 'used') OR r.ticket_id IS NOT NULL) AS ticketed
+                          FROM order_units u
+                          LEFT JOIN tickets t
                             ON t.sale_id = u.sale_id AND t.payment_reference = p.intent_id
-                           AND t.tier_id = u.tier_id AND t.unit_no = u.unit_no AND t.state IN ('valid', 'used')
+                           AND t.tier_id = u.tier_id AND t.unit_no = u.unit_no
+                          LEFT JOIN refund_tickets r ON r.sale_id = t.sale_id AND r.ticket_id = t.id AND t.state = 'void'
                          WHERE u.sale_id = p.sale_id AND u.order_id = p.order_id) AS seats,
                LATERAL (SELECT coalesce(sum(r.amount), 0) AS amount FROM refunds r
                          WHERE r.sale_id = p.sale_id AND r.payment_id = p.id AND r.state <> 'failed') AS back
@@ -105,9 +110,19 @@ pub(super) const I12: Invariant = Invariant {
                       p.authorised, p.captured, p.refunded, back.amount) AS breach
           FROM payments p,
                LATERAL (SELECT coalesce(sum(r.amount) FILTER (WHERE r.state IN ('pending', 'succeeded')), 0) AS amount,
-                               coalesce(sum(r.amount) FILTER (WHERE r.state <> 'failed'), 0) AS with_planned
+                               coalesce(sum(r.amount) FILTER (WHERE r.state <> 'failed' AND r.origin = 'onsale'), 0) AS ours
                           FROM refunds r WHERE r.sale_id = p.sale_id AND r.payment_id = p.id) AS back
          WHERE p.sale_id = coalesce($1::uuid, p.sale_id)
-           AND (p.captured > p.authorised OR back.with_planned > p.captured OR back.amount <> p.refunded)
+           AND (p.captured > p.authorised OR back.ours > p.captured OR back.amount <> p.refunded)
+         UNION ALL
+        SELECT format('refund %s of sale %s is %s and of %s, by the books %s are owed', r.id, r.sale_id, r.state, r.amount, owed.amount)
+          FROM refunds r,
+               LATERAL (SELECT coalesce(-sum(e.amount), 0) AS amount
+                          FROM transfers t JOIN entries e ON e.sale_id = t.sale_id AND e.transfer_id = t.id
+                         WHERE t.sale_id = r.sale_id AND e.account = 'refund_due'
+                           AND t.idem_key IN (format('refund:%s:owed', r.id), format('refund:%s', r.id),
+                                              format('refund:%s:reversed', r.id), format('refund:%s:owed_undone', r.id))) AS owed
+         WHERE r.sale_id = coalesce($1, r.sale_id) AND r.base IS NOT NULL
+           AND owed.amount <> CASE r.state WHEN 'planned' THEN r.amount ELSE 0 END
          LIMIT $2::bigint",
 };

@@ -40,8 +40,10 @@ pub enum RefundApplied {
     Booked,
     /// Booked before, or nothing was captured that could go back.
     Nothing,
-    /// It failed: people must look.
+    /// It failed, and what was owed is not any more: people must look. An event that told so is set aside for them.
     Failed,
+    /// It comes before the capture it is of: fetch the intent, and bring this again. The event is not marked.
+    Early,
     /// It does not fit its payment; nothing changed.
     Quarantined(String),
     /// No payment of ours.
@@ -69,6 +71,7 @@ pub async fn refund_apply(ledger: &Ledger, facts: &RefundFacts) -> Result<Refund
         "booked" => Ok(RefundApplied::Booked),
         "nothing" => Ok(RefundApplied::Nothing),
         "failed" => Ok(RefundApplied::Failed),
+        "early" => Ok(RefundApplied::Early),
         "quarantined" => Ok(RefundApplied::Quarantined(row.try_get(1)?)),
         "unknown_payment" => Ok(RefundApplied::UnknownPayment),
         other => Err(LedgerError::Corrupt(format!("refund_apply answered {other}"))),

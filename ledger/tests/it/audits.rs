@@ -28,7 +28,7 @@ async fn broken(world: &World) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn every_breach_is_found() {
-    let breaches: [(&str, &str); 10] = [
+    let breaches: [(&str, &str); 11] = [
         ("I1", "UPDATE units SET order_id = gen_random_uuid() WHERE state = 'sold'"),
         ("I1", "INSERT INTO order_units SELECT sale_id, order_id, tier_id, 0 FROM units WHERE state = 'ordered'"),
         ("I2", "UPDATE units SET state = 'withheld' WHERE state = 'free'"),
@@ -42,6 +42,11 @@ async fn every_breach_is_found() {
             "I12",
             "INSERT INTO refunds (sale_id, id, payment_id, origin, reason, amount)
                  SELECT sale_id, gen_random_uuid(), id, 'onsale', 'x', captured + 1 FROM payments",
+        ),
+        (
+            "I12",
+            "INSERT INTO refunds (sale_id, id, payment_id, origin, reason, amount, base, fee, tax)
+                 SELECT sale_id, gen_random_uuid(), id, 'onsale', 'x', 3, 1, 1, 1 FROM payments",
         ),
     ];
     for (invariant, breach) in breaches {

@@ -16,8 +16,10 @@ use ledger::inbox::{RawEvent, event_store};
 use ledger::orders::{CreateOrder, NewOrder, OrderRow, order_create, order_fetch};
 use ledger::organizers::{KeyRole, key_create};
 use ledger::payments::{
-    Applied, Apply, BeginPayment, FactSource, NewPayment, PaymentAttempt, payment_apply, payment_begin,
+    Applied, Apply, BeginPayment, FactSource, NewPayment, PaymentAttempt, RefundFacts, RefundStatus, payment_apply,
+    payment_begin,
 };
+use ledger::refunds::{AskRefund, RefundAsk, RefundRow, RefundWish, refund_ask};
 use ledger::sales::{CreateSale, Publish, sale_create, sale_publish};
 use ledger::{Ledger, LedgerError, PoolConfig, Role};
 use sandbox::Database;
@@ -139,6 +141,12 @@ impl World {
         (row.get(0), row.get(1))
     }
 
+    /// What an account holds: debits less credits.
+    pub(crate) async fn balance(&self, account: &str) -> i64 {
+        let sum = format!("SELECT coalesce(sum(amount), 0)::bigint FROM entries WHERE account = '{account}'");
+        self.number(&sum).await
+    }
+
     pub(crate) async fn applies(&self, apply: &Apply) -> Applied {
         payment_apply(&self.workers, apply).await.expect("an outcome")
     }
@@ -205,6 +213,42 @@ impl TestSale<'_> {
         self.being_paid(order).await
     }
 
+    /// An order that is paid.
+    pub(crate) async fn paid_order(&self, units: impl IntoIterator<Item = u32>) -> Paying {
+        let paying = self.order_being_paid(units).await;
+        assert_eq!(self.world.applies(&paying.news(IntentStatus::Succeeded)).await, Applied::Captured);
+        paying
+    }
+
+    /// A request for a refund that was not made before.
+    pub(crate) fn ask(&self, paying: &Paying, wish: RefundWish) -> RefundAsk {
+        let key = Uuid::new_v4();
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(key.as_bytes());
+        RefundAsk {
+            organizer: self.organizer,
+            sale: self.id,
+            order: paying.order.id,
+            key: bytes,
+            content: bytes,
+            wish,
+            reason: "cannot come".to_owned(),
+            by: "test".to_owned(),
+        }
+    }
+
+    pub(crate) async fn asks(&self, ask: &RefundAsk) -> AskRefund {
+        refund_ask(&self.world.gateway, ask).await.expect("an answer")
+    }
+
+    /// A refund that is under way.
+    pub(crate) async fn refunds(&self, paying: &Paying, wish: RefundWish) -> RefundRow {
+        match self.asks(&self.ask(paying, wish)).await {
+            AskRefund::Asked(refund) => refund,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The same for an order that is there.
     pub(crate) async fn being_paid(&self, order: OrderRow) -> Paying {
         let attempt = self.begins(order.id).await;
@@ -238,6 +282,18 @@ impl Paying {
     pub(crate) fn tickets(&self) -> Vec<(TierId, UnitNo, TicketId)> {
         let units = self.order.units.iter();
         units.map(|(tier, unit)| (tier.clone(), *unit, ticket_id(&self.intent, tier, *unit))).collect()
+    }
+
+    /// What Stripe says of a refund of ours.
+    pub(crate) fn refund_news(&self, refund: &RefundRow, status: RefundStatus) -> RefundFacts {
+        RefundFacts {
+            event: None,
+            id: format!("re_{}", refund.id.uuid().simple()),
+            refund: Some(refund.id),
+            intent: self.intent.clone(),
+            amount: refund.amount,
+            status,
+        }
     }
 
     /// News of that status without an event, as an event would tell it.

@@ -1,0 +1,256 @@
+//! Refunds that organizers ask for: of tickets, of an amount, or of everything that is left.
+//!
+//! Asking ([`refund_ask`]) is one call: what is owed is booked, tickets are void and their units free, and a job will make the
+//! refund at Stripe. What Stripe then says of it is [`crate::payments::refund_apply`]'s business: the money is booked as gone
+//! when it says so, and what is owed is taken back when it could not be had.
+//!
+//! Guarantees. Named by key and content, a request asks once, whoever repeats it. Never more goes back than was captured, less
+//! what went, is going or is disputed, also when many ask at once: they meet at the order. A ticket that opened the door is not
+//! given back. However an order is given back bit by bit, each of base, fees and taxes comes out to the cent.
+//!
+//! | wish | goes back | tickets |
+//! |---|---|---|
+//! | [`RefundWish::Tickets`] | their price | void, their units free |
+//! | [`RefundWish::Amount`] | the amount, in proportion to what is left of each part | stay |
+//! | [`RefundWish::Whole`] | everything that is left | all void, their units free |
+//!
+//! Whether fees go back is the sale's setting ([`domain::sale::RefundConfig`]). A refund that fails leaves its tickets void, for
+//! somebody else may have the units by then; its money may be asked for again. Orders that cost nothing have nothing to give
+//! back and are refused.
+
+use domain::order::OrderState;
+use domain::{Currency, Money, OrderId, OrganizerId, RefundId, SaleId, TicketId};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::{Ledger, LedgerError, documents};
+
+/// A request for a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundAsk {
+    /// Whose sale it is.
+    pub organizer: OrganizerId,
+    /// The sale.
+    pub sale: SaleId,
+    /// The order.
+    pub order: OrderId,
+    /// Names the request: repeated, it finds what it did.
+    pub key: [u8; 32],
+    /// Tells its content: another one under the same key is refused.
+    pub content: [u8; 32],
+    /// What goes back.
+    pub wish: RefundWish,
+    /// Why, in the organizer's words.
+    pub reason: String,
+    /// Who decided so, for the audit log.
+    pub by: String,
+}
+
+/// What goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundWish {
+    /// The price of these tickets, which become void.
+    Tickets(Vec<TicketId>),
+    /// So many minor units; tickets stay as they are.
+    Amount(i64),
+    /// Everything that is left; all tickets become void.
+    Whole,
+}
+
+/// What asking for a refund came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskRefund {
+    /// It is under way, by this call or by an earlier one of the same request.
+    Asked(RefundRow),
+    /// It would be more than may go back in this way.
+    AboveCaptured {
+        /// How much still may.
+        left: Money,
+    },
+    /// These tickets opened the door.
+    TicketUsed(Vec<TicketId>),
+    /// These tickets were given back before.
+    TicketVoid(Vec<TicketId>),
+    /// These are not the order's.
+    TicketUnknown(Vec<TicketId>),
+    /// No money of the order is ours to give back.
+    NotRefundable(OrderState),
+    /// The key named another request.
+    KeyReused,
+    /// The organizer has no such order.
+    NotFound,
+}
+
+/// A refund as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRow {
+    /// Its id.
+    pub id: RefundId,
+    /// Where it is.
+    pub state: RefundState,
+    /// Who began it.
+    pub origin: RefundOrigin,
+    /// Why: a word of ours, or the organizer's words.
+    pub reason: String,
+    /// How much goes back.
+    pub amount: Money,
+    /// Of what it is made; known of those that organizers asked for.
+    pub parts: Option<RefundParts>,
+    /// The tickets it made void.
+    pub tickets: Vec<TicketId>,
+    /// When it was asked for, or heard of.
+    pub created_at: Timestamp,
+}
+
+/// Of what a refund is made, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct RefundParts {
+    /// The organizer's.
+    pub base: i64,
+    /// The platform's.
+    pub fee: i64,
+    /// The state's.
+    pub tax: i64,
+}
+
+/// Where a refund is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// Asked for; Stripe has not answered.
+    Planned,
+    /// On its way.
+    Pending,
+    /// Sent.
+    Succeeded,
+    /// It was not to be had: the money is ours still.
+    Failed,
+}
+
+/// Who began a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundOrigin {
+    /// We did.
+    Onsale,
+    /// Somebody at Stripe, in its dashboard.
+    Stripe,
+}
+
+impl RefundState {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, REFUSED];
+
+const ASK: &str = "SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const OF_ORDER: &str = "SELECT refunds_document($1, $2, $3)";
+const REFUSED: &str = "SELECT refund_refused($1, $2)";
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum AskDocument {
+    Asked { refund: RefundDocument },
+    AboveCaptured { left: i64, currency: Currency },
+    TicketUsed { tickets: Vec<Uuid> },
+    TicketVoid { tickets: Vec<Uuid> },
+    TicketUnknown { tickets: Vec<Uuid> },
+    NotRefundable { state: OrderState },
+    KeyReused,
+    NotFound,
+}
+
+#[derive(Deserialize)]
+struct RefundDocument {
+    id: Uuid,
+    state: RefundState,
+    origin: RefundOrigin,
+    reason: String,
+    amount: i64,
+    currency: Currency,
+    parts: Option<RefundParts>,
+    tickets: Vec<Uuid>,
+    created_at: Timestamp,
+}
+
+/// Asks for a refund, or says why not.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn refund_ask(ledger: &Ledger, ask: &RefundAsk) -> Result<AskRefund, LedgerError> {
+    let (wish, tickets, amount) = match &ask.wish {
+        RefundWish::Tickets(tickets) => ("tickets", Some(tickets.iter().map(|ticket| ticket.uuid()).collect()), None),
+        RefundWish::Amount(amount) => ("amount", None, Some(*amount)),
+        RefundWish::Whole => ("whole", None::<Vec<Uuid>>, None),
+    };
+    let (organizer, sale, order) = (ask.organizer.uuid(), ask.sale.uuid(), ask.order.uuid());
+    let (key, content) = (ask.key.as_slice(), ask.content.as_slice());
+    let params: [&(dyn ToSql + Sync); 10] =
+        [&organizer, &sale, &order, &key, &content, &wish, &tickets, &amount, &ask.reason, &ask.by];
+    let row = ledger.one(ASK, &params).await?;
+    Ok(match documents::read(row.try_get(0)?)? {
+        AskDocument::Asked { refund } => AskRefund::Asked(refund.row()),
+        AskDocument::AboveCaptured { left, currency } => AskRefund::AboveCaptured { left: Money::new(left, currency) },
+        AskDocument::TicketUsed { tickets } => AskRefund::TicketUsed(ids(tickets)),
+        AskDocument::TicketVoid { tickets } => AskRefund::TicketVoid(ids(tickets)),
+        AskDocument::TicketUnknown { tickets } => AskRefund::TicketUnknown(ids(tickets)),
+        AskDocument::NotRefundable { state } => AskRefund::NotRefundable(state),
+        AskDocument::KeyReused => AskRefund::KeyReused,
+        AskDocument::NotFound => AskRefund::NotFound,
+    })
+}
+
+/// Every refund of an order, oldest first: ours, Stripe's, and those that failed. Nothing when the organizer has no such order.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn refunds_of_order(
+    ledger: &Ledger,
+    organizer: OrganizerId,
+    sale: SaleId,
+    order: OrderId,
+) -> Result<Option<Vec<RefundRow>>, LedgerError> {
+    let row = ledger.one(OF_ORDER, &[&organizer.uuid(), &sale.uuid(), &order.uuid()]).await?;
+    let Some(document) = row.try_get::<_, Option<Value>>(0)? else { return Ok(None) };
+    let refunds: Vec<RefundDocument> = documents::read(document)?;
+    Ok(Some(refunds.into_iter().map(RefundDocument::row).collect()))
+}
+
+/// Writes down that Stripe refused to make a refund of ours, for good. Answers whether it was waiting for that.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn refund_refused(ledger: &Ledger, sale: SaleId, refund: RefundId) -> Result<bool, LedgerError> {
+    Ok(ledger.one(REFUSED, &[&sale.uuid(), &refund.uuid()]).await?.try_get(0)?)
+}
+
+impl RefundDocument {
+    fn row(self) -> RefundRow {
+        RefundRow {
+            id: RefundId::from_uuid(self.id),
+            state: self.state,
+            origin: self.origin,
+            reason: self.reason,
+            amount: Money::new(self.amount, self.currency),
+            parts: self.parts,
+            tickets: ids(self.tickets),
+            created_at: self.created_at,
+        }
+    }
+}
+
+fn ids(tickets: Vec<Uuid>) -> Vec<TicketId> {
+    tickets.into_iter().map(TicketId::from_uuid).collect()
+}

@@ -1,0 +1,310 @@
+//! Refunds that organizers ask for: by kind, repeated, at once, refused by Stripe, bit by bit.
+
+use std::sync::Arc;
+
+use domain::order::OrderState;
+use domain::payment::IntentStatus;
+use domain::{TicketId, UnitNo};
+use ledger::outbox::{Queue, Work, claim};
+use ledger::payments::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
+use ledger::refunds::{
+    AskRefund, RefundParts, RefundRow, RefundState, RefundWish, refund_ask, refund_refused, refunds_of_order,
+};
+use ledger::tickets::TicketState;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::dice::Dice;
+use crate::soak;
+use crate::world::{Paying, Price, TestSale, World, euros};
+
+/// Of one unit: 45.00 €, 10 % fee, 19 % tax on both.
+const UNIT: RefundParts = RefundParts { base: 4500, fee: 450, tax: 941 };
+const UNIT_PRICE: i64 = 5891;
+
+async fn hears(world: &World, facts: &RefundFacts) -> RefundApplied {
+    refund_apply(&world.workers, facts).await.expect("an answer")
+}
+
+async fn tickets(sale: &TestSale<'_>, paying: &Paying) -> Vec<TicketId> {
+    sale.looks_at(paying.order.id).await.tickets.iter().map(|ticket| ticket.id).collect()
+}
+
+fn times(parts: RefundParts, units: i64) -> RefundParts {
+    RefundParts { base: parts.base * units, fee: parts.fee * units, tax: parts.tax * units }
+}
+
+#[tokio::test]
+async fn tickets_given_back_are_void_and_their_units_are_sold_again() {
+    let world = World::new().await;
+    let sale = world.sale(3, Price::Paid).await;
+    let paying = sale.paid_order([0, 1, 2]).await;
+    let given = tickets(&sale, &paying).await;
+    claim(&world.workers, Queue::Stripe, 10, 60).await.unwrap();
+
+    let refund = sale.refunds(&paying, RefundWish::Tickets(given[..2].to_vec())).await;
+    assert_eq!((refund.amount, refund.parts), (euros(2 * UNIT_PRICE), Some(times(UNIT, 2))));
+    assert_eq!((refund.state, refund.tickets.len()), (RefundState::Planned, 2));
+    let states: Vec<_> = sale.looks_at(paying.order.id).await.tickets.iter().map(|ticket| ticket.state).collect();
+    assert_eq!(states, [TicketState::Void, TicketState::Void, TicketState::Valid]);
+    assert_eq!(world.balance("refund_due").await, -2 * UNIT_PRICE);
+    world.audits_clean().await;
+
+    let Work::UnitsReturn { units, .. } = &claim(&world.workers, Queue::Stock, 10, 60).await.unwrap()[0].work else {
+        panic!("no units")
+    };
+    assert_eq!(units.iter().map(|(_, unit)| *unit).collect::<Vec<_>>(), [UnitNo(0), UnitNo(1)]);
+    let Work::PaymentRefund { refund: ours, amount, .. } =
+        &claim(&world.workers, Queue::Stripe, 10, 60).await.unwrap()[0].work
+    else {
+        panic!("no refund")
+    };
+    assert_eq!((*ours, *amount), (refund.id, refund.amount));
+
+    let next = sale.paid_order([0]).await;
+    world.audits_clean().await;
+    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await, RefundApplied::Booked);
+    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await, RefundApplied::Nothing);
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::PartiallyRefunded);
+    assert_eq!(sale.looks_at(next.order.id).await.state, OrderState::Paid);
+    assert_eq!(world.balance("refund_due").await, 0);
+    assert_eq!(world.balance("payment_clearing").await, 2 * UNIT_PRICE);
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn an_amount_voids_nothing_and_the_whole_is_the_rest() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let part = sale.refunds(&paying, RefundWish::Amount(1000)).await;
+    // 1000 of 9000 + 900 + 1882: 763.88…, 76.38…, 159.73…
+    assert_eq!(part.parts, Some(RefundParts { base: 764, fee: 76, tax: 160 }));
+    assert!(sale.looks_at(paying.order.id).await.tickets.iter().all(|ticket| ticket.state == TicketState::Valid));
+
+    let rest = sale.refunds(&paying, RefundWish::Whole).await;
+    assert_eq!(rest.parts, Some(RefundParts { base: 9000 - 764, fee: 900 - 76, tax: 1882 - 160 }));
+    assert_eq!(rest.tickets.len(), 2);
+    for refund in [&rest, &part] {
+        assert_eq!(hears(&world, &paying.refund_news(refund, RefundStatus::Succeeded)).await, RefundApplied::Booked);
+        world.audits_clean().await;
+    }
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Refunded);
+    for account in ["organizer_payable", "platform_fee", "tax_payable", "refund_due", "payment_clearing"] {
+        assert_eq!(world.balance(account).await, 0, "{account}");
+    }
+}
+
+#[tokio::test]
+async fn money_that_all_went_back_leaves_tickets_to_give_back() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    sale.refunds(&paying, RefundWish::Amount(UNIT_PRICE)).await;
+    let rest = sale.refunds(&paying, RefundWish::Whole).await;
+    assert_eq!((rest.amount.minor, rest.state, rest.tickets.len()), (0, RefundState::Succeeded, 1));
+    let nothing = sale.asks(&sale.ask(&paying, RefundWish::Whole)).await;
+    assert_eq!(nothing, AskRefund::AboveCaptured { left: euros(0) });
+    world.audits_clean().await;
+}
+
+/// 45.00 € and 4.50 € fee: of the 9.41 € tax 0.86 € are on the fee.
+#[tokio::test]
+async fn kept_fees_keep_their_tax() {
+    let world = World::new().await;
+    let keeping = json!({ "refunds": { "whole": "keep_fees", "tickets": "keep_fees" } });
+    let charges = json!({ "fees": [{ "name": "Booking", "basis_points": 1000 }], "taxes": [{ "name": "VAT", "basis_points": 1900 }] });
+    let mut fields = charges;
+    fields.as_object_mut().unwrap().extend(keeping.as_object().unwrap().clone());
+    let sale = world.sale_with(fields).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let first = tickets(&sale, &paying).await[0];
+    let refund = sale.refunds(&paying, RefundWish::Tickets(vec![first])).await;
+    assert_eq!(refund.parts, Some(RefundParts { base: 4500, fee: 0, tax: 941 - 86 }));
+    // Of both together 18.82 € tax, 1.71 € are on the fees.
+    let rest = sale.refunds(&paying, RefundWish::Whole).await;
+    assert_eq!(rest.parts, Some(RefundParts { base: 4500, fee: 0, tax: 1882 - 855 - 171 }));
+    let more = sale.asks(&sale.ask(&paying, RefundWish::Whole)).await;
+    assert_eq!(more, AskRefund::AboveCaptured { left: euros(0) });
+    // An amount may be taken from the fees too, as this sale has it.
+    let fees = sale.refunds(&paying, RefundWish::Amount(900 + 171)).await;
+    assert_eq!(fees.parts, Some(RefundParts { base: 0, fee: 900, tax: 171 }));
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn a_request_asks_once_and_its_key_means_one_thing() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let ask = sale.ask(&paying, RefundWish::Amount(100));
+    let first = sale.asks(&ask).await;
+    assert!(matches!(first, AskRefund::Asked(_)));
+    assert_eq!(sale.asks(&ask).await, first);
+    let mut other = ask.clone();
+    other.content = [7; 32];
+    assert_eq!(sale.asks(&other).await, AskRefund::KeyReused);
+    assert_eq!(world.number("SELECT count(*) FROM refunds").await, 1);
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_given_back_says_why() {
+    let world = World::new().await;
+    let sale = world.sale(4, Price::Paid).await;
+    let (paying, stranger) = (sale.paid_order([0, 1]).await, sale.paid_order([2]).await);
+    let open = sale.order_being_paid([3]).await;
+    let (own, others) = (tickets(&sale, &paying).await, tickets(&sale, &stranger).await);
+    let asked = async |wish| sale.asks(&sale.ask(&paying, wish)).await;
+    assert_eq!(
+        asked(RefundWish::Amount(2 * UNIT_PRICE + 1)).await,
+        AskRefund::AboveCaptured { left: euros(2 * UNIT_PRICE) }
+    );
+    let mixed = RefundWish::Tickets(vec![own[0], others[0]]);
+    assert_eq!(asked(mixed).await, AskRefund::TicketUnknown(vec![others[0]]));
+    sale.refunds(&paying, RefundWish::Tickets(vec![own[0]])).await;
+    assert_eq!(asked(RefundWish::Tickets(own.clone())).await, AskRefund::TicketVoid(vec![own[0]]));
+    let scan = format!("UPDATE tickets SET state = 'used' WHERE id = '{}'", own[1].uuid());
+    world.database.execute(&scan).await.unwrap();
+    assert_eq!(asked(RefundWish::Tickets(vec![own[1]])).await, AskRefund::TicketUsed(vec![own[1]]));
+    assert_eq!(asked(RefundWish::Whole).await, AskRefund::TicketUsed(vec![own[1]]));
+    assert!(matches!(asked(RefundWish::Amount(1)).await, AskRefund::Asked(_)), "an amount voids nothing");
+
+    let unpaid = sale.asks(&sale.ask(&open, RefundWish::Whole)).await;
+    assert_eq!(unpaid, AskRefund::NotRefundable(OrderState::AwaitingPayment));
+    let mut foreign = sale.ask(&paying, RefundWish::Whole);
+    foreign.organizer = world.organizer().await;
+    assert_eq!(sale.asks(&foreign).await, AskRefund::NotFound);
+    world.audits_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_at_once_never_give_back_more_than_came() {
+    let world = Arc::new(World::new().await);
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let given = tickets(&sale, &paying).await;
+    let mut asks = JoinSet::new();
+    for turn in 0..20 {
+        let wish = match turn % 3 {
+            0 => RefundWish::Amount(1100),
+            1 => RefundWish::Tickets(vec![given[turn % 2]]),
+            _ => RefundWish::Whole,
+        };
+        let (world, ask) = (Arc::clone(&world), sale.ask(&paying, wish));
+        asks.spawn(async move { refund_ask(&world.gateway, &ask).await.unwrap() });
+    }
+    let outcomes = asks.join_all().await;
+    let back: i64 = outcomes.iter().filter_map(asked).map(|refund| refund.amount.minor).sum();
+    assert_eq!(back, 2 * UNIT_PRICE, "some of them asked for the whole");
+    assert_eq!(world.balance("refund_due").await, -2 * UNIT_PRICE);
+    world.audits_clean().await;
+}
+
+fn asked(outcome: &AskRefund) -> Option<&RefundRow> {
+    match outcome {
+        AskRefund::Asked(refund) => Some(refund),
+        _ => None,
+    }
+}
+
+/// Orders taken apart cent by cent, or nearly.
+const ORDERS: u64 = 4;
+const ORDERS_SOAK: u64 = 200;
+const SPLITS: i64 = 100;
+
+#[tokio::test]
+async fn a_hundred_random_splits_come_out_to_the_cent() {
+    let world = World::new().await;
+    let orders = if soak::is_on() { ORDERS_SOAK } else { ORDERS };
+    for seed in 0..orders {
+        let mut dice = Dice::of_seed(seed);
+        let sale = world.sale(3, Price::Paid).await;
+        let paying = sale.paid_order(0..=u32::try_from(seed % 3).unwrap()).await;
+        let mut left = paying.order.total.minor;
+        for split in 1..SPLITS {
+            let amount = dice.between(1, left - (SPLITS - split)).min(left / 20 + 1);
+            let refund = sale.refunds(&paying, RefundWish::Amount(amount)).await;
+            left -= refund.amount.minor;
+            hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await;
+        }
+        let last = sale.refunds(&paying, RefundWish::Whole).await;
+        assert_eq!(last.amount.minor, left, "seed {seed}");
+        hears(&world, &paying.refund_news(&last, RefundStatus::Succeeded)).await;
+        assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Refunded);
+        for account in ["organizer_payable", "platform_fee", "tax_payable", "refund_due", "payment_clearing"] {
+            assert_eq!(world.balance(account).await, 0, "{account}, seed {seed}");
+        }
+    }
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_failed_is_owed_no_more_and_may_be_asked_for_again() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let given = tickets(&sale, &paying).await;
+    let refund = sale.refunds(&paying, RefundWish::Tickets(given.clone())).await;
+    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await, RefundApplied::Booked);
+    world.receives("evt_failed").await;
+    let later =
+        RefundFacts { event: Some("evt_failed".to_owned()), ..paying.refund_news(&refund, RefundStatus::Failed) };
+    assert_eq!(hears(&world, &later).await, RefundApplied::Failed);
+    assert_eq!(
+        world.event("evt_failed").await,
+        ("quarantined".to_owned(), "refund_failed".to_owned()),
+        "people are told"
+    );
+    assert_eq!((world.balance("refund_due").await, world.balance("payment_clearing").await), (0, UNIT_PRICE));
+    world.audits_clean().await;
+
+    let again = sale.refunds(&paying, RefundWish::Whole).await;
+    assert_eq!((again.amount, again.tickets.len()), (refund.amount, 0), "the tickets are void since the first time");
+    assert_eq!(hears(&world, &paying.refund_news(&again, RefundStatus::Succeeded)).await, RefundApplied::Booked);
+    let all = refunds_of_order(&world.gateway, sale.organizer, sale.id, paying.order.id).await.unwrap().unwrap();
+    assert_eq!(
+        all.iter().map(|refund| refund.state).collect::<Vec<_>>(),
+        [RefundState::Failed, RefundState::Succeeded]
+    );
+    assert_eq!(all[0].tickets, given);
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_stripe_refuses_is_owed_no_more() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let refund = sale.refunds(&paying, RefundWish::Amount(500)).await;
+    assert!(refund_refused(&world.workers, sale.id, refund.id).await.unwrap());
+    assert!(!refund_refused(&world.workers, sale.id, refund.id).await.unwrap(), "once");
+    assert_eq!(world.balance("refund_due").await, 0);
+    // It was made after all: a fact, and booked as one that nobody asked for.
+    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await, RefundApplied::Booked);
+    assert_eq!((world.balance("refund_due").await, world.balance("suspense").await), (0, 500));
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_overtakes_its_capture_is_brought_again() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.order_being_paid([0]).await;
+    world.applies(&paying.news(IntentStatus::RequiresCapture)).await;
+    world.receives("evt_refund").await;
+    let facts = RefundFacts {
+        event: Some("evt_refund".to_owned()),
+        id: "re_1".to_owned(),
+        refund: None,
+        intent: paying.intent.clone(),
+        amount: euros(500),
+        status: RefundStatus::Succeeded,
+    };
+    assert_eq!(hears(&world, &facts).await, RefundApplied::Early);
+    assert_eq!(world.event("evt_refund").await.0, "pending");
+    world.applies(&paying.news(IntentStatus::Succeeded)).await;
+    assert_eq!(hears(&world, &facts).await, RefundApplied::Booked);
+    assert_eq!(world.event("evt_refund").await.0, "done");
+    world.audits_clean().await;
+}
