@@ -67,6 +67,8 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: &mut Request) 
         Route::BypassQueue => Box::pin(organizer::line::bypass(app, request)),
         Route::WithholdUnits => Box::pin(organizer::withholding::withhold(app, request)),
         Route::ReleaseUnits => Box::pin(organizer::withholding::release(app, request)),
+        Route::RefundOrder => Box::pin(organizer::refunds::ask(app, request)),
+        Route::ListRefunds => Box::pin(organizer::refunds::list(app, request)),
         Route::ShowOwnQueue => Box::pin(organizer::line::show(app, request)),
         Route::HomePage => return pages::home(request),
         Route::SalePage => return pages::sale(request),

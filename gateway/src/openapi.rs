@@ -237,6 +237,9 @@ fn components() -> Components {
     add::<organizer::line::BypassBody>(&mut shapes);
     add::<organizer::withholding::UnitsBody>(&mut shapes);
     add::<organizer::withholding::DoneBody>(&mut shapes);
+    add::<organizer::refunds::RefundBody>(&mut shapes);
+    add::<organizer::refunds::RefundedBody>(&mut shapes);
+    add::<organizer::refunds::RefundList>(&mut shapes);
     add::<organizer::line::BypassedBody>(&mut shapes);
     add::<organizer::line::OwnQueueBody>(&mut shapes);
     add::<challenge::ChallengeBody>(&mut shapes);

@@ -150,6 +150,10 @@ routes! {
     WithholdUnits = POST "/v1/organizer/sales/{sale}/withhold", Some(Limit::Organizer), Organizer;
     /// Put units on sale again that were kept back.
     ReleaseUnits = POST "/v1/organizer/sales/{sale}/release", Some(Limit::Organizer), Organizer;
+    /// Give money of an order back: the price of tickets, which become void and are sold again, an amount, or all that is left.
+    RefundOrder = POST "/v1/organizer/sales/{sale}/orders/{order}/refunds", Some(Limit::Organizer), Organizer;
+    /// What went back of an order, is going, or failed to go.
+    ListRefunds = GET "/v1/organizer/sales/{sale}/orders/{order}/refunds", Some(Limit::Organizer), Organizer;
     /// The queue as its organizer sees it: how many, how fast and why, and what was logged.
     ShowOwnQueue = GET "/v1/organizer/sales/{sale}/queue", Some(Limit::Organizer), Organizer;
 

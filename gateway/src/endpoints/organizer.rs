@@ -28,6 +28,7 @@ pub(crate) mod access_codes;
 mod hold_ttl;
 pub(crate) mod line;
 pub(crate) mod notices;
+pub(crate) mod refunds;
 pub(crate) mod withholding;
 
 /// A sale as its organizer sees it.

@@ -39,6 +39,7 @@ pub(super) fn of(route: Route) -> Option<Value> {
         Route::BypassQueue => json!({ "number": 42, "reason": "wheelchair user, asked at the support desk" }),
         Route::WithholdUnits => json!({ "tier": "ga", "quantity": 20 }),
         Route::ReleaseUnits => json!({ "tier": "balcony", "seats": ["A-1", "A-2"] }),
+        Route::RefundOrder => json!({ "tickets": ["tkt_0190c5a0b0c07abc8def0123456789ab"], "reason": "cannot come" }),
         Route::ActPlainly => json!("act=join&more_time=on"),
         _ => return None,
     };
@@ -50,7 +51,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::endpoints::organizer::{access_codes, line, notices, withholding};
+    use crate::endpoints::organizer::{access_codes, line, notices, refunds, withholding};
     use crate::endpoints::{holds, orders, pay, queue};
     use crate::openapi::exchange;
 
@@ -80,6 +81,7 @@ mod tests {
                 Route::CreateAccessCodes => reads::<access_codes::MakeCodesBody>(example),
                 Route::BypassQueue => reads::<line::BypassBody>(example),
                 Route::WithholdUnits | Route::ReleaseUnits => reads::<withholding::UnitsBody>(example),
+                Route::RefundOrder => reads::<refunds::RefundBody>(example),
                 _ => example.is_string(),
             };
             assert!(fits, "{}", route.operation());

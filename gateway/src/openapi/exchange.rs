@@ -10,6 +10,7 @@ use crate::endpoints::organizer::OwnSaleBody;
 use crate::endpoints::organizer::access_codes::{CodesBody, MakeCodesBody};
 use crate::endpoints::organizer::line::{AdmissionPatch, BypassBody, BypassedBody, OwnQueueBody};
 use crate::endpoints::organizer::notices::TellBody;
+use crate::endpoints::organizer::refunds::{RefundBody, RefundList, RefundedBody};
 use crate::endpoints::organizer::withholding::{DoneBody, UnitsBody};
 use crate::endpoints::pay::{PaidBody, PayBody};
 use crate::endpoints::queue::{JoinBody, JoinedBody};
@@ -140,6 +141,17 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::CloseSale
         | Route::WithholdUnits
         | Route::ReleaseUnits => organizer(route),
+        Route::RefundOrder => Exchange::default()
+            .body(shape::<RefundBody>(), Key::Required)
+            .answers(vec![(201, "Under way; Stripe says later whether it came.", shape::<RefundedBody>())])
+            .codes(&[
+                Code::Forbidden,
+                Code::RefundAboveCaptured,
+                Code::OrderNotRefundable,
+                Code::TicketUsed,
+                Code::TicketVoid,
+            ]),
+        Route::ListRefunds => shown(shape::<RefundList>()).codes(&[Code::Forbidden]),
         Route::AddNotice
         | Route::SetAdmission
         | Route::CreateAccessCodes

@@ -94,6 +94,9 @@ pub(crate) struct SaleConfigBody {
     /// What the state takes.
     #[schema(required = false, max_items = 8)]
     taxes: Vec<TaxBody>,
+    /// Whether fees go back with the rest.
+    #[schema(required = false)]
+    refunds: RefundConfigBody,
 }
 
 /// A price category.
@@ -219,6 +222,22 @@ pub(crate) struct PaymentConfigBody {
     /// `manual` or `automatic`.
     #[schema(required = false, example = "manual")]
     capture: String,
+}
+
+/// For each way of giving money back, `return_fees` or `keep_fees`. Kept fees keep their share of the taxes: in proportion to
+/// fee and base price, half a minor unit rounded up.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefundConfig)]
+pub(crate) struct RefundConfigBody {
+    /// When everything that is left goes back.
+    #[schema(required = false, example = "return_fees")]
+    whole: String,
+    /// When tickets are given back.
+    #[schema(required = false, example = "return_fees")]
+    tickets: String,
+    /// When an amount goes back and the tickets stay valid.
+    #[schema(required = false, example = "keep_fees")]
+    amount: String,
 }
 
 /// What is added to the price of each unit.

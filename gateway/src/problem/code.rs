@@ -128,6 +128,15 @@ codes! {
     TooFewFree = "too_few_free" CONFLICT "Not that many are free";
     /// Not all of the units that should be released are withheld.
     NotWithheld = "not_withheld" CONFLICT "Not withheld";
+    /// More than may still go back in this way: what was captured, less what went, is going or is disputed, and less fees where
+    /// the sale keeps them. The detail says how much is left.
+    RefundAboveCaptured = "refund_above_captured" CONFLICT "More than can go back";
+    /// The order has no money of its buyer's: it is not paid, it was free, or its payment came too late and goes back by itself.
+    OrderNotRefundable = "order_not_refundable" CONFLICT "The order cannot be refunded";
+    /// A ticket that opened the door is not given back; an amount may be.
+    TicketUsed = "ticket_used" CONFLICT "The ticket was used";
+    /// The ticket was given back before.
+    TicketVoid = "ticket_void" CONFLICT "The ticket is void already";
     /// Nobody is waiting with that number: it was never given, or is inside, gone or over.
     NotWaiting = "not_waiting" CONFLICT "Nobody waits with that number";
     /// As many shoppers are inside as may be.

@@ -42,6 +42,7 @@ mod plain;
 mod prequeue;
 mod queue;
 mod reclaiming;
+mod refunds;
 mod refusals;
 mod rush;
 mod sales;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use admission::keys::SaleKeys;
 use admission::{GrantRow, Loader, Queue, Snapshot, Store, StoreConfig, TierSnapshot};
-use domain::SaleId;
 use domain::clock::Clock;
 use domain::fairness::merkle_root;
+use domain::payment::{IntentFacts, IntentStatus};
 use domain::sale::PhaseNo;
-use domain::ticket::TicketSigner;
+use domain::ticket::{TicketSigner, ticket_id};
 use domain::token::Signer;
+use domain::{SaleId, TierId, UnitNo};
 use gateway::{Drain, Gateway, GatewayConfig, GatewayParts};
 use http::{Method, StatusCode};
 use ledger::draws::{
@@ -19,10 +20,11 @@ use ledger::draws::{
 };
 use ledger::epochs::{EpochBegin, epoch_begin};
 use ledger::organizers::{KeyRole, key_create};
+use ledger::payments::{Applied, Apply, FactSource, payment_apply, payment_target};
 use ledger::sales::{SaleName, sale_fetch};
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{Stripe, StripeConfig};
-use sandbox::actors::{Answer, Buyer, Edge, Hold, LiveSocket, Order, Organizer, Visitor};
+use sandbox::actors::{Answer, Buyer, Card, Edge, Hold, LiveSocket, Order, Organizer, Visitor};
 use sandbox::{Database, FakeStripe, FakeStripeOptions, shared};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -332,6 +334,33 @@ impl World {
         let address = format!("{}@example.org", hold.id);
         let order = buyer.orders(&hold, &address, "Ada Lovelace").await.unwrap();
         (buyer, hold, order)
+    }
+
+    /// Someone with an order that is paid, as a worker makes it paid when Stripe says that it captured.
+    pub(crate) async fn paid_order(&self, sale: &str, quantity: u32) -> (Buyer, Order) {
+        let (buyer, _, order) = self.order(sale, quantity).await;
+        buyer.pays(&order, Card::Visa, &self.stripe.base_url()).await.unwrap().expect(StatusCode::OK).unwrap();
+        let intent = self.stripe.payment_intents().pop().unwrap().id;
+        let promised = stripe_client(&self.stripe).fetch(&intent).await.unwrap().facts();
+        let received = promised.amount.minor;
+        let facts = IntentFacts {
+            status: IntentStatus::Succeeded,
+            amount_capturable: 0,
+            amount_received: received,
+            ..promised
+        };
+        let units = payment_target(&self.workers, &facts).await.unwrap().unwrap().units;
+        let ticket = |(tier, unit): (TierId, UnitNo)| (tier.clone(), unit, ticket_id(&intent, &tier, unit));
+        let captured = Apply {
+            event: None,
+            source: FactSource::Fetched,
+            facts,
+            failure: None,
+            tickets: units.into_iter().map(ticket).collect(),
+            qr_kid: self.ticket_signer.kid(),
+        };
+        assert_eq!(payment_apply(&self.workers, &captured).await.unwrap(), Applied::Captured);
+        (buyer, order)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -2,8 +2,8 @@
 //!
 //! An event is a hint: it may be late, doubled or out of order. It is read, checked for being about us at all, and
 //! handed to the ledger's one function, which locks, merges, books, issues tickets and marks the event in one call. When
-//! that says the hint contradicts what it knows, the intent itself is fetched and applied instead. No transaction is
-//! open while Stripe is asked.
+//! that says the hint contradicts what it knows, the intent itself is fetched and applied instead; so it is when a refund
+//! comes before the capture it is of, and the refund is then applied after it. No transaction is open while Stripe is asked.
 //!
 //! Quarantined: what cannot be read, a test event on a live installation and the reverse, another account's, one that
 //! names an order we do not have or does not fit it. Left alone: intents that are not ours at all.
@@ -120,13 +120,30 @@ async fn about_refund(context: &Context, event: &Event, refund: &Refund) -> Outc
         status: book_status(refund.status),
     };
     match refund_apply(&context.ledger, &facts).await {
+        Ok(RefundApplied::Early) => after_its_capture(context, &facts).await,
         Ok(applied) => refund_end(&applied),
         Err(error) => LedgerError::into(error),
     }
 }
 
+/// A refund that overtook the capture it is of: the intent itself says that it is captured.
+async fn after_its_capture(context: &Context, facts: &RefundFacts) -> Outcome {
+    let intent = match context.stripe.fetch(&facts.intent).await {
+        Ok(intent) => intent,
+        Err(error) => return Outcome::Retry(error.to_string()),
+    };
+    if let Err(error) = payment_news::apply(context, &intent, News::Fetched { because_of: None }).await {
+        return error.into();
+    }
+    match refund_apply(&context.ledger, facts).await {
+        Ok(applied) => refund_end(&applied),
+        Err(error) => error.into(),
+    }
+}
+
 fn refund_end(applied: &RefundApplied) -> Outcome {
     match applied {
+        RefundApplied::Early => Outcome::Retry("it is of money that was not captured yet".to_owned()),
         RefundApplied::Booked | RefundApplied::Nothing | RefundApplied::Failed | RefundApplied::Quarantined(_) => {
             Outcome::Settled
         }

@@ -1,0 +1,236 @@
+//! `…/orders/{order}/refunds`: money that the organizer gives back.
+//!
+//! What a refund does, and what becomes of one that fails, is in [`ledger::refunds`]. A request is named by sale, order, key and
+//! Idempotency-Key: repeated, today or next year, it is answered with what it asked for then and asks for nothing more. The
+//! answer says that the refund is under way; its state in the list says what came of it.
+//!
+//! Bounds: [`TICKETS_MAX`] tickets a request, which is more than an order has.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use admission::RequestId;
+use domain::sale::{Fault, PER_BUYER_LIMIT_MAX};
+use domain::{Money, OrderId, RefundId, SaleId, TicketId};
+use http::StatusCode;
+use jiff::Timestamp;
+use ledger::Ledger;
+use ledger::organizers::KeyRole;
+use ledger::refunds::{AskRefund, RefundAsk, RefundParts, RefundRow, RefundWish, refund_ask, refunds_of_order};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+
+use super::{decidable, holder, own_sale};
+use crate::answer::{Answer, json, json_bytes};
+use crate::app::App;
+use crate::idempotency::{self, Done, Once};
+use crate::openapi::schema::MoneyBody;
+use crate::problem::{Code, Problem};
+use crate::request::Request;
+
+/// The most tickets of one request: nobody can have more in one order.
+const TICKETS_MAX: usize = PER_BUYER_LIMIT_MAX as usize;
+/// The longest reason.
+const REASON_CHARS_MAX: usize = 500;
+
+/// What is to go back: the price of tickets, an amount, or the whole.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewRefund)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RefundBody {
+    /// Tickets of the order: they become void, and their units are sold again.
+    #[schema(required = false, value_type = Vec<String>, min_items = 1, max_items = 20)]
+    tickets: Option<Vec<TicketId>>,
+    /// Minor units; tickets stay valid.
+    #[schema(required = false, minimum = 1)]
+    amount: Option<i64>,
+    /// `true`: everything that is left; all tickets become void.
+    #[schema(required = false)]
+    whole: Option<bool>,
+    /// Why. It is kept beside the books; it should name nobody.
+    #[schema(max_length = 500)]
+    reason: String,
+}
+
+/// A refund.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refund)]
+pub(crate) struct RefundedBody {
+    /// Its id.
+    #[schema(value_type = String, example = "ref_0190c5a0b0c07abc8def0123456789ab")]
+    id: RefundId,
+    /// `planned` until Stripe answers, then `pending`, `succeeded` or `failed`. What failed may be asked for again.
+    #[schema(example = "planned")]
+    state: &'static str,
+    /// How much goes back.
+    #[schema(value_type = MoneyBody)]
+    amount: Money,
+    /// Of what it is made; left out where it was not asked for here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<PartsBody>,
+    /// The tickets that it made void.
+    #[schema(value_type = Vec<String>)]
+    tickets: Vec<TicketId>,
+    /// Why: what was said, `late_payment`, or `made_at_stripe`.
+    reason: String,
+    /// When it was asked for, or heard of.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// Of what a refund is made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefundParts)]
+pub(crate) struct PartsBody {
+    /// Base price.
+    #[schema(value_type = MoneyBody)]
+    base: Money,
+    /// Fees.
+    #[schema(value_type = MoneyBody)]
+    fee: Money,
+    /// Taxes.
+    #[schema(value_type = MoneyBody)]
+    tax: Money,
+}
+
+/// The refunds of an order, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RefundList {
+    /// All of them.
+    items: Vec<RefundedBody>,
+}
+
+/// `POST /v1/organizer/sales/{sale}/orders/{order}/refunds`
+pub(crate) async fn ask(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let (sale, by) = decidable(app, request).await?;
+    let order: OrderId = request.params.id("order")?;
+    let body: RefundBody = request.json()?;
+    let (wish, reason) = (body.wish()?, body.reason()?);
+    let key = request.required_idempotency_key()?;
+    let scope = format!("refund/{}/{order}/{by}", sale.id);
+    let ask = RefundAsk {
+        organizer: sale.organizer,
+        sale: sale.id,
+        order,
+        key: name_of(sale.id, order, &by, key),
+        content: Sha256::digest(&request.body).into(),
+        wish,
+        reason,
+        by,
+    };
+    let once = Once::new(scope, key, &request.body);
+    let bytes = |refund: &RefundedBody| serde_json::to_vec(refund).expect("our answers have string keys");
+    match once.run(app, goes_back(app.ledger.clone(), ask), move |refund| (StatusCode::CREATED, bytes(refund))).await? {
+        Done::Now(refund) => Ok(json(StatusCode::CREATED, &refund)),
+        Done::Before(status, body) => Ok(idempotency::replayed(json_bytes(status, body.into()))),
+    }
+}
+
+/// `GET /v1/organizer/sales/{sale}/orders/{order}/refunds`
+pub(crate) async fn list(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let holder = holder(app, request).await?;
+    if holder.role == KeyRole::Door {
+        return Err(Code::Forbidden.into());
+    }
+    let sale = own_sale(app, request, &holder).await?;
+    let refunds = refunds_of_order(&app.ledger, sale.organizer, sale.id, request.params.id("order")?).await?;
+    let refunds = refunds.ok_or(Code::NotFound)?;
+    Ok(json(StatusCode::OK, &RefundList { items: refunds.into_iter().map(RefundedBody::from).collect() }))
+}
+
+/// The name of a request: whose key, for which order, and which Idempotency-Key.
+fn name_of(sale: SaleId, order: OrderId, by: &str, key: &str) -> [u8; 32] {
+    let (sale, order) = (sale.uuid(), order.uuid());
+    RequestId::of(&[b"refund", sale.as_bytes(), order.as_bytes(), by.as_bytes(), key.as_bytes()]).0
+}
+
+async fn goes_back(ledger: Ledger, ask: RefundAsk) -> Result<RefundedBody, Problem> {
+    match refund_ask(&ledger, &ask).await? {
+        AskRefund::Asked(refund) => Ok(refund.into()),
+        AskRefund::AboveCaptured { left } => {
+            let detail = format!("{} {} are left to go back in this way.", left.minor, left.currency);
+            Err(Problem::new(Code::RefundAboveCaptured).detail(detail))
+        }
+        AskRefund::TicketUsed(tickets) => {
+            Err(Problem::new(Code::TicketUsed).detail(listed(&tickets)).errors(at(&ask.wish, &tickets, "was used")))
+        }
+        AskRefund::TicketVoid(tickets) => Err(Problem::new(Code::TicketVoid).detail(listed(&tickets)).errors(at(
+            &ask.wish,
+            &tickets,
+            "is void already",
+        ))),
+        AskRefund::TicketUnknown(tickets) => {
+            Err(Problem::invalid(at(&ask.wish, &tickets, "must be a ticket of the order")))
+        }
+        AskRefund::NotRefundable(state) => {
+            Err(Problem::new(Code::OrderNotRefundable).detail(format!("The order is {}.", state.word())))
+        }
+        AskRefund::KeyReused => Err(Code::IdempotencyKeyReused.into()),
+        AskRefund::NotFound => Err(Code::NotFound.into()),
+    }
+}
+
+impl RefundBody {
+    fn wish(&self) -> Result<RefundWish, Problem> {
+        match (&self.tickets, self.amount, self.whole) {
+            (Some(tickets), None, None) => tickets_of(tickets).map(RefundWish::Tickets),
+            (None, Some(amount), None) if amount >= 1 => Ok(RefundWish::Amount(amount)),
+            (None, Some(_), None) => Err(Problem::invalid_at("/amount", "must be at least 1")),
+            (None, None, Some(true)) => Ok(RefundWish::Whole),
+            (None, None, Some(false)) => Err(Problem::invalid_at("/whole", "must be true, or left out")),
+            _ => Err(Problem::invalid_at("", "must have one of tickets, amount and whole")),
+        }
+    }
+
+    fn reason(&self) -> Result<String, Problem> {
+        let reason = self.reason.trim();
+        let is_reason =
+            (1..=REASON_CHARS_MAX).contains(&reason.chars().count()) && !reason.chars().any(char::is_control);
+        if is_reason {
+            Ok(reason.to_owned())
+        } else {
+            Err(Problem::invalid_at(
+                "/reason",
+                format!("must be 1 to {REASON_CHARS_MAX} characters, none of them a control character"),
+            ))
+        }
+    }
+}
+
+fn tickets_of(tickets: &[TicketId]) -> Result<Vec<TicketId>, Problem> {
+    if !(1..=TICKETS_MAX).contains(&tickets.len()) {
+        return Err(Problem::invalid_at("/tickets", format!("must be 1 to {TICKETS_MAX} tickets")));
+    }
+    let mut seen = BTreeSet::new();
+    match tickets.iter().position(|ticket| !seen.insert(ticket)) {
+        Some(index) => {
+            Err(Problem::invalid_at(format!("/tickets/{index}"), "must be different from the other tickets"))
+        }
+        None => Ok(tickets.to_vec()),
+    }
+}
+
+/// What is the matter with tickets, each where the body names it.
+fn at(wish: &RefundWish, tickets: &[TicketId], what: &str) -> Vec<Fault> {
+    let RefundWish::Tickets(named) = wish else { return Vec::new() };
+    let faulty = named.iter().enumerate().filter(|(_, ticket)| tickets.contains(ticket));
+    faulty.map(|(index, _)| Fault { pointer: format!("/tickets/{index}"), detail: what.to_owned() }).collect()
+}
+
+fn listed(tickets: &[TicketId]) -> String {
+    tickets.iter().map(TicketId::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl From<RefundRow> for RefundedBody {
+    fn from(row: RefundRow) -> Self {
+        let RefundRow { id, state, amount, parts, tickets, reason, created_at, .. } = row;
+        let money = |minor| Money::new(minor, amount.currency);
+        let parts = parts.map(|RefundParts { base, fee, tax }| PartsBody {
+            base: money(base),
+            fee: money(fee),
+            tax: money(tax),
+        });
+        Self { id, state: state.word(), amount, parts, tickets, reason, created_at }
+    }
+}
