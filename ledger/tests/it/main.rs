@@ -9,6 +9,7 @@ mod dice;
 mod draws;
 mod limits;
 mod migrations;
+mod money_model;
 mod orders;
 mod outages;
 mod payment_latency;

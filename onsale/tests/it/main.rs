@@ -34,6 +34,7 @@ mod privacy;
 mod races;
 mod reclaim;
 mod reconcile;
+mod refunds;
 mod scale;
 mod seat_map;
 mod seats;

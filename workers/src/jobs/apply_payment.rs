@@ -14,7 +14,7 @@ use ledger::inbox::InboxEvent;
 use ledger::payments::latency::payment_authorised_after;
 use ledger::payments::{Applied, RefundApplied, RefundFacts, refund_apply};
 use payments::webhook::{self, Event, EventObject};
-use payments::{Intent, Refund};
+use payments::{Intent, Refund, StripeError};
 
 use super::payment_news::{self, News};
 use super::refund_payment::book_status;
@@ -76,6 +76,9 @@ const AUTHORISED: &str = "payment_intent.amount_capturable_updated";
 /// The kind that comes once for each payment; where Stripe captures, that is its authorisation.
 const SUCCEEDED: &str = "payment_intent.succeeded";
 
+/// The status of an object that Stripe does not have.
+const NOT_FOUND: u16 = 404;
+
 async fn ask_stripe(context: &Context, event: &Event, intent: &str) -> Outcome {
     let intent = match context.stripe.fetch(intent).await {
         Ok(intent) => intent,
@@ -120,16 +123,18 @@ async fn about_refund(context: &Context, event: &Event, refund: &Refund) -> Outc
         status: book_status(refund.status),
     };
     match refund_apply(&context.ledger, &facts).await {
-        Ok(RefundApplied::Early) => after_its_capture(context, &facts).await,
+        Ok(RefundApplied::Early | RefundApplied::UnknownPayment) => after_its_capture(context, &facts).await,
         Ok(applied) => refund_end(&applied),
         Err(error) => LedgerError::into(error),
     }
 }
 
-/// A refund that overtook the capture it is of: the intent itself says that it is captured.
+/// A refund that overtook the capture it is of, or all we know of its payment: the intent itself says whose it is, and that it
+/// is captured.
 async fn after_its_capture(context: &Context, facts: &RefundFacts) -> Outcome {
     let intent = match context.stripe.fetch(&facts.intent).await {
         Ok(intent) => intent,
+        Err(StripeError::Refused { status: NOT_FOUND, .. }) => return Outcome::Done("not a payment of ours"),
         Err(error) => return Outcome::Retry(error.to_string()),
     };
     if let Err(error) = payment_news::apply(context, &intent, News::Fetched { because_of: None }).await {

@@ -8,5 +8,6 @@ mod figures;
 mod letters;
 mod payments;
 mod pools;
+mod refunds;
 mod sweeps;
 mod withholding;

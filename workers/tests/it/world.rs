@@ -15,7 +15,7 @@ use domain::price::{lines_of, total};
 use domain::sale::{CaptureMode, SaleConfig};
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
-use domain::{HoldId, OrderId, PaymentId, PlaceNumber, SaleId, TierId, UnitNo};
+use domain::{HoldId, Money, OrderId, PaymentId, PlaceNumber, RefundId, SaleId, TierId, UnitNo};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -24,9 +24,10 @@ use ledger::inbox::{RawEvent, event_store};
 use ledger::orders::{CreateOrder, NewOrder, OrderRow, order_create, order_fetch};
 use ledger::organizers::{KeyRole, key_create};
 use ledger::payments::{BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin};
-use ledger::sales::{CreateSale, Publish, sale_create, sale_publish};
+use ledger::refunds::{AskRefund, RefundAsk, RefundWish, refund_ask};
+use ledger::sales::{CreateSale, Publish, SaleName, sale_create, sale_fetch, sale_publish};
 use ledger::{Ledger, PoolConfig, Role};
-use payments::{CreateIntent, Stripe, StripeConfig, StripeError, webhook};
+use payments::{CreateIntent, RefundIntent, Stripe, StripeConfig, StripeError, webhook};
 use sandbox::{
     BeaconClock, Database, FakeBeacon, FakeBeaconOptions, FakeStripe, FakeStripeOptions, MailSink, Persistence, Redis,
     RedisOptions,
@@ -318,6 +319,31 @@ impl World {
             Err(StripeError::Unknown(_)) => None,
             Err(other) => panic!("{other:?}"),
         }
+    }
+
+    /// Somebody gives money back in Stripe's dashboard.
+    pub(crate) async fn refunds_at_stripe(&self, order: &OrderRow, intent: &str, minor: i64) {
+        let amount = Money::new(minor, order.total.currency);
+        let id = RefundId::from_uuid(Uuid::now_v7());
+        let refund = RefundIntent { id, intent: intent.to_owned(), sale: order.sale, order: order.id, amount };
+        self.till.refund(&refund, &id.to_string()).await.expect("a refund");
+    }
+
+    /// The organizer asks for everything to go back.
+    pub(crate) async fn asks_for_everything(&self, order: &OrderRow) {
+        let sale = sale_fetch(&self.gateway, SaleName::Id(order.sale)).await.expect("an answer").expect("the sale");
+        let ask = RefundAsk {
+            organizer: sale.organizer,
+            sale: order.sale,
+            order: order.id,
+            key: [1; 32],
+            content: [1; 32],
+            wish: RefundWish::Whole,
+            reason: "called off".to_owned(),
+            by: "test".to_owned(),
+        };
+        let asked = refund_ask(&self.gateway, &ask).await.expect("an answer");
+        assert!(matches!(asked, AskRefund::Asked(_)), "{asked:?}");
     }
 
     /// What a browser would make of a card.

@@ -1,0 +1,59 @@
+//! Money that goes back, where Stripe is first or says no.
+
+use domain::order::OrderState;
+use domain::sale::CaptureMode::Automatic;
+use sandbox::{CallFault, Operation};
+
+use crate::eventually::eventually;
+use crate::world::{PRICE, Post, VISA, World};
+
+/// All that is heard of the payment is that it goes back: the answer to the call that made it was lost, its events are late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_heard_of_before_its_payment_is_booked_after_it() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Automatic).await;
+    let order = world.orders(&sale, 1).await;
+    world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::AnswerLost);
+    world.pays(&order, VISA, Automatic).await;
+    let intent = world.stripe.payment_intents().pop().expect("an intent").id;
+    world.refunds_at_stripe(&order, &intent, 500).await;
+    let told = world.stripe.events().into_iter().find(|event| event.kind == "refund.created").expect("an event");
+    world.stores_event(&world.stripe.event_body(&told.id).expect("the fake remembers")).await;
+    eventually("the refund is booked", async || world.count("SELECT refunded FROM payments").await == 500).await;
+    let seen = world.order(&order).await;
+    assert_eq!((seen.state, seen.tickets.len()), (OrderState::PartiallyRefunded, 1));
+    world.posts_events().await;
+    world.until_idle().await;
+    assert_eq!(world.count("SELECT refunded FROM payments").await, 500);
+    world.audit().await;
+    workers.stop().await;
+}
+
+/// Somebody gave all of it back at Stripe before, which we have not heard yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_stripe_refuses_is_for_people_and_owed_no_more() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Automatic).await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Automatic).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    let intent = world.stripe.payment_intents().pop().expect("an intent").id;
+    world.refunds_at_stripe(&order, &intent, PRICE).await;
+    world.asks_for_everything(&order).await;
+    eventually("people are told", async || {
+        world.count("SELECT count(*) FROM outbox WHERE kind = 'payment_refund' AND state = 'parked'").await == 1
+    })
+    .await;
+    assert_eq!(
+        world.count("SELECT coalesce(sum(amount), 0)::bigint FROM entries WHERE account = 'refund_due'").await,
+        0
+    );
+    world.posts_events().await;
+    eventually("what Stripe did is booked", async || world.count("SELECT refunded FROM payments").await == PRICE).await;
+    assert_eq!(world.order(&order).await.state, OrderState::Refunded);
+    world.audit().await;
+    workers.stop().await;
+}
