@@ -36,6 +36,7 @@ pub mod queue;
 pub mod rebuild;
 pub mod registrations;
 
+pub mod disputes;
 pub mod holds;
 pub mod orders;
 pub mod payments;

@@ -6,6 +6,7 @@
 
 pub mod webhook;
 
+mod dispute;
 mod error;
 mod intent;
 pub mod metrics;
@@ -13,6 +14,7 @@ mod refund;
 mod stripe;
 mod wire;
 
+pub use dispute::{Dispute, DisputeMovement};
 pub use error::{StripeError, UnknownOutcome};
 pub use intent::Intent;
 pub use refund::{Refund, RefundStatus};

@@ -3,6 +3,7 @@
 //! | job | does | repeated |
 //! |---|---|---|
 //! | [`apply_payment`] | merges what a Stripe event says into its payment | the second time it is old news |
+//! | [`apply_dispute`] | books what moved for a dispute | each balance transaction once |
 //! | [`capture_payment`] | takes an authorised amount, applies the answer | same key, or *already captured* |
 //! | [`cancel_payment`] | lets an authorisation go, applies the answer | same key, or *already cancelled* |
 //! | [`check_payment`] | fetches an intent, applies it | reads only |
@@ -10,6 +11,7 @@
 //! | [`return_units`] | puts freed units back on sale in Redis | idempotent by request id |
 //! | [`send_mail`] | tells the buyer | one more mail with the same Message-ID, which clients fold into one |
 
+mod apply_dispute;
 pub(crate) mod apply_payment;
 pub(crate) mod cancel_payment;
 pub(crate) mod capture_payment;

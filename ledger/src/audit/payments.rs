@@ -2,7 +2,8 @@
 
 use super::Invariant;
 
-/// A payment's money by the books: captured and refunded are what its transfers moved through the clearing account.
+/// A payment's money by the books: captured and refunded are what its transfers moved through the clearing account, disputed is
+/// what disputes moved into their own.
 pub(super) const I4: Invariant = Invariant {
     number: "I4",
     title: "an event takes effect once: payments and books agree",
@@ -18,20 +19,24 @@ pub(super) const I4: Invariant = Invariant {
         WITH booked AS (
             SELECT t.sale_id, t.reference,
                    coalesce(sum(e.amount) FILTER (WHERE t.kind IN ('captured', 'captured_late')), 0) AS captured,
-                   coalesce(-sum(e.amount) FILTER (WHERE t.kind IN ('refunded', 'refund_reversed')), 0) AS refunded
+                   coalesce(-sum(e.amount) FILTER (WHERE t.kind IN ('refunded', 'refund_reversed')), 0) AS refunded,
+                   coalesce(sum(e.amount) FILTER (WHERE t.kind IN ('dispute_withdrawn', 'dispute_reinstated')
+                                                    AND e.account = 'disputed'), 0) AS disputed
               FROM transfers t JOIN entries e ON e.sale_id = t.sale_id AND e.transfer_id = t.id
-             WHERE t.sale_id = coalesce($1::uuid, t.sale_id) AND e.account = 'payment_clearing'
+             WHERE t.sale_id = coalesce($1::uuid, t.sale_id) AND e.account IN ('payment_clearing', 'disputed')
              GROUP BY t.sale_id, t.reference),
         promised AS (
             SELECT t.sale_id, t.reference, count(*) AS times, count(r.id) AS resolved
               FROM transfers t LEFT JOIN transfers r ON r.sale_id = t.sale_id AND r.resolves = t.id
              WHERE t.sale_id = coalesce($1, t.sale_id) AND t.kind = 'authorised'
              GROUP BY t.sale_id, t.reference)
-        SELECT format('payment %s of sale %s: captured %s and refunded %s, by the books %s and %s', p.id, p.sale_id,
-                      p.captured, p.refunded, coalesce(b.captured, 0), coalesce(b.refunded, 0)) AS breach
+        SELECT format('payment %s of sale %s: captured %s, refunded %s and disputed %s, by the books %s, %s and %s', p.id, p.sale_id,
+                      p.captured, p.refunded, p.disputed, coalesce(b.captured, 0), coalesce(b.refunded, 0),
+                      coalesce(b.disputed, 0)) AS breach
           FROM payments p LEFT JOIN booked b ON b.sale_id = p.sale_id AND b.reference = p.intent_id
          WHERE p.sale_id = coalesce($1, p.sale_id)
-           AND (p.captured <> coalesce(b.captured, 0) OR p.refunded <> coalesce(b.refunded, 0))
+           AND (p.captured <> coalesce(b.captured, 0) OR p.refunded <> coalesce(b.refunded, 0)
+                OR p.disputed <> coalesce(b.disputed, 0))
          UNION ALL
         SELECT format('payment intent %s of sale %s is in the books but no payment', b.reference, b.sale_id)
           FROM booked b LEFT JOIN payments p ON p.sale_id = b.sale_id AND p.intent_id = b.reference

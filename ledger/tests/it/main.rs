@@ -6,6 +6,7 @@ mod acts;
 mod audits;
 mod books;
 mod dice;
+mod disputes;
 mod draws;
 mod limits;
 mod migrations;

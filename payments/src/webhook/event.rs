@@ -1,7 +1,7 @@
 //! A Stripe event, read.
 //!
 //! Two readings of the same bytes. [`envelope`] takes what the inbox stores beside them and succeeds for any JSON that
-//! names itself an event. [`parse`] also reads the object inside, strictly, through the generated types: an object of a
+//! names itself an event. [`parse`] also reads the object inside, strictly, through the generated types (disputes through one of our own): an object of a
 //! kind we act on that does not parse is [`Unreadable`], because acting on half of it would be guessing.
 //!
 //! Events are hints: they may be late, doubled or out of order, and the object is as it was when the event was made.
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::dispute::Dispute;
 use crate::intent::Intent;
 use crate::refund::Refund;
 
@@ -58,6 +59,8 @@ pub enum EventObject {
     Intent(Box<Intent>),
     /// A refund.
     Refund(Box<Refund>),
+    /// A dispute.
+    Dispute(Box<Dispute>),
     /// A kind we take note of and leave alone.
     Other {
         /// Stripe's word for it: `charge`, `customer`, …
@@ -124,6 +127,7 @@ fn object(kind: &str, raw: &RawValue) -> Result<EventObject, Unreadable> {
     let read = match object.as_str() {
         "payment_intent" => Intent::read(raw.get()).map(|intent| EventObject::Intent(Box::new(intent))),
         "refund" => Refund::read(raw.get()).map(|refund| EventObject::Refund(Box::new(refund))),
+        "dispute" => Dispute::read(raw.get()).map(|dispute| EventObject::Dispute(Box::new(dispute))),
         _ => return Ok(EventObject::Other { object }),
     };
     read.map_err(|fault| Unreadable::Object { kind: kind.to_owned(), object, fault: fault.to_string() })

@@ -100,7 +100,7 @@ async fn every_event_of_a_payment_verifies_and_reads() {
                 statuses.push(told.status);
             }
             EventObject::Refund(told) => refunds.push((told.refund, told.amount)),
-            EventObject::Other { .. } => {}
+            EventObject::Dispute(_) | EventObject::Other { .. } => {}
         }
     }
     assert!(statuses.contains(&IntentStatus::RequiresCapture), "{statuses:?}");

@@ -14,8 +14,9 @@ use ledger::inbox::InboxEvent;
 use ledger::payments::latency::payment_authorised_after;
 use ledger::payments::{Applied, RefundApplied, RefundFacts, refund_apply};
 use payments::webhook::{self, Event, EventObject};
-use payments::{Intent, Refund, StripeError};
+use payments::{Intent, Refund};
 
+use super::apply_dispute;
 use super::payment_news::{self, News};
 use super::refund_payment::book_status;
 use crate::context::Context;
@@ -37,6 +38,7 @@ pub(crate) async fn event(context: &Context, stored: &InboxEvent) -> Outcome {
     match &event.object {
         EventObject::Intent(intent) => about_intent(context, &event, intent).await,
         EventObject::Refund(refund) => about_refund(context, &event, refund).await,
+        EventObject::Dispute(dispute) => apply_dispute::run(context, &event.id, dispute).await,
         EventObject::Other { .. } => Outcome::Done("nothing to do for this kind"),
     }
 }
@@ -75,9 +77,6 @@ async fn measure(context: &Context, event: &Event, intent: &Intent) {
 const AUTHORISED: &str = "payment_intent.amount_capturable_updated";
 /// The kind that comes once for each payment; where Stripe captures, that is its authorisation.
 const SUCCEEDED: &str = "payment_intent.succeeded";
-
-/// The status of an object that Stripe does not have.
-const NOT_FOUND: u16 = 404;
 
 async fn ask_stripe(context: &Context, event: &Event, intent: &str) -> Outcome {
     let intent = match context.stripe.fetch(intent).await {
@@ -132,13 +131,8 @@ async fn about_refund(context: &Context, event: &Event, refund: &Refund) -> Outc
 /// A refund that overtook the capture it is of, or all we know of its payment: the intent itself says whose it is, and that it
 /// is captured.
 async fn after_its_capture(context: &Context, facts: &RefundFacts) -> Outcome {
-    let intent = match context.stripe.fetch(&facts.intent).await {
-        Ok(intent) => intent,
-        Err(StripeError::Refused { status: NOT_FOUND, .. }) => return Outcome::Done("not a payment of ours"),
-        Err(error) => return Outcome::Retry(error.to_string()),
-    };
-    if let Err(error) = payment_news::apply(context, &intent, News::Fetched { because_of: None }).await {
-        return error.into();
+    if let Err(outcome) = payment_news::fetch_and_apply(context, &facts.intent).await {
+        return outcome;
     }
     match refund_apply(&context.ledger, facts).await {
         Ok(applied) => refund_end(&applied),

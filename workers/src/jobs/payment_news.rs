@@ -6,7 +6,7 @@ use domain::ticket::ticket_id;
 use domain::{TicketId, TierId, UnitNo};
 use ledger::LedgerError;
 use ledger::payments::{Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target};
-use payments::Intent;
+use payments::{Intent, StripeError};
 
 use crate::context::Context;
 use crate::metrics;
@@ -50,6 +50,20 @@ pub(super) async fn apply(context: &Context, intent: &Intent, news: News<'_>) ->
     }
     Ok(applied)
 }
+
+/// Fetches the intent that other news is about and applies it, so that the news finds its payment. The outcome says why it
+/// cannot.
+pub(super) async fn fetch_and_apply(context: &Context, intent: &str) -> Result<(), Outcome> {
+    let intent = match context.stripe.fetch(intent).await {
+        Ok(intent) => intent,
+        Err(StripeError::Refused { status: NOT_FOUND, .. }) => return Err(Outcome::Done("not a payment of ours")),
+        Err(error) => return Err(Outcome::Retry(error.to_string())),
+    };
+    apply(context, &intent, News::Fetched { because_of: None }).await.map(drop).map_err(Outcome::from)
+}
+
+/// The status of an object that Stripe does not have.
+const NOT_FOUND: u16 = 404;
 
 /// Who has bought frees a slot for the next in line at once. Not worth a job: a slot that is not freed here, because Redis
 /// is away, is freed when the session ends.

@@ -3,6 +3,7 @@
 use domain::order::OrderState;
 use domain::sale::CaptureMode::Automatic;
 use sandbox::{CallFault, Operation};
+use serde_json::{Value, json};
 
 use crate::eventually::eventually;
 use crate::world::{PRICE, Post, VISA, World};
@@ -54,6 +55,38 @@ async fn a_refund_that_stripe_refuses_is_for_people_and_owed_no_more() {
     world.posts_events().await;
     eventually("what Stripe did is booked", async || world.count("SELECT refunded FROM payments").await == PRICE).await;
     assert_eq!(world.order(&order).await.state, OrderState::Refunded);
+    world.audit().await;
+    workers.stop().await;
+}
+
+/// The bank takes the money, and gives it back; the events overtake each other and come twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_is_booked_as_its_balance_transactions_say() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Automatic).await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Automatic).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    let intent = world.stripe.payment_intents().pop().expect("an intent").id;
+    let taken = json!({ "id": "txn_1", "amount": -PRICE, "fee": 1500, "currency": "eur" });
+    let back = json!({ "id": "txn_2", "amount": PRICE, "fee": 0, "currency": "eur" });
+    let dispute = |status: &str, moved: Value| {
+        json!({ "id": "du_1", "object": "dispute", "amount": PRICE, "currency": "eur", "status": status,
+                "payment_intent": intent, "balance_transactions": moved })
+    };
+    let open = dispute("needs_response", json!([taken]));
+    world.stripe.deliver("charge.dispute.funds_withdrawn", &open);
+    world.until_order_is(&order, OrderState::Disputed).await;
+    world.stripe.deliver("charge.dispute.closed", &dispute("won", json!([taken, back])));
+    world.stripe.deliver("charge.dispute.created", &open);
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    let balance =
+        |account: &str| format!("SELECT coalesce(sum(amount), 0)::bigint FROM entries WHERE account = '{account}'");
+    assert_eq!(world.count(&balance("disputed")).await, 0);
+    assert_eq!(world.count(&balance("payment_clearing")).await, PRICE - 1500, "won, and its fee was not given back");
+    assert_eq!(world.count(&balance("processor_fee")).await, 1500);
     world.audit().await;
     workers.stop().await;
 }

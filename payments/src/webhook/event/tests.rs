@@ -122,3 +122,22 @@ fn what_is_no_event_is_refused() {
         assert!(matches!(parse(raw), Err(Unreadable::NotAnEvent(_))), "{raw:?}");
     }
 }
+
+#[test]
+fn a_dispute_is_read_with_what_moved_for_it() {
+    let dispute = serde_json::json!({
+        "id": "du_1", "object": "dispute", "amount": 5891, "currency": "eur", "status": "needs_response",
+        "payment_intent": "pi_1", "evidence": {}, "balance_transactions": [
+            { "id": "txn_1", "object": "balance_transaction", "amount": -5891, "fee": 1500, "net": -7391, "currency": "eur" },
+        ],
+    });
+    let EventObject::Dispute(read) = parse(&event(&dispute)).expect("a good event").object else {
+        panic!("no dispute")
+    };
+    assert_eq!((read.id.as_str(), read.status.as_str(), read.amount.minor), ("du_1", "needs_response", 5891));
+    assert_eq!(read.payment_intent.as_deref(), Some("pi_1"));
+    assert_eq!((read.movements[0].amount, read.movements[0].fee), (-5891, 1500));
+    let mut broken = dispute;
+    broken["balance_transactions"][0]["amount"] = "much".into();
+    assert!(parse(&event(&broken)).is_err(), "half of it would be guessing");
+}
