@@ -45,6 +45,8 @@ pub mod tickets;
 pub mod units;
 pub mod withholdings;
 
+pub mod balances;
+
 pub mod idempotency;
 pub mod inbox;
 pub mod outbox;

@@ -1,8 +1,8 @@
 //! Every statement this crate sends, so that a test can prepare them all and people can read them.
 
 use crate::{
-    access_codes, audit, disputes, draws, epochs, holds, idempotency, inbox, notices, orders, organizers, outbox,
-    payments, queue, rebuild, refunds, registrations, sales, units, withholdings,
+    access_codes, audit, balances, disputes, draws, epochs, holds, idempotency, inbox, notices, orders, organizers,
+    outbox, payments, queue, rebuild, refunds, registrations, sales, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -24,6 +24,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         payments::STATEMENTS,
         refunds::STATEMENTS,
         disputes::STATEMENTS,
+        balances::STATEMENTS,
         idempotency::STATEMENTS,
         inbox::STATEMENTS,
         outbox::STATEMENTS,

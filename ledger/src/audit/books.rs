@@ -1,18 +1,26 @@
-//! I3: the books balance.
+//! I3: the books balance, and what is kept of them is what they say.
 
 use super::Invariant;
 
 pub(super) const I3: Invariant = Invariant {
     number: "I3",
     title: "every transfer sums to zero per unit of account",
-    figures: &["transfers", "entries"],
+    figures: &["transfers", "entries", "balances_kept"],
     count: "
         SELECT (SELECT count(*) FROM transfers WHERE sale_id = coalesce($1::uuid, sale_id)),
-               (SELECT count(*) FROM entries WHERE sale_id = coalesce($1, sale_id))",
+               (SELECT count(*) FROM entries WHERE sale_id = coalesce($1, sale_id)),
+               (SELECT count(*) FROM balances WHERE sale_id = coalesce($1, sale_id))",
     find: "
+        WITH below AS (
+            SELECT e.sale_id, e.account, e.unit_of_account,
+                   sum(greatest(e.amount, 0)) AS debits, sum(greatest(-e.amount, 0)) AS credits
+              FROM transfers t JOIN entries e ON e.sale_id = t.sale_id AND e.transfer_id = t.id
+             WHERE t.sale_id = coalesce($1::uuid, t.sale_id) AND t.xid < rollup_upto()
+             GROUP BY e.sale_id, e.account, e.unit_of_account),
+        kept AS (SELECT * FROM balances WHERE sale_id = coalesce($1, sale_id) AND rollup_upto() > '0')
         SELECT format('transfer %s of sale %s is off by %s %s in %s legs', transfer_id, sale_id, sum(amount),
                       unit_of_account, count(*)) AS breach
-          FROM entries WHERE sale_id = coalesce($1::uuid, sale_id)
+          FROM entries WHERE sale_id = coalesce($1, sale_id)
          GROUP BY sale_id, transfer_id, unit_of_account HAVING sum(amount) <> 0 OR count(*) < 2
          UNION ALL
         SELECT format('transfer %s of sale %s has no entries', t.id, t.sale_id)
@@ -22,5 +30,10 @@ pub(super) const I3: Invariant = Invariant {
         SELECT format('entry %s of transfer %s of sale %s has no transfer', e.leg, e.transfer_id, e.sale_id)
           FROM entries e LEFT JOIN transfers t ON t.sale_id = e.sale_id AND t.id = e.transfer_id
          WHERE e.sale_id = coalesce($1, e.sale_id) AND t.id IS NULL
+         UNION ALL
+        SELECT format('%s of %s in sale %s is kept as %s less %s, its entries say %s less %s', account, unit_of_account, sale_id,
+                      coalesce(k.debits, 0), coalesce(k.credits, 0), coalesce(b.debits, 0), coalesce(b.credits, 0))
+          FROM kept k FULL JOIN below b USING (sale_id, account, unit_of_account)
+         WHERE (k.debits, k.credits) IS DISTINCT FROM (b.debits, b.credits)
          LIMIT $2::bigint",
 };

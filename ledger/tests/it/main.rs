@@ -4,6 +4,7 @@ mod world;
 
 mod acts;
 mod audits;
+mod balances;
 mod books;
 mod dice;
 mod disputes;
@@ -11,6 +12,7 @@ mod draws;
 mod limits;
 mod migrations;
 mod money_model;
+mod money_page;
 mod orders;
 mod outages;
 mod payment_latency;
