@@ -21,6 +21,7 @@ use crate::config::GatewayConfig;
 use crate::directory::Directory;
 use crate::draws::{self, Draws};
 use crate::endpoints::fairness::FairnessFiles;
+use crate::endpoints::organizer::reports::export::EXPORTS_MAX;
 use crate::floor::{Floor, Floors, Seen, tick};
 use crate::identity::Cookies;
 use crate::joins::{self, Joins};
@@ -97,6 +98,8 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     /// Room for sockets.
     pub(crate) sockets: Arc<Semaphore>,
+    /// Room for exports.
+    pub(crate) exports: Arc<Semaphore>,
     /// Connections, sockets, and requests that go on when their client is gone: waited for when the gateway stops.
     pub(crate) visits: TaskTracker,
     /// Ticks and timers: they go last.
@@ -134,6 +137,7 @@ impl App {
             open_sales: AtomicU32::new(1),
             fairness: FairnessFiles::default(),
             sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             visits: TaskTracker::new(),
             tasks: TaskTracker::new(),
             draining,

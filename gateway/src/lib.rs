@@ -41,6 +41,7 @@ mod request;
 mod route;
 
 mod answer;
+mod csv;
 mod json;
 mod problem;
 

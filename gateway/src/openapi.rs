@@ -242,6 +242,9 @@ fn components() -> Components {
     add::<organizer::refunds::RefundList>(&mut shapes);
     add::<organizer::line::BypassedBody>(&mut shapes);
     add::<organizer::line::OwnQueueBody>(&mut shapes);
+    add::<organizer::reports::ledger::LedgerBody>(&mut shapes);
+    add::<organizer::reports::orders::OrderListBody>(&mut shapes);
+    add::<organizer::reports::statement::StatementBody>(&mut shapes);
     add::<challenge::ChallengeBody>(&mut shapes);
     add::<fairness::ProofBody>(&mut shapes);
     add::<schema::FairnessFileBody>(&mut shapes);

@@ -156,6 +156,14 @@ routes! {
     ListRefunds = GET "/v1/organizer/sales/{sale}/orders/{order}/refunds", Some(Limit::Organizer), Organizer;
     /// The queue as its organizer sees it: how many, how fast and why, and what was logged.
     ShowOwnQueue = GET "/v1/organizer/sales/{sale}/queue", Some(Limit::Organizer), Organizer;
+    /// The trial balance of a sale: every account with its debits, credits and balance.
+    ShowLedger = GET "/v1/organizer/sales/{sale}/ledger", Some(Limit::Organizer), Organizer;
+    /// The orders of a sale, the latest first.
+    ListOrders = GET "/v1/organizer/sales/{sale}/orders", Some(Limit::Organizer), Organizer;
+    /// Every transfer that was booked for an order, with its entries.
+    ShowStatement = GET "/v1/organizer/sales/{sale}/orders/{order}/statement", Some(Limit::Organizer), Organizer;
+    /// Orders, lines, payments and refunds of a sale as CSV; the last record is `end`.
+    ExportOrders = GET "/v1/organizer/sales/{sale}/export.csv", Some(Limit::Organizer), Organizer;
 
     /// The list of sales, as a page.
     HomePage = GET "/", Some(Limit::Page), Anyone;

@@ -10,7 +10,8 @@
 //! however many are made at once.
 //! Bounds: an order waits for payment for [`ORDER_LIFE_MAX_S`] at most.
 //!
-//! What it does not do: prices are computed by the domain; here only their sum is checked.
+//! What it does not do: prices are computed by the domain; here only their sum is checked. Reports are in [`list`],
+//! [`statement`] and [`export`].
 
 use domain::email::buyer_of;
 use domain::keyring::Kid;
@@ -28,6 +29,10 @@ use crate::numbers::fit;
 use crate::payments::PaymentRow;
 use crate::tickets::TicketRow;
 use crate::{Ledger, LedgerError};
+
+pub mod export;
+pub mod list;
+pub mod statement;
 
 /// An order to be written.
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@
 //! | `onsale_units` | gauge | sale, tier, state |
 //! | `onsale_oversold_units` | gauge | – |
 //! | `onsale_ledger_imbalance` | gauge | – |
+//! | `onsale_balances_lag_seconds` | gauge | – |
 //!
 //! `queue` is `inbox` or a queue of the outbox. `sale` is a label only for sales that are on sale.
 
@@ -72,6 +73,8 @@ pub const UNITS: &str = "onsale_units";
 pub const OVERSOLD_UNITS: &str = "onsale_oversold_units";
 /// Breaches of *every transfer sums to zero*; must be 0.
 pub const LEDGER_IMBALANCE: &str = "onsale_ledger_imbalance";
+/// For how long the oldest transfer waits that is not in the balances kept; reads are exact all the same, only slower.
+pub const BALANCES_LAG: &str = "onsale_balances_lag_seconds";
 
 /// Tells the recorder what the metrics mean. Call once, after the recorder is installed.
 pub fn describe() {
@@ -94,6 +97,7 @@ pub fn describe() {
     describe_gauge!(UNITS, "Units by sale, tier and state, as Postgres says.");
     describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
     describe_gauge!(LEDGER_IMBALANCE, "Transfers that do not sum to zero; must be 0.");
+    describe_gauge!(BALANCES_LAG, Unit::Seconds, "Age of the oldest transfer not added up in the balances kept.");
 }
 
 pub(crate) fn job_ended(queue: &'static str, verdict: &Verdict, took: Duration) {

@@ -8,6 +8,7 @@
 //! | [`load_redis`] | 250 ms | rebuilds a sale that Redis does not have, in a new epoch |
 //! | [`hold_draws`] | 200 ms | turns the registrations of a prequeue into numbers when its phase opens |
 //! | [`measure_payments`] | 1 s | how long paying takes, for the time of a hold |
+//! | [`roll_up_balances`] | 1 s | adds up what was posted, so that reading a balance stays quick |
 //! | [`publish_gauges`] | 2 s | stock and queues as gauges |
 //! | [`audit_books`] | 60 s | the invariants as gauges |
 //!
@@ -31,6 +32,7 @@ pub(crate) mod live_sales;
 pub(crate) mod load_redis;
 pub(crate) mod measure_payments;
 pub(crate) mod publish_gauges;
+pub(crate) mod roll_up_balances;
 
 /// One thing that is done again and again.
 pub(crate) trait Sweep: Send + 'static {

@@ -29,6 +29,7 @@ use crate::sweeps::live_sales::ReadLiveSales;
 use crate::sweeps::load_redis::LoadRedis;
 use crate::sweeps::measure_payments::MeasurePayments;
 use crate::sweeps::publish_gauges::PublishGauges;
+use crate::sweeps::roll_up_balances::RollUpBalances;
 use crate::sweeps::{self, Sweep};
 
 /// How much at once, and how patient.
@@ -157,6 +158,7 @@ impl Workers {
         self.sweep(LoadRedis::new(context(), sales.clone()));
         self.sweep(HoldDraws { context: context(), sales: sales.clone() });
         self.sweep(MeasurePayments { context: context(), sales: sales.clone() });
+        self.sweep(RollUpBalances(context()));
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(AuditBooks(context()));
     }

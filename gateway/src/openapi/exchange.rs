@@ -11,6 +11,9 @@ use crate::endpoints::organizer::access_codes::{CodesBody, MakeCodesBody};
 use crate::endpoints::organizer::line::{AdmissionPatch, BypassBody, BypassedBody, OwnQueueBody};
 use crate::endpoints::organizer::notices::TellBody;
 use crate::endpoints::organizer::refunds::{RefundBody, RefundList, RefundedBody};
+use crate::endpoints::organizer::reports::ledger::LedgerBody;
+use crate::endpoints::organizer::reports::orders::OrderListBody;
+use crate::endpoints::organizer::reports::statement::StatementBody;
 use crate::endpoints::organizer::withholding::{DoneBody, UnitsBody};
 use crate::endpoints::pay::{PaidBody, PayBody};
 use crate::endpoints::queue::{JoinBody, JoinedBody};
@@ -157,6 +160,7 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::CreateAccessCodes
         | Route::BypassQueue
         | Route::ShowOwnQueue => organizer_queue(route),
+        Route::ShowLedger | Route::ListOrders | Route::ShowStatement | Route::ExportOrders => reports(route),
         Route::PlainPage | Route::ActPlainly => plain(route),
         Route::SalePage => Exchange::default()
             .answers(vec![
@@ -316,6 +320,23 @@ fn organizer_queue(route: Route) -> Exchange {
         _ => shown(shape::<OwnQueueBody>()).query(LOG).codes(&[Code::Forbidden, Code::ValidationFailed]),
     }
 }
+
+fn reports(route: Route) -> Exchange {
+    match route {
+        Route::ListOrders => {
+            shown(shape::<OrderListBody>()).query(ORDERS).codes(&[Code::Forbidden, Code::ValidationFailed])
+        }
+        Route::ShowStatement => shown(shape::<StatementBody>()).codes(&[Code::Forbidden]),
+        Route::ExportOrders => shown(raw("text/csv; charset=utf-8; header=present")).codes(&[Code::Forbidden]),
+        _ => shown(shape::<LedgerBody>()).codes(&[Code::Forbidden]),
+    }
+}
+
+const ORDERS: &[(&str, &str)] = &[
+    ("state", "In this state only."),
+    ("limit", "At most so many orders, 1 to 100."),
+    ("cursor", "Where the list goes on, towards the first order: the next_cursor of the page before."),
+];
 
 const LOG: &[(&str, &str)] = &[
     ("limit", "At most so many lines of the log, 1 to 100."),

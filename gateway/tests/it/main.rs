@@ -44,6 +44,7 @@ mod queue;
 mod reclaiming;
 mod refunds;
 mod refusals;
+mod reports;
 mod rush;
 mod sales;
 mod seat_map;

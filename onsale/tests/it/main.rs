@@ -44,6 +44,7 @@ mod shutdown;
 mod signing_keys;
 mod stock;
 mod stuck_redis;
+mod totals;
 mod verify_shuffle;
 mod waiting_room;
 mod withholding;

@@ -8,6 +8,7 @@ use sandbox::actors::{Card, Edge, Hold, Turn, Visitor};
 
 use tokio::task::JoinSet;
 
+use crate::totals;
 use crate::world::World;
 
 const BUYERS: usize = 200;
@@ -48,6 +49,10 @@ async fn two_hundred_buyers_for_fifty_units_leave_fifty_sold_and_everyone_told()
         "{told:?}"
     );
     everything_sold_is_accounted_for(&world).await;
+    totals::agree_with_stripe(&world, &sale).await;
+    totals::refunds_at_stripe(&world, 1_234).await;
+    totals::agree_with_stripe(&world, &sale).await;
+    world.holds_every_invariant();
 }
 
 async fn everything_sold_is_accounted_for(world: &World) {

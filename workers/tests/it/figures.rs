@@ -72,6 +72,11 @@ async fn a_run_can_be_read_from_its_metrics() {
         eventually("the audit ran", async || sample(must_be_0, &[]) == Some(0.0)).await;
     }
     assert_eq!(sample("onsale_sweep_failures_total", &[("sweep", "audit_books")]), None, "the workers may audit");
+    eventually("what was posted is added up", async || {
+        let kept = "SELECT count(*) FROM balances WHERE account = 'payment_clearing' AND debits > 0";
+        sample("onsale_balances_lag_seconds", &[]).is_some() && world.database.number(kept).await.unwrap() == 1
+    })
+    .await;
     every_metric_says_what_it_means();
     workers.stop().await;
 }

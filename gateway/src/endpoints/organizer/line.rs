@@ -10,14 +10,13 @@ use domain::PlaceNumber;
 use domain::sale::AdmissionConfig;
 use http::StatusCode;
 use jiff::Timestamp;
-use ledger::organizers::KeyRole;
 use ledger::queue::{Bypass, LogRow, admission_log_latest, bypass_log};
 use ledger::sales::{SaleRow, sale_set_admission};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::hold_ttl::HoldTtlBody;
-use super::{conflict, decidable, decided, holder, own_sale};
+use super::{conflict, decidable, decided, readable};
 use crate::answer::{Answer, json};
 use crate::app::App;
 use crate::floor::Seen;
@@ -236,11 +235,7 @@ pub(crate) async fn bypass(app: &Arc<App>, request: &Request) -> Result<Answer, 
 
 /// `GET /v1/organizer/sales/{sale}/queue`
 pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
-    let holder = holder(app, request).await?;
-    if holder.role == KeyRole::Door {
-        return Err(Code::Forbidden.into());
-    }
-    let sale = own_sale(app, request, &holder).await?;
+    let sale = readable(app, request).await?;
     let log = log(app, request, &sale).await?;
     // The log is in Postgres and worth showing also while Redis is away.
     let seen = seen(app, &sale).await.ok();

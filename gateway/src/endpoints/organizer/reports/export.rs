@@ -1,0 +1,112 @@
+//! `GET …/export.csv`: orders, lines, payments and refunds, one record each.
+//!
+//! Written while it is read, a page of orders at a time, so it may be as long as the sale was large and a gateway holds two
+//! pages of it at most. Bounds: [`EXPORTS_MAX`] at once on a gateway, [`TAKEN_WITHIN`] for a client to take a page. A stream
+//! cannot say that it broke off; so the last record is `end`, and an export without it is not whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{OrderId, SaleId};
+use http::{StatusCode, header};
+use jiff::Timestamp;
+use ledger::orders::export::{OrderRecord, export_begin, export_page};
+use ledger::sales::SaleRow;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::answer::{Answer, Body, With as _, empty};
+use crate::app::App;
+use crate::endpoints::organizer::readable;
+use crate::problem::{Code, Problem};
+use crate::request::Request;
+
+mod records;
+
+/// Exports that one gateway writes at once: each has a page in memory and asks Postgres for the next.
+pub(crate) const EXPORTS_MAX: usize = 4;
+
+/// When to come back for whom there is no room: most exports take seconds.
+const EXPORT_RETRY_S: u32 = 10;
+
+/// Pages that wait to be taken.
+const PAGES_MAX: usize = 1;
+
+/// How long a client may take for a page before it is given up.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+
+/// `GET /v1/organizer/sales/{sale}/export.csv`
+pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = readable(app, request).await?;
+    let room = Arc::clone(&app.exports).try_acquire_owned();
+    let room = room.map_err(|_| Problem::new(Code::Overloaded).retry_after_s(EXPORT_RETRY_S))?;
+    // Before the answer begins, so that a database that is away is told as a problem.
+    let as_of = export_begin(&app.ledger).await?;
+    let first = export_page(&app.ledger, sale.id, as_of, None).await?;
+
+    let (pages, body) = mpsc::channel(PAGES_MAX);
+    let export = Export { app: Arc::clone(app), sale: sale.id, as_of, orders: 0, pages };
+    let draining = app.draining.clone();
+    app.visits.spawn(async move {
+        draining.run_until_cancelled_owned(export.write(first)).await;
+        drop(room);
+    });
+    Ok(head(&sale, body))
+}
+
+fn head(sale: &SaleRow, body: mpsc::Receiver<Bytes>) -> Answer {
+    let mut answer = empty(StatusCode::OK)
+        .with_text(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")
+        .with_text(header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{}-orders.csv\"", sale.slug))
+        .with_text(header::CACHE_CONTROL, "no-store");
+    *answer.body_mut() = Body::Stream(body);
+    answer
+}
+
+/// An export under way.
+struct Export {
+    app: Arc<App>,
+    sale: SaleId,
+    as_of: Timestamp,
+    orders: usize,
+    pages: mpsc::Sender<Bytes>,
+}
+
+/// Why an export broke off.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the client went away or took no data")]
+    Client,
+    #[error(transparent)]
+    Ledger(#[from] ledger::LedgerError),
+}
+
+impl Export {
+    async fn write(mut self, first: Vec<OrderRecord>) {
+        if let Err(error) = self.pages(first).await {
+            tracing::warn!(sale = %self.sale, orders = self.orders, %error, "an export broke off");
+        }
+    }
+
+    async fn pages(&mut self, first: Vec<OrderRecord>) -> Result<(), Broken> {
+        let (mut text, mut page) = (records::header(), first);
+        while let Some(last) = page.last().map(|order| order.id) {
+            page.iter().for_each(|order| records::of_order(&mut text, order));
+            self.orders += page.len();
+            self.give(std::mem::take(&mut text)).await?;
+            page = self.next(last).await?;
+        }
+        records::end(&mut text, self.as_of, self.orders);
+        self.give(text).await
+    }
+
+    async fn next(&self, last: OrderId) -> Result<Vec<OrderRecord>, Broken> {
+        Ok(export_page(&self.app.ledger, self.sale, self.as_of, Some(last)).await?)
+    }
+
+    async fn give(&self, text: String) -> Result<(), Broken> {
+        let taken = timeout(TAKEN_WITHIN, self.pages.send(text.into())).await;
+        taken.map_err(|_| Broken::Client)?.map_err(|_| Broken::Client)
+    }
+}

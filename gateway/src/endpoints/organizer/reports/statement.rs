@@ -1,0 +1,113 @@
+//! `GET …/orders/{order}/statement`: what was booked for an order, act by act.
+
+use std::sync::Arc;
+
+use domain::order::OrderState;
+use domain::{Money, OrderId, TransferId};
+use http::StatusCode;
+use jiff::Timestamp;
+use ledger::orders::statement::{EntryRow, OrderStatement, STATEMENT_TRANSFERS_MAX, TransferRow, order_statement};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::answer::{Answer, json};
+use crate::app::App;
+use crate::endpoints::organizer::readable;
+use crate::openapi::schema::MoneyBody;
+use crate::problem::{Code, Problem};
+use crate::request::Request;
+
+/// The account that says what we have of a buyer's money.
+const HELD: &str = "payment_clearing";
+
+/// The statement of an order.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatementBody {
+    /// The order.
+    #[schema(value_type = String, example = "ord_0190c5a0b0c07abc8def0123456789ab")]
+    order: OrderId,
+    /// Where it is in its life.
+    #[schema(value_type = String, example = "paid")]
+    state: OrderState,
+    /// What it costs.
+    #[schema(value_type = MoneyBody)]
+    total: Money,
+    /// The transfers, oldest first; the first 1,000 when there are more.
+    transfers: Vec<TransferBody>,
+    /// Whether these are all.
+    complete: bool,
+}
+
+/// A transfer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TransferBody {
+    /// Its id.
+    #[schema(value_type = String, example = "trf_0190c5a0b0c07abc8def0123456789ab")]
+    id: TransferId,
+    /// What kind of act it is.
+    #[schema(example = "captured")]
+    kind: String,
+    /// What it refers to outside: a payment intent, or an order that was free.
+    reference: Option<String>,
+    /// The promise it keeps or breaks.
+    #[schema(value_type = Option<String>)]
+    resolves: Option<TransferId>,
+    /// The transfer it takes back.
+    #[schema(value_type = Option<String>)]
+    reverses: Option<TransferId>,
+    /// When it happened, by Stripe for what Stripe reports.
+    #[schema(value_type = String, format = DateTime)]
+    effective_at: Timestamp,
+    /// When it was written.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Timestamp,
+    /// Its entries; they sum to zero per unit of account.
+    entries: Vec<EntryBody>,
+    /// What we have of the buyer's money after it.
+    #[schema(value_type = MoneyBody)]
+    held: Money,
+}
+
+/// A leg of a transfer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EntryBody {
+    /// The account.
+    #[schema(example = "payment_clearing")]
+    account: String,
+    /// A currency, or `seats:` and a tier.
+    #[schema(example = "eur")]
+    unit_of_account: String,
+    /// Minor units, or seats; debits are positive, credits negative.
+    amount: i64,
+}
+
+/// `GET /v1/organizer/sales/{sale}/orders/{order}/statement`
+pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let sale = readable(app, request).await?;
+    let order = request.params.id("order")?;
+    let statement = order_statement(&app.ledger, sale.id, order).await?.ok_or(Code::NotFound)?;
+    Ok(json(StatusCode::OK, &StatementBody::of(order, statement)))
+}
+
+impl StatementBody {
+    fn of(order: OrderId, statement: OrderStatement) -> Self {
+        let OrderStatement { state, total, transfers } = statement;
+        let complete = transfers.len() < STATEMENT_TRANSFERS_MAX as usize;
+        let mut held = Money::zero(total.currency);
+        let told = |transfer: TransferRow| {
+            let moved: i64 = transfer.entries.iter().filter(|entry| entry.account == HELD).map(|leg| leg.amount).sum();
+            held.minor += moved;
+            TransferBody::of(transfer, held)
+        };
+        Self { order, state, total, transfers: transfers.into_iter().map(told).collect(), complete }
+    }
+}
+
+impl TransferBody {
+    fn of(transfer: TransferRow, held: Money) -> Self {
+        let TransferRow { id, kind, reference, resolves, reverses, effective_at, recorded_at, entries } = transfer;
+        let entry = |EntryRow { account, unit_of_account, amount }| EntryBody { account, unit_of_account, amount };
+        let entries = entries.into_iter().map(entry).collect();
+        Self { id, kind, reference, resolves, reverses, effective_at, recorded_at, entries, held }
+    }
+}
