@@ -355,3 +355,21 @@ async fn the_chart_of_accounts_is_that_of_a_published_sale() {
     let chart = chart.iter().map(|row| (row[0].trim_matches('`').to_owned(), row[1].to_owned()));
     assert_eq!(chart.collect::<BTreeSet<_>>(), opened);
 }
+
+/// What the page on operations tells people to run is at least something that the owner can run.
+#[tokio::test]
+async fn every_deletion_that_is_told_to_operators_can_be_run() {
+    let world = World::new().await;
+    world.sale(1, Price::Paid).await.has_order([0]).await;
+    let client = connect(&world.database.url).await;
+    client.batch_execute("SET ROLE onsale_owner").await.unwrap();
+    let page = include_str!("../../../docs/operations.md");
+    let told: Vec<_> = page.split('`').filter(|code| code.starts_with("DELETE FROM")).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    for statement in told {
+        let statement = statement.replace('…', "(SELECT id FROM sales)");
+        client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+    assert_eq!(world.number("SELECT count(*) FROM contacts").await, 0);
+    world.audits_clean().await;
+}
