@@ -121,16 +121,16 @@ async fn of_seats(world: &World, page: &mut Page) {
     let act = StockAct {
         organizer: withheld.organizer,
         sale: withheld.id,
-        tier: "ga".parse().unwrap(),
+        tier: "ga".parse().expect("a tier"),
         request: [1; 32],
         by: "a test".to_owned(),
     };
-    units_release(&world.gateway, &act, &ReleaseWish::Quantity(1)).await.unwrap();
+    units_release(&world.gateway, &act, &ReleaseWish::Quantity(1)).await.expect("an answer");
     page.tells("withheld units are released", &[("units", 1)].into()).await;
 
     let order = sale.has_order([0, 1]).await;
     page.tells("an order is created", &of(&order)).await;
-    order_cancel(&world.gateway, sale.id, order.id).await.unwrap();
+    order_cancel(&world.gateway, sale.id, order.id).await.expect("an answer");
     page.tells("an order is cancelled", &of(&order)).await;
     let order = sale.has_order([2, 3, 4]).await;
     page.news().await;
@@ -143,8 +143,8 @@ async fn of_seats(world: &World, page: &mut Page) {
 }
 
 async fn expires(world: &World) {
-    world.database.advance_clock(601_000).await.unwrap();
-    assert_eq!(orders_expire_due(&world.workers, 10).await.unwrap().len(), 1);
+    world.database.advance_clock(601_000).await.expect("a clock");
+    assert_eq!(orders_expire_due(&world.workers, 10).await.expect("an answer").len(), 1);
 }
 
 async fn of_payments(world: &World, sale: &TestSale<'_>, page: &mut Page) {
@@ -192,12 +192,12 @@ async fn of_late_payments(world: &World, sale: &TestSale<'_>, page: &mut Page) {
 async fn loses_its_units(world: &World, sale: &TestSale<'_>, unit: u32) -> Paying {
     let paying = sale.order_being_paid([unit]).await;
     expires(world).await;
-    claim(&world.workers, Queue::Stock, 10, 60).await.unwrap();
+    claim(&world.workers, Queue::Stock, 10, 60).await.expect("an answer");
     paying
 }
 
 async fn of_a_refund_of_ours(world: &World, paying: &Paying, page: &mut Page) {
-    let jobs = claim(&world.workers, Queue::Stripe, 10, 60).await.unwrap();
+    let jobs = claim(&world.workers, Queue::Stripe, 10, 60).await.expect("an answer");
     let refund = jobs.into_iter().find_map(|job| match job.work {
         Work::PaymentRefund { refund, .. } => Some(refund),
         _ => None,
@@ -213,7 +213,8 @@ async fn of_a_refund_of_ours(world: &World, paying: &Paying, page: &mut Page) {
 async fn refunds(world: &World, paying: &Paying, refund: Option<RefundId>, amount: i64, status: RefundStatus) {
     let (id, intent) = (format!("re_{amount}"), paying.intent.clone());
     let amount = crate::world::euros(amount);
-    refund_apply(&world.workers, &RefundFacts { event: None, id, refund, intent, amount, status }).await.unwrap();
+    let facts = RefundFacts { event: None, id, refund, intent, amount, status };
+    refund_apply(&world.workers, &facts).await.expect("an answer");
 }
 
 async fn of_refunds_asked_for(world: &World, sale: &TestSale<'_>, page: &mut Page) {
