@@ -52,6 +52,7 @@ pub mod inbox;
 pub mod outbox;
 
 pub mod audit;
+pub mod seals;
 pub mod statements;
 
 pub use error::LedgerError;

@@ -2,7 +2,7 @@
 
 use crate::{
     access_codes, audit, balances, disputes, draws, epochs, holds, idempotency, inbox, notices, orders, organizers,
-    outbox, payments, queue, rebuild, refunds, registrations, sales, units, withholdings,
+    outbox, payments, queue, rebuild, refunds, registrations, sales, seals, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -32,6 +32,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         inbox::STATEMENTS,
         outbox::STATEMENTS,
         audit::STATEMENTS,
+        seals::STATEMENTS,
     ];
     modules.into_iter().flatten().copied()
 }
