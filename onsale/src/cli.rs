@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::SaleId;
+use ledger::seals::SealHead;
 
 use crate::config::Variables;
 
@@ -56,6 +57,12 @@ pub(crate) struct Audit {
     /// Only this sale
     #[arg(long, value_name = "ID")]
     pub(crate) sale: Option<SaleId>,
+    /// Also recompute the chain of seals, of all sales, and name the first block that does not fit
+    #[arg(long)]
+    pub(crate) chain: bool,
+    /// A head that was printed earlier: the chain must still go through it
+    #[arg(long, value_name = "BLOCK:HASH", requires = "chain")]
+    pub(crate) head: Option<SealHead>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -22,6 +22,7 @@
 //! | `onsale_oversold_units` | gauge | – |
 //! | `onsale_ledger_imbalance` | gauge | – |
 //! | `onsale_balances_lag_seconds` | gauge | – |
+//! | `onsale_seal_lag_seconds` | gauge | – |
 //!
 //! `queue` is `inbox` or a queue of the outbox. `sale` is a label only for sales that are on sale.
 
@@ -75,6 +76,9 @@ pub const OVERSOLD_UNITS: &str = "onsale_oversold_units";
 pub const LEDGER_IMBALANCE: &str = "onsale_ledger_imbalance";
 /// For how long the oldest transfer waits that is not in the balances kept; reads are exact all the same, only slower.
 pub const BALANCES_LAG: &str = "onsale_balances_lag_seconds";
+/// How long the oldest transfer that no block has sealed has been there; grows while no worker seals, or a transaction stays
+/// open.
+pub const SEAL_LAG: &str = "onsale_seal_lag_seconds";
 
 /// Tells the recorder what the metrics mean. Call once, after the recorder is installed.
 pub fn describe() {
@@ -98,6 +102,7 @@ pub fn describe() {
     describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
     describe_gauge!(LEDGER_IMBALANCE, "Transfers that do not sum to zero; must be 0.");
     describe_gauge!(BALANCES_LAG, Unit::Seconds, "Age of the oldest transfer not added up in the balances kept.");
+    describe_gauge!(SEAL_LAG, Unit::Seconds, "Age of the oldest transfer that is not sealed yet.");
 }
 
 pub(crate) fn job_ended(queue: &'static str, verdict: &Verdict, took: Duration) {

@@ -10,6 +10,7 @@
 //! | [`measure_payments`] | 1 s | how long paying takes, for the time of a hold |
 //! | [`roll_up_balances`] | 1 s | adds up what was posted, so that reading a balance stays quick |
 //! | [`publish_gauges`] | 2 s | stock and queues as gauges |
+//! | [`seal_books`] | 1 s | chains what was posted in sealed blocks |
 //! | [`audit_books`] | 60 s | the invariants as gauges |
 //!
 //! Any number of workers may sweep at once: each step is one atomic call that answers what it did. A round that fails is
@@ -33,6 +34,7 @@ pub(crate) mod load_redis;
 pub(crate) mod measure_payments;
 pub(crate) mod publish_gauges;
 pub(crate) mod roll_up_balances;
+pub(crate) mod seal_books;
 
 /// One thing that is done again and again.
 pub(crate) trait Sweep: Send + 'static {

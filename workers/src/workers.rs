@@ -30,6 +30,7 @@ use crate::sweeps::load_redis::LoadRedis;
 use crate::sweeps::measure_payments::MeasurePayments;
 use crate::sweeps::publish_gauges::PublishGauges;
 use crate::sweeps::roll_up_balances::RollUpBalances;
+use crate::sweeps::seal_books::SealBooks;
 use crate::sweeps::{self, Sweep};
 
 /// How much at once, and how patient.
@@ -160,6 +161,7 @@ impl Workers {
         self.sweep(MeasurePayments { context: context(), sales: sales.clone() });
         self.sweep(RollUpBalances(context()));
         self.sweep(PublishGauges { context: context(), sales });
+        self.sweep(SealBooks(context()));
         self.sweep(AuditBooks(context()));
     }
 

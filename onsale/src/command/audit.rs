@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use admission::{Store, StoreConfig};
-use ledger::audit::{AuditLine, AuditReport};
+use ledger::audit::{AuditLine, AuditReport, audit_chain};
+use ledger::seals::{SealHead, seal_head};
 use ledger::{Ledger, PoolConfig, Role};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -20,8 +21,12 @@ pub(super) fn run(audit: &Audit) -> Result<(), Failure> {
             Some(url) => Some(Store::connect(url.expose_secret(), StoreConfig::default()).await?),
             None => None,
         };
-        let report = crate::audit::audit(&ledger, store, audit.sale).await?;
-        println!("{}", if audit.json { as_json(&report) } else { as_text(&report) });
+        let mut report = crate::audit::audit(&ledger, store, audit.sale).await?;
+        if audit.chain {
+            report.lines.push(audit_chain(&ledger, audit.head.as_ref()).await?);
+        }
+        let head = seal_head(&ledger).await?;
+        println!("{}", if audit.json { as_json(&report, head) } else { with_head(&report, head) });
         if report.holds() { Ok(()) } else { Err(Failure::Breach) }
     })
 }
@@ -41,12 +46,18 @@ pub(crate) fn as_text(report: &AuditReport) -> String {
     text.trim_end().to_owned()
 }
 
-fn as_json(report: &AuditReport) -> String {
+/// The report, and the last sealed block, to be kept where nobody who can write to the database can.
+fn with_head(report: &AuditReport, head: Option<SealHead>) -> String {
+    let head = head.map_or_else(|| "nothing is sealed yet".to_owned(), |head| head.to_string());
+    format!("{}\nhead {head}", as_text(report))
+}
+
+fn as_json(report: &AuditReport, head: Option<SealHead>) -> String {
     let line = |line: &AuditLine| {
         let figures: serde_json::Map<_, _> =
             line.figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         json!({ "invariant": line.invariant, "title": line.title, "figures": figures, "breaches": line.breaches })
     };
     let lines: Vec<_> = report.lines.iter().map(line).collect();
-    json!({ "holds": report.holds(), "lines": lines }).to_string()
+    json!({ "holds": report.holds(), "lines": lines, "head": head.map(|head| head.to_string()) }).to_string()
 }

@@ -32,6 +32,42 @@ async fn an_entry_slipped_in_past_the_triggers_is_named_by_its_invariant() {
     assert!(printed.lines().any(|line| line.starts_with("I3 ") && line.contains("BROKEN")), "{printed}");
 }
 
+/// Both legs of a payment doubled: every transfer still sums to zero, and only the chain tells. Then the last block goes, which
+/// only a head that was kept elsewhere tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tampered_entry_is_located_by_the_chain() {
+    const DOUBLED: &str = "SET session_replication_role = replica;
+        UPDATE entries SET amount = amount * 2 WHERE transfer_id IN (SELECT id FROM transfers WHERE kind = 'captured')";
+    const DOUBLED_BACK: &str = "SET session_replication_role = replica;
+        UPDATE entries SET amount = amount / 2 WHERE transfer_id IN (SELECT id FROM transfers WHERE kind = 'captured')";
+    let mut world = World::start().await;
+    let sale = world.sells(5).await;
+    world.has_bought(&sale).await;
+    let unsealed = "SELECT count(*) FROM transfers
+                     WHERE xid >= coalesce((SELECT upto_xid FROM seals ORDER BY block DESC LIMIT 1), '0')";
+    world.waits_until_counted(unsealed, |count| count == 0).await;
+
+    let (status, printed) = world.audit_with(&["--chain"]);
+    assert!(status.success() && printed.lines().any(|line| line.starts_with("seal ok")), "{printed}");
+    let head = printed.lines().find_map(|line| line.strip_prefix("head ")).unwrap().to_owned();
+
+    world.database.execute(DOUBLED).await.unwrap();
+    let (status, printed) = world.audit_with(&["--chain", "--json"]);
+    assert_eq!(status.code(), Some(1), "{printed}");
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let seal = report["lines"].as_array().unwrap().iter().find(|line| line["invariant"] == "seal").unwrap();
+    assert!(seal["breaches"][0].as_str().unwrap().ends_with("was changed"), "{seal}");
+    world.database.execute(DOUBLED_BACK).await.unwrap();
+
+    assert!(world.audit_with(&["--chain", "--head", &head]).0.success());
+    let cut = "SET session_replication_role = replica;
+               DELETE FROM seals WHERE block = (SELECT max(block) FROM seals)";
+    world.workers.is_killed();
+    world.database.execute(cut).await.unwrap();
+    let (status, printed) = world.audit_with(&["--chain", "--head", &head]);
+    assert!(status.code() == Some(1) && printed.contains("was kept and is gone"), "{printed}");
+}
+
 /// Lines that nobody could have taken out of the log, nor changed in the grants; and a draw whose root is of other leaves.
 const BREACHES_OF_THE_LINE: [(&str, &str, &str); 4] = [
     ("I9 ", "nothing in the log between", "DELETE FROM admission_log WHERE seq = 1"),

@@ -21,7 +21,7 @@ const GATEWAY: [&str; 7] = [
     "onsale_holds_total",
     "onsale_hold_ttl_seconds",
 ];
-const WORKERS: [&str; 10] = [
+const WORKERS: [&str; 11] = [
     "onsale_units",
     "onsale_orders_total",
     "onsale_payment_latency_seconds",
@@ -32,6 +32,7 @@ const WORKERS: [&str; 10] = [
     "onsale_dead_letters",
     "onsale_tickets_issued_total",
     "onsale_redis_epoch",
+    "onsale_seal_lag_seconds",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

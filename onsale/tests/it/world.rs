@@ -230,7 +230,13 @@ impl World {
 
     /// Runs the audit as an operator would; gives its exit status and what it printed.
     pub(crate) fn audit(&self) -> (ExitStatus, String) {
-        let audited = command(&["audit"], &self.variables).output().unwrap();
+        self.audit_with(&[])
+    }
+
+    /// The same with options.
+    pub(crate) fn audit_with(&self, options: &[&str]) -> (ExitStatus, String) {
+        let words = [&["audit"], options].concat();
+        let audited = command(&words, &self.variables).output().unwrap();
         (audited.status, String::from_utf8(audited.stdout).unwrap())
     }
 
