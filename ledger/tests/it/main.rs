@@ -17,6 +17,7 @@ mod money_model;
 mod money_page;
 mod orders;
 mod outages;
+mod partitions;
 mod payment_latency;
 mod payments;
 mod queues;

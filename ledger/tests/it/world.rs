@@ -43,6 +43,15 @@ pub(crate) struct TestSale<'w> {
     pub(crate) config: SaleConfig,
 }
 
+/// How the books lie in the database.
+#[derive(Clone, Copy)]
+pub(crate) enum Layout {
+    /// As the migrations make them.
+    Plain,
+    /// By sale, into partitions.
+    Partitioned,
+}
+
 /// What a unit costs.
 #[derive(Clone, Copy)]
 pub(crate) enum Price {
@@ -52,12 +61,20 @@ pub(crate) enum Price {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with_layout(if crate::soak::is_partitioned() { Layout::Partitioned } else { Layout::Plain }).await
+    }
+
+    pub(crate) async fn with_layout(layout: Layout) -> Self {
         let shared = sandbox::shared().await.expect("a private Postgres");
-        let template = shared
-            .postgres
-            .template("ledger", async |url| ledger::migrate(&url).await.map(|_| ()))
-            .await
-            .expect("a migrated template");
+        let (name, statements) = match layout {
+            Layout::Plain => ("ledger", ""),
+            Layout::Partitioned => ("ledger_partitioned", include_str!("partitioned.sql")),
+        };
+        let migrate = async |url: String| {
+            ledger::migrate(&url).await?;
+            Ok::<_, LedgerError>(connect(&url).await.batch_execute(statements).await?)
+        };
+        let template = shared.postgres.template(name, migrate).await.expect("a migrated template");
         Self::in_database(template.fresh_database().await.expect("a copy of the template"))
     }
 
