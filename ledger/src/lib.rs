@@ -7,7 +7,8 @@
 //! What it guarantees: a unit belongs to one buyer (I1), per tier the states of units add up to the capacity and to the
 //! seats in the books (I2), every transfer sums to zero and is never changed (I3), a Stripe event takes effect once (I4),
 //! a captured payment has its tickets or its refund (I5), one ticket a payment reference and unit (I6), refunded ≤
-//! captured ≤ authorised (I12). [`audit`] proves it on a running system.
+//! captured ≤ authorised (I12). [`audit`] proves it on a running system,
+//! and by [`seals`] that nobody changed the books past all rules.
 //!
 //! Order of locks, in every function: the gate of the sale (an advisory lock, shared; only [`epochs`] takes it alone), the
 //! claim of the hold, the order's row, the payment's row, the tickets, the units by tier and number; and for the queue, behind the gate:
