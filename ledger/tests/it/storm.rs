@@ -29,7 +29,7 @@ struct Size {
 }
 
 const SMALL: Size = Size { orders: 48, kills: 2 };
-const SOAK: Size = Size { orders: 12_000, kills: 12 };
+const SOAK: Size = Size { orders: 4_000, kills: 10 };
 
 /// Buyers at once.
 const BUYERS: u32 = 8;
