@@ -18,4 +18,4 @@ pub use dispute::{Dispute, DisputeMovement};
 pub use error::{StripeError, UnknownOutcome};
 pub use intent::Intent;
 pub use refund::{Refund, RefundStatus};
-pub use stripe::{BadStripeConfig, CreateIntent, RefundIntent, Stripe, StripeConfig};
+pub use stripe::{BadStripeConfig, CreateIntent, KEY_LIFE_S, RefundIntent, Stripe, StripeConfig};

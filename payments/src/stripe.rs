@@ -7,6 +7,7 @@
 //! | [`Stripe::capture`] | `POST …/capture`, the whole amount | the same capture |
 //! | [`Stripe::cancel`] | `POST …/cancel` | the same cancellation |
 //! | [`Stripe::refund`] | `POST /v1/refunds` | the same refund |
+//! | [`Stripe::find_refund`] | `GET /v1/refunds`, page by page | – |
 //!
 //! Keys are the caller's and must be durable before the call: `{operation}:{order}:{attempt}`. Parameters under one key
 //! must not change; they are made from the arguments alone. Two calls on one intent at the same time are the caller's to
@@ -26,7 +27,7 @@ use stripe_core::payment_intent::{
     CreatePaymentIntentPaymentMethodOptionsCardCaptureMethod, CreatePaymentIntentPaymentMethodOptionsLink,
     CreatePaymentIntentPaymentMethodOptionsLinkCaptureMethod, RetrievePaymentIntent,
 };
-use stripe_core::refund::CreateRefund;
+use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_shared::PaymentIntentExcludedPaymentMethodTypes as Method;
 
 use crate::error::{StripeError, UnknownOutcome};
@@ -94,6 +95,15 @@ pub struct RefundIntent {
     /// How much.
     pub amount: Money,
 }
+
+/// For how long a key surely stands for what was done under it. Stripe keeps keys for a day at least; an hour of it is left for
+/// clocks that differ and calls under way. Whatever may be older is looked for, not sent again.
+pub const KEY_LIFE_S: u64 = 23 * 3600;
+
+/// Refunds asked for at once, which is the most that Stripe tells.
+const REFUNDS_PAGE: i64 = 100;
+/// The most pages looked through. A payment given back in more pieces than this is for people to look at.
+const REFUND_PAGES_MAX: u32 = 100;
 
 /// Payment methods that tell days later whether they worked. A ticket cannot wait for that, and a unit held so long is
 /// lost to the sale.
@@ -189,6 +199,30 @@ impl Stripe {
         );
         let generated = self.call(&request, Some(key)).await?;
         Refund::from_generated(&generated).map_err(unreadable)
+    }
+
+    /// A refund of ours among all that were made of an intent, by our own id of it; none when it was never made.
+    ///
+    /// # Errors
+    /// [`StripeError`]; [`UnknownOutcome::Unreadable`] when there are too many to look through.
+    pub async fn find_refund(&self, intent: &str, refund: RefundId) -> Result<Option<Refund>, StripeError> {
+        let mut request = ListRefund::new().payment_intent(intent).limit(REFUNDS_PAGE);
+        for _ in 0..REFUND_PAGES_MAX {
+            let page = self.call(&request, None).await?;
+            for generated in &page.data {
+                let made = Refund::from_generated(generated).map_err(unreadable)?;
+                if made.refund == Some(refund) {
+                    return Ok(Some(made));
+                }
+            }
+            match page.data.last() {
+                Some(last) if page.has_more => request = request.starting_after(last.id.to_string()),
+                _ => return Ok(None),
+            }
+        }
+        Err(StripeError::Unknown(UnknownOutcome::Unreadable(format!(
+            "more refunds of {intent} than are looked through"
+        ))))
     }
 
     async fn call_intent<R>(&self, request: &R, key: Option<&str>) -> Result<Intent, StripeError>

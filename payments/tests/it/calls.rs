@@ -95,6 +95,30 @@ async fn a_part_of_the_money_goes_back() {
     assert_eq!(till.fake.refunded_total("eur"), 1_000);
 }
 
+/// More of them than one page has, and another intent's beside.
+#[tokio::test]
+async fn a_refund_is_found_among_many_by_our_own_id() {
+    let till = Till::open().await;
+    let (paid, other) = (
+        till.pay(VISA, CaptureMode::Automatic).await.expect("the card works"),
+        till.pay(VISA, CaptureMode::Automatic).await.expect("the card works"),
+    );
+    let id = |number: u32| format!("ref_0192f0a1b2c37d4e8f90a1b2{number:08x}").parse().expect("an id");
+    let refunds = async |intent: &str, number| {
+        let amount = Money::new(1, price().currency);
+        let refund = RefundIntent { id: id(number), intent: intent.to_owned(), sale: sale(), order: order(), amount };
+        till.stripe.refund(&refund, &format!("refund:{number}")).await.expect("there is enough to refund").id
+    };
+    let first = refunds(&paid.id, 0).await;
+    for number in 1..=120 {
+        refunds(&paid.id, number).await;
+    }
+    refunds(&other.id, 200).await;
+    let found = till.stripe.find_refund(&paid.id, id(0)).await.expect("an answer").expect("it was made");
+    assert_eq!((found.id, found.refund), (first, Some(id(0))));
+    assert_eq!(till.stripe.find_refund(&paid.id, id(200)).await.expect("an answer"), None, "it is of another intent");
+}
+
 #[tokio::test]
 async fn what_stripe_does_not_know_is_refused() {
     let till = Till::open().await;

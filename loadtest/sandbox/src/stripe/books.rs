@@ -92,6 +92,7 @@ impl Books {
             Operation::AuthenticateIntent => self.authenticate_intent(call, &cause),
             Operation::CreateRefund => self.create_refund(form, &cause),
             Operation::GetRefund => self.get_refund(id),
+            Operation::ListRefunds => self.list_refunds(form),
             Operation::GetCharge => self.get_charge(id),
             Operation::ListEvents => self.list_events(form),
             Operation::GetEvent => self.get_event(id),

@@ -23,6 +23,8 @@ pub enum Operation {
     CreateRefund,
     /// `GET /v1/refunds/{id}`
     GetRefund,
+    /// `GET /v1/refunds`
+    ListRefunds,
     /// `GET /v1/charges/{id}`
     GetCharge,
     /// `GET /v1/events`
@@ -56,6 +58,7 @@ impl Operation {
             (&Method::POST, ["payment_intents", id, "authenticate"]) => (Operation::AuthenticateIntent, id),
             (&Method::POST, ["refunds"]) => (Operation::CreateRefund, ""),
             (&Method::GET, ["refunds", id]) => (Operation::GetRefund, id),
+            (&Method::GET, ["refunds"]) => (Operation::ListRefunds, ""),
             (&Method::GET, ["charges", id]) => (Operation::GetCharge, id),
             (&Method::GET, ["events"]) => (Operation::ListEvents, ""),
             (&Method::GET, ["events", id]) => (Operation::GetEvent, id),

@@ -1,10 +1,12 @@
 //! Looking things up, for callers and for audits.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::{Books, Call};
+use crate::stripe::charge::Refund;
 use crate::stripe::form::Form;
 use crate::stripe::intent::IntentStatus;
 use crate::stripe::journal::Event;
@@ -49,16 +51,29 @@ impl Books {
         Ok(self.shape.refund(refund))
     }
 
+    /// Newest first, also of those of one second; `limit`, `starting_after`, `payment_intent`.
+    pub(super) fn list_refunds(&self, form: &Form) -> Result<Value, Refusal> {
+        let length = limit(form)?;
+        let mut refunds: Vec<&Refund> = self.refunds.values().collect();
+        refunds.sort_by_key(|refund| Reverse((refund.created, &refund.id)));
+        let mut refunds = refunds.into_iter();
+        if let Some(last) = form.text("starting_after") {
+            refunds.find(|refund| refund.id == last);
+        }
+        let intent = form.text("payment_intent");
+        let mut found = refunds.filter(|refund| intent.is_none_or(|intent| refund.intent == intent));
+        let page: Vec<Value> = found.by_ref().take(length).map(|refund| self.shape.refund(refund)).collect();
+        let has_more = found.next().is_some();
+        Ok(json!({ "object": "list", "data": page, "has_more": has_more, "url": "/v1/refunds" }))
+    }
+
     pub(super) fn get_event(&self, id: &str) -> Result<Value, Refusal> {
         self.journal.event(id).map(body).ok_or_else(|| Refusal::Missing { what: "event", id: id.to_owned() })
     }
 
     /// Newest first; `limit`, `starting_after`, `type`, `types[]`, `delivery_success`, `created[gte]`.
     pub(super) fn list_events(&self, form: &Form) -> Result<Value, Refusal> {
-        let limit = form.number("limit")?.unwrap_or(LIMIT_DEFAULT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(Refusal::invalid("limit", format!("Invalid limit: {limit}")));
-        }
+        let length = limit(form)?;
         let since = form.number("created[gte]")?.unwrap_or(i64::MIN);
         let kinds: Vec<String> = form.text("type").map(str::to_owned).into_iter().chain(form.list("types")).collect();
         let delivered = form.text("delivery_success").map(|wanted| wanted == "true");
@@ -72,7 +87,6 @@ impl Books {
             events.find(|event| event.id == last);
         }
         let mut found = events.filter(wanted);
-        let length = usize::try_from(limit).expect("checked to be from 1 to 100");
         let page: Vec<Value> = found.by_ref().take(length).map(body).collect();
         let has_more = found.next().is_some();
         Ok(json!({ "object": "list", "data": page, "has_more": has_more, "url": "/v1/events" }))
@@ -118,4 +132,13 @@ impl Books {
 
 fn body(event: &Event) -> Value {
     serde_json::from_slice(&event.body).expect("written as JSON by ourselves")
+}
+
+/// How many a page of a list has.
+fn limit(form: &Form) -> Result<usize, Refusal> {
+    let limit = form.number("limit")?.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Refusal::invalid("limit", format!("Invalid limit: {limit}")));
+    }
+    Ok(usize::try_from(limit).expect("checked to be from 1 to 100"))
 }
