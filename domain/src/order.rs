@@ -13,6 +13,8 @@
 //! | refunded           | –           | –         | –          | –          | –         | –             | refunded     | disputed  |
 //! | disputed           | –           | –         | –          | –          | –         | disputed      | refunded     | disputed  |
 //!
+//! A refund that fails and a dispute that is won take an order back to what its money says, which is Postgres' alone to know.
+//!
 //! `give_up` is an authorisation that lapsed or a capture that was refused. An expired order still takes `authorise` and
 //! `capture`: a payment may arrive late, and when the units can be had again it counts. Whether it may still come is
 //! what [`Finality`] says to the buyer.

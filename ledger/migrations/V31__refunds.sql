@@ -51,10 +51,13 @@ INSERT INTO accounts (sale_id, account, unit_of_account)
 SELECT sale_id, opened, unit_of_account
   FROM accounts, unnest(ARRAY['disputed', 'write_off']) AS opened WHERE account = 'suspense';
 
--- What a card's holder disputes and Stripe took: it cannot be given back a second time.
+-- What a card's holder disputes and Stripe took, and how much of that is lost for good; and what it took in another currency
+-- than the sale's, counted in the sale's. None of it can be given back a second time.
 ALTER TABLE payments
     ADD COLUMN disputed bigint NOT NULL DEFAULT 0,
-    ADD CONSTRAINT payments_disputed_check CHECK (disputed >= 0);
+    ADD COLUMN lost bigint NOT NULL DEFAULT 0,
+    ADD COLUMN exchanged bigint NOT NULL DEFAULT 0,
+    ADD CONSTRAINT payments_disputed_check CHECK (disputed >= 0 AND lost BETWEEN 0 AND disputed AND exchanged >= 0);
 
 -- Of what a refund is made, for those that organizers ask for; and the request, so that it is found again when it is repeated.
 -- A refund of nothing is one that only voids tickets: of units that cost nothing, or that were paid back before.
@@ -72,14 +75,17 @@ ALTER TABLE refunds
     DROP CONSTRAINT refunds_amount_check,
     ADD CONSTRAINT refunds_amount_check CHECK (amount > 0 OR (amount = 0 AND request_key IS NOT NULL));
 
--- The tickets that a refund made void; a ticket dies once.
+-- The tickets that a refund made void, and for how much; a ticket dies once.
 CREATE TABLE refund_tickets (
-    sale_id   uuid NOT NULL,
-    ticket_id uuid NOT NULL,
-    refund_id uuid NOT NULL,
+    sale_id   uuid   NOT NULL,
+    ticket_id uuid   NOT NULL,
+    refund_id uuid   NOT NULL,
+    -- What whoever gives it up is to have back, however it went: its price, less fees that the sale keeps.
+    price     bigint NOT NULL,
     CONSTRAINT refund_tickets_pkey PRIMARY KEY (sale_id, ticket_id),
     CONSTRAINT refund_tickets_ticket_fkey FOREIGN KEY (sale_id, ticket_id) REFERENCES tickets (sale_id, id),
-    CONSTRAINT refund_tickets_refund_fkey FOREIGN KEY (sale_id, refund_id) REFERENCES refunds (sale_id, id)
+    CONSTRAINT refund_tickets_refund_fkey FOREIGN KEY (sale_id, refund_id) REFERENCES refunds (sale_id, id),
+    CONSTRAINT refund_tickets_price_check CHECK (price >= 0)
 );
 
 CREATE INDEX refund_tickets_refund_idx ON refund_tickets (sale_id, refund_id);
@@ -169,7 +175,7 @@ SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN (
-        SELECT greatest(p_payment.captured - p_payment.disputed - coalesce(sum(amount), 0), 0)
+        SELECT greatest(p_payment.captured - p_payment.disputed - p_payment.exchanged - coalesce(sum(amount), 0), 0)
           FROM refunds WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id AND state <> 'failed');
 END
 $$;
@@ -184,53 +190,63 @@ BEGIN
 END
 $$;
 
--- What a refund may be taken from. Kept fees keep their share of the tax, except where tickets are given back: those say
--- themselves how much tax goes with them, rounded ticket by ticket.
+-- What one unit of a tier of the order cost, less kept fees and their share of the tax. Every unit of a tier cost the same, so
+-- the lines of a tier divide by its units without a rest.
+CREATE FUNCTION unit_parts(p_payment payments, p_tier text, p_keep_fees boolean) RETURNS money_parts
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_unit money_parts;
+BEGIN
+    SELECT coalesce(sum(amount) FILTER (WHERE kind = 'base'), 0) / units, coalesce(sum(amount) FILTER (WHERE kind = 'fee'), 0) / units,
+           coalesce(sum(amount) FILTER (WHERE kind = 'tax'), 0) / units
+      INTO v_unit.base, v_unit.fee, v_unit.tax
+      FROM order_lines,
+           (SELECT count(*) AS units FROM order_units
+             WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id AND tier_id = p_tier) AS counted
+     WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id AND tier_id = p_tier
+     GROUP BY units;
+    IF p_keep_fees THEN
+        v_unit := ROW(v_unit.base, 0, v_unit.tax - tax_of_fee(v_unit, v_unit.fee))::money_parts;
+    END IF;
+    RETURN v_unit;
+END
+$$;
+
+-- What a refund may be taken from. Kept fees keep their share of the tax, rounded unit by unit as where tickets are given back;
+-- of fees that are partly gone, in proportion. Tickets say themselves how much tax goes with them.
 CREATE FUNCTION refund_pool(p_payment payments, p_wish text) RETURNS money_parts
 LANGUAGE plpgsql STABLE
 SET search_path = public, pg_temp
 AS $$
 DECLARE
     v_left money_parts := payment_parts_left(p_payment);
-    v_kept bigint;
+    v_paid money_parts := payment_parts(p_payment);
+    v_kept bigint := 0;
 BEGIN
     IF NOT refund_keeps_fees(p_payment.sale_id, p_wish) THEN
         RETURN v_left;
+    ELSIF p_wish <> 'tickets' AND v_left.fee > 0 THEN
+        SELECT v_paid.tax - sum((unit_parts(p_payment, tier_id, true)).tax) INTO v_kept
+          FROM order_units WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id;
+        v_kept := round(v_kept::numeric * v_left.fee / v_paid.fee);
     END IF;
-    v_kept := CASE p_wish WHEN 'tickets' THEN 0 ELSE tax_of_fee(payment_parts(p_payment), v_left.fee) END;
     RETURN ROW(v_left.base, 0, greatest(v_left.tax - v_kept, 0))::money_parts;
 END
 $$;
 
--- What these tickets cost. Every unit of a tier cost the same, so the lines of a tier divide by its units without a rest.
+-- What these tickets cost.
 CREATE FUNCTION tickets_parts(p_payment payments, p_tickets uuid[], p_keep_fees boolean) RETURNS money_parts
 LANGUAGE plpgsql STABLE
 SET search_path = public, pg_temp
 AS $$
-DECLARE
-    v_parts money_parts := ROW(0, 0, 0)::money_parts;
-    v_tier  record;
-    v_unit  money_parts;
 BEGIN
-    FOR v_tier IN
-        SELECT l.tier_id, (SELECT count(*) FROM tickets t
-                            WHERE t.sale_id = l.sale_id AND t.id = ANY (p_tickets) AND t.tier_id = l.tier_id) AS tickets,
-               (SELECT count(*) FROM order_units u
-                 WHERE u.sale_id = l.sale_id AND u.order_id = l.order_id AND u.tier_id = l.tier_id) AS units,
-               coalesce(sum(l.amount) FILTER (WHERE l.kind = 'base'), 0)::bigint AS base,
-               coalesce(sum(l.amount) FILTER (WHERE l.kind = 'fee'), 0)::bigint AS fee,
-               coalesce(sum(l.amount) FILTER (WHERE l.kind = 'tax'), 0)::bigint AS tax
-          FROM order_lines l WHERE l.sale_id = p_payment.sale_id AND l.order_id = p_payment.order_id
-         GROUP BY l.sale_id, l.order_id, l.tier_id
-    LOOP
-        v_unit := ROW(v_tier.base / v_tier.units, v_tier.fee / v_tier.units, v_tier.tax / v_tier.units)::money_parts;
-        IF p_keep_fees THEN
-            v_unit := ROW(v_unit.base, 0, v_unit.tax - tax_of_fee(v_unit, v_unit.fee))::money_parts;
-        END IF;
-        v_parts := ROW(v_parts.base + v_tier.tickets * v_unit.base, v_parts.fee + v_tier.tickets * v_unit.fee,
-                       v_parts.tax + v_tier.tickets * v_unit.tax)::money_parts;
-    END LOOP;
-    RETURN v_parts;
+    RETURN (
+        SELECT ROW(coalesce(sum(u.base * tickets), 0), coalesce(sum(u.fee * tickets), 0), coalesce(sum(u.tax * tickets), 0))::money_parts
+          FROM (SELECT tier_id, count(*) AS tickets FROM tickets
+                 WHERE sale_id = p_payment.sale_id AND id = ANY (p_tickets) GROUP BY tier_id) AS wanted,
+               unit_parts(p_payment, tier_id, p_keep_fees) AS u);
 END
 $$;
 
@@ -268,16 +284,19 @@ BEGIN
 END
 $$;
 
--- Everything that went back, is going or failed to go of an order, oldest first; null when the organizer has no such order.
-CREATE FUNCTION refunds_document(p_organizer uuid, p_sale uuid, p_order uuid) RETURNS jsonb
+-- What went back, is going or failed to go of an order, oldest first: so many behind that one; null when the organizer has no
+-- such order. Ids are in the order of time.
+CREATE FUNCTION refunds_document(p_organizer uuid, p_sale uuid, p_order uuid, p_after uuid, p_limit bigint) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN (
-        SELECT (SELECT coalesce(jsonb_agg(refund_document(r) ORDER BY r.created_at, r.id), '[]')
-                  FROM refunds r JOIN payments p ON p.sale_id = r.sale_id AND p.id = r.payment_id
-                 WHERE p.sale_id = o.sale_id AND p.order_id = o.id)
+        SELECT (SELECT coalesce(jsonb_agg(refund_document(page.refund) ORDER BY (page.refund).id), '[]')
+                  FROM (SELECT r AS refund
+                          FROM refunds r JOIN payments p ON p.sale_id = r.sale_id AND p.id = r.payment_id
+                         WHERE p.sale_id = o.sale_id AND p.order_id = o.id AND (p_after IS NULL OR r.id > p_after)
+                         ORDER BY r.id LIMIT p_limit) AS page)
           FROM orders o JOIN sales s ON s.id = o.sale_id
          WHERE o.sale_id = p_sale AND o.id = p_order AND s.organizer_id = p_organizer);
 END
@@ -334,7 +353,7 @@ END
 $$;
 
 -- Step: tickets become void and their units free, in rows, books and, by a job, in Redis.
-CREATE FUNCTION tickets_give_back(p_order orders, p_refund uuid, p_tickets uuid[]) RETURNS void
+CREATE FUNCTION tickets_give_back(p_order orders, p_payment payments, p_refund uuid, p_tickets uuid[], p_keep_fees boolean) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
@@ -356,7 +375,9 @@ BEGIN
     IF v_moved <> cardinality(p_tickets) THEN
         PERFORM refuse('units_change_hands_once', format('order %s has %s of %s units sold', p_order.id, v_moved, cardinality(p_tickets)));
     END IF;
-    INSERT INTO refund_tickets (sale_id, ticket_id, refund_id) SELECT v_sale, ticket, p_refund FROM unnest(p_tickets) AS ticket;
+    INSERT INTO refund_tickets (sale_id, ticket_id, refund_id, price)
+    SELECT v_sale, id, p_refund, parts_sum(unit_parts(p_payment, tier_id, p_keep_fees))
+      FROM tickets WHERE sale_id = v_sale AND id = ANY (p_tickets);
     PERFORM post(v_sale, 'seats_returned', format('refund:%s:seats', p_refund), p_order.id, NULL, onsale_now(), NULL, NULL, (
         SELECT array_agg(l) FROM (
             SELECT unnest(ARRAY[ROW('seats_available', 'seats:' || tier_id, count(*))::leg,
@@ -408,6 +429,7 @@ DECLARE
     v_price   money_parts;
     v_room    bigint;
     v_amount  bigint;
+    v_keeps   constant boolean := refund_keeps_fees(p_sale, p_wish);
 BEGIN
     PERFORM gate_enter(p_sale);
     SELECT o.* INTO v_order FROM orders o JOIN sales s ON s.id = o.sale_id
@@ -435,8 +457,10 @@ BEGIN
 
     v_pool := refund_pool(v_payment, p_wish);
     v_room := least(payment_left(v_payment), parts_sum(v_pool));
-    v_price := tickets_parts(v_payment, v_tickets, refund_keeps_fees(p_sale, p_wish));
-    v_amount := CASE p_wish WHEN 'tickets' THEN parts_sum(v_price) WHEN 'amount' THEN p_amount ELSE v_room END;
+    v_price := tickets_parts(v_payment, v_tickets, v_keeps);
+    -- The whole is whole: while a bank has some of it and may give it back, it is refused. What is lost the buyer has already.
+    v_amount := CASE p_wish WHEN 'tickets' THEN parts_sum(v_price) WHEN 'amount' THEN p_amount
+                            ELSE greatest(parts_sum(v_pool) - v_payment.lost, 0) END;
     IF v_amount > v_room OR (v_amount = 0 AND cardinality(v_tickets) = 0) THEN
         RETURN jsonb_build_object('outcome', 'above_captured', 'left', v_room, 'currency', v_payment.currency);
     END IF;
@@ -446,10 +470,12 @@ BEGIN
     VALUES (p_sale, onsale_uuid(), v_payment.id, 'onsale', p_reason, v_amount, v_price.base, v_price.fee, v_price.tax,
             p_key, p_hash, CASE v_amount WHEN 0 THEN 'succeeded' ELSE 'planned' END)
     RETURNING * INTO v_refund;
-    PERFORM tickets_give_back(v_order, v_refund.id, v_tickets);
+    PERFORM tickets_give_back(v_order, v_payment, v_refund.id, v_tickets, v_keeps);
     PERFORM refund_owe(v_payment, v_refund);
+    -- People write names into reasons, and this log is never erased.
     INSERT INTO audit_log (sale_id, actor, act, detail)
-    VALUES (p_sale, p_by, 'refund_asked', jsonb_build_object('order', p_order, 'wish', p_wish) || refund_document(v_refund));
+    VALUES (p_sale, p_by, 'refund_asked',
+            jsonb_build_object('order', p_order, 'wish', p_wish) || (refund_document(v_refund) - 'reason'));
     RETURN jsonb_build_object('outcome', 'asked', 'refund', refund_document(v_refund));
 END
 $$;
@@ -472,6 +498,60 @@ BEGIN
       FROM entries WHERE sale_id = p_refund.sale_id AND transfer_id = v_owed;
     PERFORM post(p_payment.sale_id, 'refund_owed_undone', format('refund:%s:owed_undone', p_refund.id), p_payment.order_id,
                  p_payment.intent_id, onsale_now(), NULL, v_owed, v_legs);
+END
+$$;
+
+-- Step: an order that is not disputed is what its money says. A payment that came too late bought nothing: giving it back says
+-- nothing about the order.
+CREATE FUNCTION order_flag(p_sale uuid, p_payment uuid) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    UPDATE orders o SET changed_at = onsale_now(), state = money.says
+      FROM (SELECT order_id, superseded, CASE WHEN refunded = 0 THEN 'paid' WHEN refunded < captured THEN 'partially_refunded'
+                                              ELSE 'refunded' END AS says
+              FROM payments WHERE sale_id = p_sale AND id = p_payment) AS money
+     WHERE o.sale_id = p_sale AND o.id = money.order_id AND NOT money.superseded
+       AND o.state IN ('paid', 'partially_refunded', 'refunded') AND o.state <> money.says;
+END
+$$;
+
+-- As V17 had it, with the order's state from its money.
+CREATE OR REPLACE FUNCTION refund_book(p_order orders, p_payment payments, p_refund refunds) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_from constant text := CASE p_refund.origin WHEN 'onsale' THEN 'refund_due' ELSE 'suspense' END;
+BEGIN
+    PERFORM post(p_payment.sale_id, 'refunded', format('refund:%s', p_refund.id), p_payment.order_id, p_payment.intent_id,
+                 onsale_now(), NULL, NULL,
+                 ARRAY[ROW(v_from, p_payment.currency, p_refund.amount)::leg,
+                       ROW('payment_clearing', p_payment.currency, -p_refund.amount)::leg]);
+    UPDATE payments SET refunded = refunded + p_refund.amount, changed_at = onsale_now()
+     WHERE sale_id = p_payment.sale_id AND id = p_payment.id;
+    PERFORM order_flag(p_payment.sale_id, p_payment.id);
+END
+$$;
+
+-- As V17 had it, and the order is again what its money says.
+CREATE OR REPLACE FUNCTION refund_unbook(p_payment payments, p_refund refunds) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_booked uuid;
+    v_legs   leg[];
+BEGIN
+    SELECT id INTO v_booked FROM transfers WHERE sale_id = p_refund.sale_id AND idem_key = format('refund:%s', p_refund.id);
+    SELECT array_agg(ROW(account, unit_of_account, -amount)::leg ORDER BY leg) INTO v_legs
+      FROM entries WHERE sale_id = p_refund.sale_id AND transfer_id = v_booked;
+    PERFORM post(p_payment.sale_id, 'refund_reversed', format('refund:%s:reversed', p_refund.id), p_payment.order_id,
+                 p_payment.intent_id, onsale_now(), NULL, v_booked, v_legs);
+    UPDATE payments SET refunded = refunded - p_refund.amount, changed_at = onsale_now()
+     WHERE sale_id = p_payment.sale_id AND id = p_payment.id;
+    PERFORM order_flag(p_payment.sale_id, p_payment.id);
 END
 $$;
 
@@ -537,8 +617,9 @@ BEGIN
 END
 $$;
 
--- As V17 had it, and: news of a refund that comes before the capture it is of is early, is not marked, and has to be brought
--- again; an event that tells of a failure is set aside, so that people look.
+-- As V17 had it, and: news of a refund that comes before the capture it is of, or before the failure of another that makes room
+-- for it, is early, is not marked, and has to be brought again. Set aside, so that people look, is an event that tells of a
+-- failure, of one of our refunds a second time, or of more than a bank left.
 CREATE OR REPLACE FUNCTION refund_apply(p_event text, p_stripe_id text, p_refund uuid, p_intent text, p_amount bigint, p_currency text, p_status text)
 RETURNS TABLE (outcome text, reason text)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -561,17 +642,23 @@ BEGIN
     reason := CASE
         WHEN p_currency <> v_payment.currency THEN 'currency'
         WHEN v_refund.id IS NOT NULL AND v_refund.amount <> p_amount THEN 'amount'
-        WHEN v_refund.id IS NULL AND v_payment.captured > 0 AND v_payment.refunded + p_amount > v_payment.captured
-            THEN 'more_than_captured'
     END;
     IF reason IS NOT NULL THEN
         PERFORM event_mark(p_event, 'quarantined', reason);
         RETURN QUERY SELECT 'quarantined', reason;
         RETURN;
-    ELSIF v_refund.id IS NULL AND v_payment.captured = 0 AND v_payment.state <> 'cancelled' THEN
+    ELSIF v_refund.id IS NULL AND v_payment.state <> 'cancelled'
+          AND (v_payment.captured = 0 OR (p_status <> 'failed' AND v_payment.refunded + p_amount > v_payment.captured)) THEN
         RETURN QUERY SELECT 'early', NULL::text;
         RETURN;
     END IF;
+    -- Booked all the same: it is a fact.
+    reason := CASE
+        WHEN v_refund.id IS NULL AND EXISTS (SELECT FROM refunds r WHERE r.sale_id = v_payment.sale_id AND r.id = p_refund) THEN 'refund_made_twice'
+        WHEN p_status <> 'failed' AND (v_refund.id IS NULL OR v_refund.state = 'planned')
+             AND v_payment.refunded + v_payment.disputed + v_payment.exchanged + p_amount > v_payment.captured
+            THEN 'more_than_captured'
+    END;
 
     -- Giving up an authorisation looks like a refund of money that was never taken.
     IF v_refund.id IS NULL AND v_payment.captured = 0 THEN
@@ -586,7 +673,10 @@ BEGIN
         END IF;
         outcome := refund_merge(v_order, v_payment, v_refund, p_status);
     END IF;
-    IF outcome = 'failed' THEN
+    IF outcome = 'booked' AND reason IS NOT NULL THEN
+        outcome := 'quarantined';
+        PERFORM event_mark(p_event, 'quarantined', reason);
+    ELSIF outcome = 'failed' THEN
         PERFORM event_mark(p_event, 'quarantined', 'refund_failed');
     ELSE
         PERFORM event_mark(p_event, 'done', outcome);
@@ -596,9 +686,13 @@ END
 $$;
 
 GRANT SELECT ON refund_tickets TO onsale_gateway, onsale_workers, onsale_readonly;
-GRANT SELECT (disputed) ON payments TO onsale_readonly;
+GRANT SELECT (disputed, lost, exchanged) ON payments TO onsale_readonly;
+-- Not the reason: people write names into it.
+REVOKE SELECT ON refunds FROM onsale_readonly;
+GRANT SELECT (sale_id, id, payment_id, origin, amount, state, stripe_id, created_at, changed_at, base, fee, tax)
+    ON refunds TO onsale_readonly;
 GRANT EXECUTE ON FUNCTION
     refund_ask(uuid, uuid, uuid, bytea, bytea, text, uuid[], bigint, text, text),
-    refunds_document(uuid, uuid, uuid)
+    refunds_document(uuid, uuid, uuid, uuid, bigint)
     TO onsale_gateway;
 GRANT EXECUTE ON FUNCTION refund_refused(uuid, uuid) TO onsale_workers;

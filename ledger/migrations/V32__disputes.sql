@@ -5,11 +5,11 @@
 -- |--------------------|----------------------------------------------|-----------------------------|
 -- | dispute_withdrawn  | disputed; suspense, what exceeds the payment | payment_clearing            |
 -- | dispute_reinstated | payment_clearing                             | disputed; suspense, the rest |
--- | dispute_lost       | organizer_payable                            | disputed                    |
+-- | dispute_lost       | organizer_payable; refund_due of a payment that came too late | disputed   |
 -- | processor_fee      | processor_fee                                | payment_clearing            |
 --
--- The payment bears what was captured, less what went back and what is disputed already; more than that, and all of another
--- currency than the sale's, is suspense and set aside for people. An inquiry moves no money and flags nothing. No dispute frees
+-- The payment bears what was captured, less what went back or was asked back, and what is disputed already; more than that, and
+-- all of another currency than the sale's, is suspense and set aside for people. An inquiry moves no money and flags nothing. No dispute frees
 -- a unit. Order of locks: order, payment, dispute.
 
 CREATE TABLE disputes (
@@ -22,6 +22,8 @@ CREATE TABLE disputes (
     -- Of the payment's money, what is withdrawn, and how much of that is given up.
     withdrawn  bigint      NOT NULL DEFAULT 0,
     lost       bigint      NOT NULL DEFAULT 0,
+    -- What was withdrawn in another currency, counted in the sale's: it is not booked as disputed, but it is not there either.
+    exchanged  bigint      NOT NULL DEFAULT 0,
     opened_at  timestamptz NOT NULL DEFAULT onsale_now(),
     changed_at timestamptz NOT NULL DEFAULT onsale_now(),
     CONSTRAINT disputes_pkey PRIMARY KEY (sale_id, stripe_id),
@@ -51,16 +53,57 @@ BEGIN
 END
 $$;
 
+-- Step: so much of a dispute is lost, or, below nothing, is not lost after all. It is the organizer's loss; of a payment that came
+-- too late the organizer never had anything, and its buyer is owed that much less.
+CREATE FUNCTION dispute_lose(p_payment payments, p_dispute text, p_amount bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_prefix constant text := format('dispute:%s:lost:', p_dispute);
+    v_whose  text := 'organizer_payable';
+    v_before bigint;
+BEGIN
+    IF p_amount = 0 THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM transfers WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id
+                                       AND reference = p_payment.intent_id AND kind = 'captured_late') THEN
+        v_whose := 'refund_due';
+    END IF;
+    SELECT count(*) INTO v_before FROM transfers
+     WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id AND starts_with(idem_key, v_prefix);
+    PERFORM post(p_payment.sale_id, 'dispute_lost', v_prefix || v_before, p_payment.order_id, p_payment.intent_id, onsale_now(), NULL, NULL,
+                 ARRAY[ROW(v_whose, p_payment.currency, p_amount)::leg, ROW('disputed', p_payment.currency, -p_amount)::leg]);
+    UPDATE disputes SET lost = lost + p_amount WHERE sale_id = p_payment.sale_id AND stripe_id = p_dispute;
+    UPDATE payments SET lost = lost + p_amount WHERE sale_id = p_payment.sale_id AND id = p_payment.id;
+END
+$$;
+
+-- What a payment can bear of a dispute. Refunds that were asked for count though they did not go yet; that of a payment that
+-- came too late does not, for a dispute takes its place.
+CREATE FUNCTION dispute_room(p_payment payments) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT greatest(p_payment.captured - p_payment.refunded - p_payment.disputed - p_payment.exchanged - coalesce(sum(amount), 0), 0)
+          FROM refunds WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id AND state = 'planned' AND base IS NOT NULL);
+END
+$$;
+
 -- Step: books a balance transaction that was not booked before, and answers whether the payment could not bear all of it.
 CREATE FUNCTION dispute_move(p_sale uuid, p_dispute text, p_movement dispute_movement) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 DECLARE
-    v_dispute disputes%ROWTYPE;
-    v_payment payments%ROWTYPE;
-    v_key     constant text := format('dispute:%s', p_movement.id);
-    v_moved   bigint;
+    v_dispute   disputes%ROWTYPE;
+    v_payment   payments%ROWTYPE;
+    v_key       constant text := format('dispute:%s', p_movement.id);
+    v_moved     bigint := 0;
+    v_exchanged bigint := 0;
 BEGIN
     SELECT * INTO v_dispute FROM disputes WHERE sale_id = p_sale AND stripe_id = p_dispute;
     SELECT * INTO v_payment FROM payments WHERE sale_id = p_sale AND id = v_dispute.payment_id;
@@ -71,14 +114,21 @@ BEGIN
     SELECT p_sale, account, p_movement.currency FROM unnest(ARRAY['payment_clearing', 'processor_fee', 'disputed', 'suspense']) AS account
         ON CONFLICT DO NOTHING;
     -- What is withdrawn counts up, what is reinstated counts down; neither beyond what the payment, or the dispute, has.
-    v_moved := CASE
-        WHEN p_movement.currency <> v_payment.currency THEN 0
-        WHEN p_movement.amount < 0
-            THEN least(-p_movement.amount, greatest(v_payment.captured - v_payment.refunded - v_payment.disputed, 0))
-        ELSE -least(p_movement.amount, v_dispute.withdrawn - v_dispute.lost)
-    END;
-    UPDATE disputes SET withdrawn = withdrawn + v_moved, changed_at = onsale_now() WHERE sale_id = p_sale AND stripe_id = p_dispute;
-    UPDATE payments SET disputed = disputed + v_moved, changed_at = onsale_now() WHERE sale_id = p_sale AND id = v_payment.id;
+    IF p_movement.currency = v_payment.currency AND p_movement.amount < 0 THEN
+        v_moved := least(-p_movement.amount, dispute_room(v_payment));
+    ELSIF p_movement.currency = v_payment.currency THEN
+        v_moved := -least(p_movement.amount, v_dispute.withdrawn);
+        -- What was given up comes back last.
+        PERFORM dispute_lose(v_payment, p_dispute, least(v_dispute.withdrawn + v_moved - v_dispute.lost, 0));
+    ELSIF p_movement.amount < 0 THEN
+        v_exchanged := least(v_dispute.amount, dispute_room(v_payment));
+    ELSE
+        v_exchanged := -v_dispute.exchanged;
+    END IF;
+    UPDATE disputes SET withdrawn = withdrawn + v_moved, exchanged = exchanged + v_exchanged, changed_at = onsale_now()
+     WHERE sale_id = p_sale AND stripe_id = p_dispute;
+    UPDATE payments SET disputed = disputed + v_moved, exchanged = exchanged + v_exchanged, changed_at = onsale_now()
+     WHERE sale_id = p_sale AND id = v_payment.id;
     IF p_movement.amount <> 0 THEN
         PERFORM post(p_sale, CASE WHEN p_movement.amount < 0 THEN 'dispute_withdrawn' ELSE 'dispute_reinstated' END, v_key,
                      v_payment.order_id, v_payment.intent_id, onsale_now(), NULL, NULL,
@@ -88,26 +138,6 @@ BEGIN
     END IF;
     PERFORM dispute_fee_book(v_payment, p_movement);
     RETURN v_moved <> -p_movement.amount;
-END
-$$;
-
--- Step: what is withdrawn for a lost dispute is the organizer's loss; also what is withdrawn after it was lost.
-CREATE FUNCTION dispute_lose(p_payment payments, p_dispute text) RETURNS void
-LANGUAGE plpgsql
-SET search_path = public, pg_temp
-AS $$
-DECLARE
-    v_dispute disputes%ROWTYPE;
-BEGIN
-    SELECT * INTO v_dispute FROM disputes WHERE sale_id = p_payment.sale_id AND stripe_id = p_dispute;
-    IF v_dispute.status <> 'lost' OR v_dispute.lost = v_dispute.withdrawn THEN
-        RETURN;
-    END IF;
-    PERFORM post(p_payment.sale_id, 'dispute_lost', format('dispute:%s:lost:%s', p_dispute, v_dispute.withdrawn), p_payment.order_id,
-                 p_payment.intent_id, onsale_now(), NULL, NULL,
-                 ARRAY[ROW('organizer_payable', p_payment.currency, v_dispute.withdrawn - v_dispute.lost)::leg,
-                       ROW('disputed', p_payment.currency, v_dispute.lost - v_dispute.withdrawn)::leg]);
-    UPDATE disputes SET lost = withdrawn WHERE sale_id = p_payment.sale_id AND stripe_id = p_dispute;
 END
 $$;
 
@@ -167,11 +197,16 @@ BEGIN
     FOR v_movement IN
         SELECT id, amount, fee, currency
           FROM unnest(p_movement_ids, p_movement_amounts, p_movement_fees, p_movement_currencies) AS m (id, amount, fee, currency)
+         ORDER BY amount, id
     LOOP
+        -- Withdrawn before reinstated, in whatever order they were told.
         v_excess := dispute_move(v_payment.sale_id, p_dispute, v_movement) OR v_excess;
     END LOOP;
     SELECT * INTO v_payment FROM payments WHERE sale_id = v_payment.sale_id AND id = v_payment.id;
-    PERFORM dispute_lose(v_payment, p_dispute);
+    -- What is withdrawn for a lost dispute is lost, also what is withdrawn after it was lost.
+    PERFORM dispute_lose(v_payment, p_dispute, (
+        SELECT CASE status WHEN 'lost' THEN withdrawn - lost ELSE 0 END
+          FROM disputes WHERE sale_id = v_payment.sale_id AND stripe_id = p_dispute));
     PERFORM dispute_flag(v_order, v_payment);
     v_changed := v_changed
         OR v_before < (SELECT count(*) FROM transfers WHERE sale_id = v_payment.sale_id AND order_id = v_payment.order_id);

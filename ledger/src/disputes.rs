@@ -1,7 +1,7 @@
 //! Disputes: money that a bank takes back, booked as Stripe's balance transactions say.
 //!
 //! Guarantees. Each balance transaction is booked once, by its id, in whatever order news of it comes. The payment bears at
-//! most what was captured less what went back; what exceeds it, or is of another currency than the sale's, is booked in
+//! most what was captured less what went back or was asked back; what exceeds it, or is of another currency than the sale's, is booked in
 //! suspense and the event is set aside for people. While money is disputed it cannot be refunded a second time. An order is
 //! `disputed` while a dispute of it is open or was lost, and what its money says when all were won. No unit is freed.
 //!

@@ -5,7 +5,8 @@
 //! when it says so, and what is owed is taken back when it could not be had.
 //!
 //! Guarantees. Named by key and content, a request asks once, whoever repeats it. Never more goes back than was captured, less
-//! what went, is going or is disputed, also when many ask at once: they meet at the order. A ticket that opened the door is not
+//! what went, is going or is disputed, also when many ask at once: they meet at the order. The whole is not given back while a
+//! bank has some of it. A ticket that opened the door is not
 //! given back. However an order is given back bit by bit, each of base, fees and taxes comes out to the cent.
 //!
 //! | wish | goes back | tickets |
@@ -15,8 +16,10 @@
 //! | [`RefundWish::Whole`] | everything that is left | all void, their units free |
 //!
 //! Whether fees go back is the sale's setting ([`domain::sale::RefundConfig`]). A refund that fails leaves its tickets void, for
-//! somebody else may have the units by then; its money may be asked for again. Orders that cost nothing have nothing to give
-//! back and are refused.
+//! somebody else may have the units by then; its money may be asked for again, as an amount or as the whole, and I5 names the
+//! payment until it is. Orders that cost nothing have nothing to give back and are refused.
+
+use std::time::Duration;
 
 use domain::order::OrderState;
 use domain::{Currency, Money, OrderId, OrganizerId, RefundId, SaleId, TicketId};
@@ -26,6 +29,7 @@ use serde_json::Value;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::numbers::fit;
 use crate::{Ledger, LedgerError, documents};
 
 /// A request for a refund.
@@ -105,6 +109,15 @@ pub struct RefundRow {
     pub created_at: Timestamp,
 }
 
+/// Which refunds of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefundPage {
+    /// Behind this one.
+    pub after: Option<RefundId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 /// Of what a refund is made, in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct RefundParts {
@@ -153,11 +166,14 @@ impl RefundState {
     }
 }
 
-pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, REFUSED];
+pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, REFUSED, UNMADE];
 
 const ASK: &str = "SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const OF_ORDER: &str = "SELECT refunds_document($1, $2, $3)";
+const OF_ORDER: &str = "SELECT refunds_document($1, $2, $3, $4, $5)";
 const REFUSED: &str = "SELECT refund_refused($1, $2)";
+const UNMADE: &str = "
+    SELECT greatest(extract(epoch FROM onsale_now() - created_at), 0)::bigint
+      FROM refunds WHERE sale_id = $1 AND id = $2 AND state = 'planned' AND stripe_id IS NULL";
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -212,7 +228,8 @@ pub async fn refund_ask(ledger: &Ledger, ask: &RefundAsk) -> Result<AskRefund, L
     })
 }
 
-/// Every refund of an order, oldest first: ours, Stripe's, and those that failed. Nothing when the organizer has no such order.
+/// The refunds of an order, oldest first, so many behind that one: ours, Stripe's, and those that failed. Nothing when the
+/// organizer has no such order.
 ///
 /// # Errors
 /// The database is away or refuses.
@@ -221,11 +238,28 @@ pub async fn refunds_of_order(
     organizer: OrganizerId,
     sale: SaleId,
     order: OrderId,
+    page: RefundPage,
 ) -> Result<Option<Vec<RefundRow>>, LedgerError> {
-    let row = ledger.one(OF_ORDER, &[&organizer.uuid(), &sale.uuid(), &order.uuid()]).await?;
+    let (after, limit) = (page.after.map(RefundId::uuid), i64::from(page.limit));
+    let params: [&(dyn ToSql + Sync); 5] = [&organizer.uuid(), &sale.uuid(), &order.uuid(), &after, &limit];
+    let row = ledger.one(OF_ORDER, &params).await?;
     let Some(document) = row.try_get::<_, Option<Value>>(0)? else { return Ok(None) };
     let refunds: Vec<RefundDocument> = documents::read(document)?;
     Ok(Some(refunds.into_iter().map(RefundDocument::row).collect()))
+}
+
+/// For how long a refund of ours has been waiting to be made; none when it was made, or is not to be made any more.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn refund_unmade_for(
+    ledger: &Ledger,
+    sale: SaleId,
+    refund: RefundId,
+) -> Result<Option<Duration>, LedgerError> {
+    let Some(row) = ledger.row(UNMADE, &[&sale.uuid(), &refund.uuid()]).await? else { return Ok(None) };
+    let waiting_s: i64 = row.try_get(0)?;
+    Ok(Some(Duration::from_secs(fit(waiting_s)?)))
 }
 
 /// Writes down that Stripe refused to make a refund of ours, for good. Answers whether it was waiting for that.

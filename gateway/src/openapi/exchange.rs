@@ -154,7 +154,9 @@ pub(super) fn of(route: Route) -> Exchange {
                 Code::TicketUsed,
                 Code::TicketVoid,
             ]),
-        Route::ListRefunds => shown(shape::<RefundList>()).codes(&[Code::Forbidden]),
+        Route::ListRefunds => {
+            shown(shape::<RefundList>()).query(REFUNDS).codes(&[Code::Forbidden, Code::ValidationFailed])
+        }
         Route::AddNotice
         | Route::SetAdmission
         | Route::CreateAccessCodes
@@ -336,6 +338,11 @@ const ORDERS: &[(&str, &str)] = &[
     ("state", "In this state only."),
     ("limit", "At most so many orders, 1 to 100."),
     ("cursor", "Where the list goes on, towards the first order: the next_cursor of the page before."),
+];
+
+const REFUNDS: &[(&str, &str)] = &[
+    ("limit", "At most so many refunds, 1 to 100."),
+    ("cursor", "Where the list goes on, towards the latest refund: the next_cursor of the page before."),
 ];
 
 const LOG: &[(&str, &str)] = &[

@@ -21,8 +21,36 @@ impl World {
     async fn refund_list(&self, sale: &str, order: &Order) -> Value {
         let path = format!("sales/{sale}/orders/{}/refunds", order.id);
         let answer = self.organizer.asks(Method::GET, &path, &Value::Null).await.unwrap();
-        answer.expect(StatusCode::OK).unwrap()["items"].clone()
+        answer.expect(StatusCode::OK).unwrap()["data"].clone()
     }
+}
+
+#[tokio::test]
+async fn refunds_are_listed_page_by_page() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(4)).await;
+    let (_, order) = world.paid_order(&sale, 1).await;
+    for key in ["1", "2", "3"] {
+        let asked = world.refunds(&sale, &order, key, &json!({ "amount": 100, "reason": "the view" })).await;
+        assert_eq!(asked.status, StatusCode::CREATED);
+    }
+    let all = world.refund_list(&sale, &order).await;
+    let path = format!("sales/{sale}/orders/{}/refunds", order.id);
+    let page =
+        async |query: &str| world.organizer.asks(Method::GET, &format!("{path}?{query}"), &Value::Null).await.unwrap();
+    let first = page("limit=2").await.body;
+    let rest = page(&format!("limit=2&cursor={}", first["next_cursor"].as_str().unwrap())).await.body;
+    assert_eq!((&first["data"][0], &first["data"][1], &rest["data"][0]), (&all[0], &all[1], &all[2]));
+    assert!(rest["next_cursor"].is_null());
+    for wrong in ["limit=0", "limit=101", "cursor=zz", "x=1"] {
+        let refused = page(wrong).await;
+        let pointer = format!("?{}", wrong.split('=').next().unwrap());
+        assert_eq!(
+            (refused.code(), &refused.body["errors"][0]["pointer"]),
+            (Some("validation_failed"), &json!(pointer))
+        );
+    }
+    world.stop().await;
 }
 
 fn refunds_of(sale: &str, order: &str) -> String {

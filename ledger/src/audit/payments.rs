@@ -64,24 +64,26 @@ pub(super) const I5: Invariant = Invariant {
                count(*) FILTER (WHERE p.state = 'authorised'),
                coalesce(extract(epoch FROM onsale_now() - min(p.authorised_at) FILTER (WHERE p.state = 'authorised')), 0)::bigint
           FROM payments p WHERE p.sale_id = coalesce($1, p.sale_id)",
-    // A ticket that was given back has its price refunded; where that failed, the refund says so and people were told. A promise
-    // that is an hour old and has no job left will end neither captured nor cancelled by itself.
+    // Who has no ticket has the money: went or goes back, or a bank took it. A ticket that was given back says itself how much. A
+    // promise that is an hour old and has no job left will end neither captured nor cancelled by itself.
     find: "
-        SELECT format('payment %s of sale %s: %s of %s units have a ticket or gave it back, and %s of %s went or goes back', p.id,
-                      p.sale_id, seats.ticketed, seats.units, back.amount, p.captured) AS breach
+        SELECT format('payment %s of sale %s: %s units of %s have no ticket, for which %s is to go back, and %s went or goes', p.id,
+                      p.sale_id, seats.units - seats.ticketed, seats.units, due.amount, back.amount) AS breach
           FROM payments p,
                LATERAL (SELECT count(*) AS units,
-                               count(*) FILTER (WHERE t.state IN ('valid', 'used') OR r.ticket_id IS NOT NULL) AS ticketed
+                               count(*) FILTER (WHERE t.state IN ('valid', 'used')) AS ticketed,
+                               count(*) FILTER (WHERE t.state = 'void' AND r.ticket_id IS NOT NULL) AS given,
+                               coalesce(sum(r.price) FILTER (WHERE t.state = 'void'), 0) AS price
                           FROM order_units u
                           LEFT JOIN tickets t
                             ON t.sale_id = u.sale_id AND t.payment_reference = p.intent_id
                            AND t.tier_id = u.tier_id AND t.unit_no = u.unit_no
-                          LEFT JOIN refund_tickets r ON r.sale_id = t.sale_id AND r.ticket_id = t.id AND t.state = 'void'
+                          LEFT JOIN refund_tickets r ON r.sale_id = t.sale_id AND r.ticket_id = t.id
                          WHERE u.sale_id = p.sale_id AND u.order_id = p.order_id) AS seats,
-               LATERAL (SELECT coalesce(sum(r.amount), 0) AS amount FROM refunds r
+               LATERAL (SELECT CASE WHEN seats.ticketed + seats.given < seats.units THEN p.captured ELSE seats.price END AS amount) AS due,
+               LATERAL (SELECT coalesce(sum(r.amount), 0) + p.disputed + p.exchanged AS amount FROM refunds r
                          WHERE r.sale_id = p.sale_id AND r.payment_id = p.id AND r.state <> 'failed') AS back
-         WHERE p.sale_id = coalesce($1::uuid, p.sale_id) AND p.state = 'captured'
-           AND seats.ticketed < seats.units AND back.amount < p.captured
+         WHERE p.sale_id = coalesce($1::uuid, p.sale_id) AND p.state = 'captured' AND back.amount < due.amount
          UNION ALL
         SELECT format('payment %s of sale %s is authorised for over an hour and nothing is left to do about it', p.id, p.sale_id)
           FROM payments p
@@ -104,21 +106,34 @@ pub(super) const I5: Invariant = Invariant {
 
 pub(super) const I12: Invariant = Invariant {
     number: "I12",
-    title: "refunded \u{2264} captured \u{2264} authorised, to the cent",
+    title: "refunded and disputed \u{2264} captured \u{2264} authorised, to the cent",
     figures: &["payments", "authorised", "captured", "refunded"],
     count: "
         SELECT count(*), coalesce(sum(authorised), 0)::bigint, coalesce(sum(captured), 0)::bigint,
                coalesce(sum(refunded), 0)::bigint
           FROM payments WHERE sale_id = coalesce($1::uuid, sale_id)",
     find: "
-        SELECT format('payment %s of sale %s: authorised %s, captured %s, refunded %s, refunds that count %s', p.id, p.sale_id,
-                      p.authorised, p.captured, p.refunded, back.amount) AS breach
+        SELECT format('payment %s of sale %s: authorised %s, captured %s, refunded %s, disputed %s, refunds that count %s', p.id,
+                      p.sale_id, p.authorised, p.captured, p.refunded, p.disputed, back.amount) AS breach
           FROM payments p,
                LATERAL (SELECT coalesce(sum(r.amount) FILTER (WHERE r.state IN ('pending', 'succeeded')), 0) AS amount,
                                coalesce(sum(r.amount) FILTER (WHERE r.state <> 'failed' AND r.origin = 'onsale'), 0) AS ours
                           FROM refunds r WHERE r.sale_id = p.sale_id AND r.payment_id = p.id) AS back
          WHERE p.sale_id = coalesce($1::uuid, p.sale_id)
-           AND (p.captured > p.authorised OR back.ours > p.captured OR back.amount <> p.refunded)
+           AND (p.captured > p.authorised OR back.ours > p.captured OR back.amount <> p.refunded
+                OR p.refunded + p.disputed + p.exchanged > p.captured)
+         UNION ALL
+        SELECT format('payment %s of sale %s: disputed %s, of it lost %s, its disputes say %s and %s, the books of the loss %s', p.id,
+                      p.sale_id, p.disputed, p.lost, said.withdrawn, said.lost, booked.lost)
+          FROM payments p,
+               LATERAL (SELECT coalesce(sum(d.withdrawn), 0) AS withdrawn, coalesce(sum(d.lost), 0) AS lost
+                          FROM disputes d WHERE d.sale_id = p.sale_id AND d.payment_id = p.id) AS said,
+               LATERAL (SELECT coalesce(-sum(e.amount), 0) AS lost
+                          FROM transfers t JOIN entries e ON e.sale_id = t.sale_id AND e.transfer_id = t.id
+                         WHERE t.sale_id = p.sale_id AND t.order_id = p.order_id AND t.reference = p.intent_id
+                           AND t.kind = 'dispute_lost' AND e.account = 'disputed') AS booked
+         WHERE p.sale_id = coalesce($1, p.sale_id) AND p.state = 'captured'
+           AND (p.disputed <> said.withdrawn OR p.lost <> said.lost OR p.lost <> booked.lost)
          UNION ALL
         SELECT format('refund %s of sale %s is %s and of %s, by the books %s are owed', r.id, r.sale_id, r.state, r.amount, owed.amount)
           FROM refunds r,

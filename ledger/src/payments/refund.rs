@@ -42,9 +42,10 @@ pub enum RefundApplied {
     Nothing,
     /// It failed, and what was owed is not any more: people must look. An event that told so is set aside for them.
     Failed,
-    /// It comes before the capture it is of: fetch the intent, and bring this again. The event is not marked.
+    /// It comes before the capture it is of, or before the failure of another that makes room for it: fetch the intent, and
+    /// bring this again. The event is not marked.
     Early,
-    /// It does not fit its payment; nothing changed.
+    /// It does not fit its payment; or it is booked, and people must look: one of ours that went twice, or more than a bank left.
     Quarantined(String),
     /// No payment of ours.
     UnknownPayment,

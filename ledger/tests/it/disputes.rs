@@ -3,7 +3,9 @@
 use domain::order::OrderState;
 use domain::{Currency, payment::IntentStatus};
 use ledger::disputes::{DisputeApplied, DisputeFacts, DisputeMovement, DisputeStatus, dispute_apply};
-use ledger::payments::{RefundStatus, refund_apply};
+use ledger::orders::orders_expire_due;
+use ledger::outbox::{Queue, claim};
+use ledger::payments::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 use ledger::refunds::{AskRefund, RefundWish};
 
 use crate::world::{Paying, Price, World, euros};
@@ -102,6 +104,12 @@ async fn another_currency_is_booked_in_that_currency() {
     assert_eq!(world.number(&format!("{dollars}'suspense'")).await, 6400);
     assert_eq!(world.number(&format!("{dollars}'payment_clearing'")).await, -6400 - FEE);
     assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Disputed);
+    let refused = sale.asks(&sale.ask(&paying, RefundWish::Amount(1))).await;
+    assert_eq!(refused, AskRefund::AboveCaptured { left: euros(0) }, "in whatever currency the bank took it");
+    let mut back = moved("txn_2", 6400, 0);
+    back.currency = "usd".parse().unwrap();
+    hears(&world, &facts(&paying, DisputeStatus::Won, vec![back])).await;
+    assert!(matches!(sale.asks(&sale.ask(&paying, RefundWish::Amount(1))).await, AskRefund::Asked(_)));
 }
 
 #[tokio::test]
@@ -116,4 +124,96 @@ async fn a_dispute_that_overtakes_its_capture_is_brought_again() {
     assert_eq!(hears(&world, &open).await, DisputeApplied::Booked);
     let stranger = DisputeFacts { intent: "pi_stranger".to_owned(), ..open };
     assert_eq!(hears(&world, &stranger).await, DisputeApplied::UnknownPayment);
+}
+
+/// The bank gives back what was given up already.
+#[tokio::test]
+async fn money_that_was_lost_and_comes_back_is_the_organizers_again() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    hears(&world, &facts(&paying, DisputeStatus::Lost, vec![moved("txn_1", -PRICE, 0)])).await;
+    let back = facts(&paying, DisputeStatus::Won, vec![moved("txn_1", -PRICE, 0), moved("txn_2", PRICE, 0)]);
+    assert_eq!(hears(&world, &back).await, DisputeApplied::Booked);
+    for (account, balance) in
+        [("disputed", 0), ("organizer_payable", -4500), ("suspense", 0), ("payment_clearing", PRICE)]
+    {
+        assert_eq!(world.balance(account).await, balance, "{account}");
+    }
+}
+
+#[tokio::test]
+async fn balance_transactions_told_in_any_order_come_to_the_same() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let won = facts(&paying, DisputeStatus::Won, vec![moved("txn_2", PRICE, 0), moved("txn_1", -PRICE, 0)]);
+    assert_eq!(hears(&world, &won).await, DisputeApplied::Booked);
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (0, 0));
+    assert!(matches!(sale.asks(&sale.ask(&paying, RefundWish::Whole)).await, AskRefund::Asked(_)));
+}
+
+/// Whichever is heard of first, together they are more than came, and people are told.
+#[tokio::test]
+async fn a_refund_and_a_dispute_of_the_same_money_are_told_in_either_order() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let first = sale.paid_order([0]).await;
+    let refund = sale.refunds(&first, RefundWish::Amount(PRICE)).await;
+    let open = facts(&first, DisputeStatus::Open, vec![moved("txn_1", -PRICE, 0)]);
+    assert_eq!(hears(&world, &open).await, DisputeApplied::Excess, "it was asked back already");
+    assert_eq!(world.balance("suspense").await, PRICE);
+    refund_apply(&world.workers, &first.refund_news(&refund, RefundStatus::Succeeded)).await.unwrap();
+    world.audits_clean().await;
+
+    let second = sale.paid_order([1]).await;
+    let mut open = facts(&second, DisputeStatus::Open, vec![moved("txn_2", -PRICE, 0)]);
+    open.id = "du_2".to_owned();
+    assert_eq!(hears(&world, &open).await, DisputeApplied::Booked);
+    let by_hand = RefundFacts {
+        event: None,
+        id: "re_hand".to_owned(),
+        refund: None,
+        intent: second.intent.clone(),
+        amount: euros(PRICE),
+        status: RefundStatus::Succeeded,
+    };
+    let told = refund_apply(&world.workers, &by_hand).await.unwrap();
+    assert_eq!(told, RefundApplied::Quarantined("more_than_captured".to_owned()));
+    assert_eq!(world.broken().await, ["I12"], "and the audit says so until people have mended it");
+}
+
+/// Nothing is void, and no unit free, for money that a bank has and may give back.
+#[tokio::test]
+async fn the_whole_is_not_given_back_while_a_bank_has_some_of_it() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    hears(&world, &facts(&paying, DisputeStatus::Open, vec![moved("txn_1", -PRICE, 0)])).await;
+    let whole = || sale.ask(&paying, RefundWish::Whole);
+    assert_eq!(sale.asks(&whole()).await, AskRefund::AboveCaptured { left: euros(0) });
+    assert_eq!(world.number("SELECT count(*) FROM tickets WHERE state = 'valid'").await, 1);
+    // Lost, its buyer has the money, and the seat may be sold again.
+    hears(&world, &facts(&paying, DisputeStatus::Lost, vec![])).await;
+    let AskRefund::Asked(refund) = sale.asks(&whole()).await else { panic!("it is lost") };
+    assert_eq!((refund.amount.minor, refund.tickets.len()), (0, 1));
+    world.audits_clean().await;
+}
+
+/// The organizer never had that money, so it is not the organizer's loss.
+#[tokio::test]
+async fn a_dispute_of_a_payment_that_came_too_late_is_lost_instead_of_its_refund() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.order_being_paid([0]).await;
+    world.database.advance_clock(601_000).await.unwrap();
+    orders_expire_due(&world.workers, 10).await.unwrap();
+    claim(&world.workers, Queue::Stock, 10, 60).await.unwrap();
+    world.applies(&paying.news(IntentStatus::Succeeded)).await;
+    assert_eq!(world.balance("refund_due").await, -PRICE);
+    let lost = facts(&paying, DisputeStatus::Lost, vec![moved("txn_1", -PRICE, 0)]);
+    assert_eq!(hears(&world, &lost).await, DisputeApplied::Booked);
+    for account in ["refund_due", "disputed", "organizer_payable", "suspense", "payment_clearing"] {
+        assert_eq!(world.balance(account).await, 0, "{account}");
+    }
 }

@@ -196,6 +196,16 @@ async fn loses_its_units(world: &World, sale: &TestSale<'_>, unit: u32) -> Payin
     paying
 }
 
+async fn of_a_late_dispute(world: &World, sale: &TestSale<'_>, page: &mut Page) {
+    let paying = loses_its_units(world, sale, 8).await;
+    world.applies(&paying.news(IntentStatus::Succeeded)).await;
+    disputes(world, &paying, DisputeStatus::Open, &movement(-paying.order.total.minor, 0)).await;
+    page.news().await;
+    disputes(world, &paying, DisputeStatus::Lost, &[]).await;
+    let words = [("amount", paying.order.total.minor)].into();
+    page.tells("a dispute of a payment that came too late is lost", &words).await;
+}
+
 async fn of_a_refund_of_ours(world: &World, paying: &Paying, page: &mut Page) {
     let jobs = claim(&world.workers, Queue::Stripe, 10, 60).await.expect("an answer");
     let refund = jobs.into_iter().find_map(|job| match job.work {
@@ -312,6 +322,7 @@ async fn every_act_writes_the_entries_that_the_page_says() {
     of_payments(&world, &sale, &mut page).await;
     of_late_payments(&world, &sale, &mut page).await;
     of_refunds_at_stripe(&world, &sale, &mut page).await;
+    of_a_late_dispute(&world, &sale, &mut page).await;
     let sale = world.sale(6, Price::Paid).await;
     page.news().await;
     of_refunds_asked_for(&world, &sale, &mut page).await;

@@ -8,7 +8,8 @@ use domain::{TicketId, UnitNo};
 use ledger::outbox::{Queue, Work, claim};
 use ledger::payments::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 use ledger::refunds::{
-    AskRefund, RefundParts, RefundRow, RefundState, RefundWish, refund_ask, refund_refused, refunds_of_order,
+    AskRefund, RefundPage, RefundParts, RefundRow, RefundState, RefundWish, refund_ask, refund_refused,
+    refund_unmade_for, refunds_of_order,
 };
 use ledger::tickets::TicketState;
 use serde_json::json;
@@ -121,14 +122,14 @@ async fn kept_fees_keep_their_tax() {
     let first = tickets(&sale, &paying).await[0];
     let refund = sale.refunds(&paying, RefundWish::Tickets(vec![first])).await;
     assert_eq!(refund.parts, Some(RefundParts { base: 4500, fee: 0, tax: 941 - 86 }));
-    // Of both together 18.82 € tax, 1.71 € are on the fees.
+    // The whole is the sum of its tickets, to the cent.
     let rest = sale.refunds(&paying, RefundWish::Whole).await;
-    assert_eq!(rest.parts, Some(RefundParts { base: 4500, fee: 0, tax: 1882 - 855 - 171 }));
+    assert_eq!(rest.parts, refund.parts);
     let more = sale.asks(&sale.ask(&paying, RefundWish::Whole)).await;
     assert_eq!(more, AskRefund::AboveCaptured { left: euros(0) });
     // An amount may be taken from the fees too, as this sale has it.
-    let fees = sale.refunds(&paying, RefundWish::Amount(900 + 171)).await;
-    assert_eq!(fees.parts, Some(RefundParts { base: 0, fee: 900, tax: 171 }));
+    let fees = sale.refunds(&paying, RefundWish::Amount(900 + 172)).await;
+    assert_eq!(fees.parts, Some(RefundParts { base: 0, fee: 900, tax: 172 }));
     world.audits_clean().await;
 }
 
@@ -257,12 +258,18 @@ async fn a_refund_that_failed_is_owed_no_more_and_may_be_asked_for_again() {
         "people are told"
     );
     assert_eq!((world.balance("refund_due").await, world.balance("payment_clearing").await), (0, UNIT_PRICE));
-    world.audits_clean().await;
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Paid);
+    assert_eq!(world.broken().await, ["I5"], "no ticket and no money, until it is asked for again");
 
     let again = sale.refunds(&paying, RefundWish::Whole).await;
     assert_eq!((again.amount, again.tickets.len()), (refund.amount, 0), "the tickets are void since the first time");
     assert_eq!(hears(&world, &paying.refund_news(&again, RefundStatus::Succeeded)).await, RefundApplied::Booked);
-    let all = refunds_of_order(&world.gateway, sale.organizer, sale.id, paying.order.id).await.unwrap().unwrap();
+    let page = |after, limit| {
+        refunds_of_order(&world.gateway, sale.organizer, sale.id, paying.order.id, RefundPage { after, limit })
+    };
+    let all = page(None, 10).await.unwrap().unwrap();
+    assert_eq!(page(None, 1).await.unwrap().unwrap(), all[..1]);
+    assert_eq!(page(Some(all[0].id), 10).await.unwrap().unwrap(), all[1..]);
     assert_eq!(
         all.iter().map(|refund| refund.state).collect::<Vec<_>>(),
         [RefundState::Failed, RefundState::Succeeded]
@@ -280,8 +287,12 @@ async fn a_refund_that_stripe_refuses_is_owed_no_more() {
     assert!(refund_refused(&world.workers, sale.id, refund.id).await.unwrap());
     assert!(!refund_refused(&world.workers, sale.id, refund.id).await.unwrap(), "once");
     assert_eq!(world.balance("refund_due").await, 0);
-    // It was made after all: a fact, and booked as one that nobody asked for.
-    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await, RefundApplied::Booked);
+    // It was made after all: a fact, booked as one that nobody asked for, and people are told.
+    world.receives("evt_twice").await;
+    let news =
+        RefundFacts { event: Some("evt_twice".to_owned()), ..paying.refund_news(&refund, RefundStatus::Succeeded) };
+    assert_eq!(hears(&world, &news).await, RefundApplied::Quarantined("refund_made_twice".to_owned()));
+    assert_eq!(world.event("evt_twice").await, ("quarantined".to_owned(), "refund_made_twice".to_owned()));
     assert_eq!((world.balance("refund_due").await, world.balance("suspense").await), (0, 500));
     world.audits_clean().await;
 }
@@ -307,4 +318,55 @@ async fn a_refund_that_overtakes_its_capture_is_brought_again() {
     assert_eq!(hears(&world, &facts).await, RefundApplied::Booked);
     assert_eq!(world.event("evt_refund").await.0, "done");
     world.audits_clean().await;
+}
+
+/// Somebody gives it back by hand while our call is about to be made: it is that refund, and ours is not to be made any more.
+#[tokio::test]
+async fn a_refund_made_by_hand_takes_the_place_of_one_that_was_asked_for() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let refund = sale.refunds(&paying, RefundWish::Amount(UNIT_PRICE)).await;
+    assert!(refund_unmade_for(&world.workers, sale.id, refund.id).await.unwrap().is_some());
+    let by_hand =
+        RefundFacts { id: "re_hand".to_owned(), refund: None, ..paying.refund_news(&refund, RefundStatus::Succeeded) };
+    assert_eq!(hears(&world, &by_hand).await, RefundApplied::Booked);
+    assert_eq!(refund_unmade_for(&world.workers, sale.id, refund.id).await.unwrap(), None);
+    world.audits_clean().await;
+    // Made all the same, by a call that was on its way: booked, and for people.
+    let twice = hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await;
+    assert_eq!(twice, RefundApplied::Quarantined("refund_made_twice".to_owned()));
+    assert_eq!((world.balance("payment_clearing").await, world.balance("suspense").await), (0, UNIT_PRICE));
+    world.audits_clean().await;
+}
+
+/// What went first failed, and it was given back by hand instead; of that we hear first.
+#[tokio::test]
+async fn a_refund_by_hand_waits_for_the_failure_that_makes_room_for_it() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let refund = sale.refunds(&paying, RefundWish::Whole).await;
+    hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await;
+    let by_hand =
+        RefundFacts { id: "re_hand".to_owned(), refund: None, ..paying.refund_news(&refund, RefundStatus::Succeeded) };
+    assert_eq!(hears(&world, &by_hand).await, RefundApplied::Early);
+    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Failed)).await, RefundApplied::Failed);
+    assert_eq!(world.broken().await, ["I5"]);
+    assert_eq!(hears(&world, &by_hand).await, RefundApplied::Booked);
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Refunded);
+    let more = sale.asks(&sale.ask(&paying, RefundWish::Amount(1))).await;
+    assert_eq!(more, AskRefund::AboveCaptured { left: euros(0) });
+    world.audits_clean().await;
+}
+
+/// Reasons are people's words; the log that is never erased has none of them.
+#[tokio::test]
+async fn the_log_has_no_reason_in_it() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    sale.refunds(&paying, RefundWish::Amount(1)).await;
+    let told = "SELECT count(*) FROM audit_log WHERE act = 'refund_asked' AND detail::text NOT LIKE '%cannot come%'";
+    assert_eq!(world.number(told).await, 1);
 }

@@ -125,6 +125,12 @@ impl World {
         assert!(report.holds(), "{:#?}", report.lines);
     }
 
+    /// The invariants that do not hold.
+    pub(crate) async fn broken(&self) -> Vec<&'static str> {
+        let report = audit(&self.readonly, None).await.expect("an audit");
+        report.lines.iter().filter(|line| !line.breaches.is_empty()).map(|line| line.invariant).collect()
+    }
+
     /// A number asked as the superuser.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         self.database.number(query).await.expect("a number")

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::faults::{PRICE, money_is_where_it_belongs, nothing_is_left_to_do};
+use crate::totals;
 use crate::world::World;
 
 const BACK_WITHIN: Duration = Duration::from_secs(60);
@@ -59,6 +60,7 @@ async fn a_ticket_given_back_is_somebody_else_s_and_its_money_goes_back_once() {
     nothing_is_left_to_do(&world).await;
     assert_eq!(world.stripe.refunded_total("eur"), PRICE);
     money_is_where_it_belongs(&world, PRICE).await;
+    totals::agree_with_stripe(&world, &sale).await;
     world.holds_every_invariant();
 }
 
@@ -72,5 +74,6 @@ async fn an_amount_goes_back_and_the_ticket_stays() {
     assert_eq!(only_ticket(&buyer, &order).await["state"], "valid");
     nothing_is_left_to_do(&world).await;
     money_is_where_it_belongs(&world, PRICE - 1_000).await;
+    totals::agree_with_stripe(&world, &sale).await;
     world.holds_every_invariant();
 }

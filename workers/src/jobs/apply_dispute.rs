@@ -7,7 +7,7 @@ use ledger::LedgerError;
 use ledger::disputes::{DisputeApplied, DisputeFacts, DisputeMovement, DisputeStatus, dispute_apply};
 use payments::Dispute;
 
-use super::payment_news;
+use super::payment_news::{self, Payment};
 use crate::context::Context;
 use crate::runner::Outcome;
 
@@ -21,13 +21,14 @@ pub(super) async fn run(context: &Context, event: &str, dispute: &Dispute) -> Ou
     };
     let facts = facts(event, dispute, intent, status);
     match dispute_apply(&context.ledger, &facts).await {
-        Ok(DisputeApplied::Early | DisputeApplied::UnknownPayment) => after_its_capture(context, &facts).await,
+        Ok(DisputeApplied::Early) => after_its_capture(context, &facts, Payment::Ours).await,
+        Ok(DisputeApplied::UnknownPayment) => after_its_capture(context, &facts, Payment::Unknown).await,
         applied => end(applied),
     }
 }
 
-async fn after_its_capture(context: &Context, facts: &DisputeFacts) -> Outcome {
-    if let Err(outcome) = payment_news::fetch_and_apply(context, &facts.intent).await {
+async fn after_its_capture(context: &Context, facts: &DisputeFacts, payment: Payment) -> Outcome {
+    if let Err(outcome) = payment_news::fetch_and_apply(context, &facts.intent, payment).await {
         return outcome;
     }
     end(dispute_apply(&context.ledger, facts).await)

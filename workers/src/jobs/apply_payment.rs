@@ -17,7 +17,7 @@ use payments::webhook::{self, Event, EventObject};
 use payments::{Intent, Refund};
 
 use super::apply_dispute;
-use super::payment_news::{self, News};
+use super::payment_news::{self, News, Payment};
 use super::refund_payment::book_status;
 use crate::context::Context;
 use crate::metrics;
@@ -122,7 +122,8 @@ async fn about_refund(context: &Context, event: &Event, refund: &Refund) -> Outc
         status: book_status(refund.status),
     };
     match refund_apply(&context.ledger, &facts).await {
-        Ok(RefundApplied::Early | RefundApplied::UnknownPayment) => after_its_capture(context, &facts).await,
+        Ok(RefundApplied::Early) => after_its_capture(context, &facts, Payment::Ours).await,
+        Ok(RefundApplied::UnknownPayment) => after_its_capture(context, &facts, Payment::Unknown).await,
         Ok(applied) => refund_end(&applied),
         Err(error) => LedgerError::into(error),
     }
@@ -130,8 +131,8 @@ async fn about_refund(context: &Context, event: &Event, refund: &Refund) -> Outc
 
 /// A refund that overtook the capture it is of, or all we know of its payment: the intent itself says whose it is, and that it
 /// is captured.
-async fn after_its_capture(context: &Context, facts: &RefundFacts) -> Outcome {
-    if let Err(outcome) = payment_news::fetch_and_apply(context, &facts.intent).await {
+async fn after_its_capture(context: &Context, facts: &RefundFacts, payment: Payment) -> Outcome {
+    if let Err(outcome) = payment_news::fetch_and_apply(context, &facts.intent, payment).await {
         return outcome;
     }
     match refund_apply(&context.ledger, facts).await {
@@ -142,7 +143,7 @@ async fn after_its_capture(context: &Context, facts: &RefundFacts) -> Outcome {
 
 fn refund_end(applied: &RefundApplied) -> Outcome {
     match applied {
-        RefundApplied::Early => Outcome::Retry("it is of money that was not captured yet".to_owned()),
+        RefundApplied::Early => Outcome::Retry("its money has not come yet, or went back already".to_owned()),
         RefundApplied::Booked | RefundApplied::Nothing | RefundApplied::Failed | RefundApplied::Quarantined(_) => {
             Outcome::Settled
         }

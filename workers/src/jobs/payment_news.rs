@@ -51,15 +51,42 @@ pub(super) async fn apply(context: &Context, intent: &Intent, news: News<'_>) ->
     Ok(applied)
 }
 
+/// Whether the ledger knows the payment that news is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Payment {
+    /// It does; only the capture is missing.
+    Ours,
+    /// Not yet, or never.
+    Unknown,
+}
+
 /// Fetches the intent that other news is about and applies it, so that the news finds its payment. The outcome says why it
-/// cannot.
-pub(super) async fn fetch_and_apply(context: &Context, intent: &str) -> Result<(), Outcome> {
+/// cannot: only what neither we nor Stripe know, or what names no order, is nothing of ours.
+pub(super) async fn fetch_and_apply(context: &Context, intent: &str, payment: Payment) -> Result<(), Outcome> {
     let intent = match context.stripe.fetch(intent).await {
         Ok(intent) => intent,
-        Err(StripeError::Refused { status: NOT_FOUND, .. }) => return Err(Outcome::Done("not a payment of ours")),
+        Err(StripeError::Refused { status: NOT_FOUND, .. }) if payment == Payment::Unknown => {
+            return Err(Outcome::Done("not a payment of ours"));
+        }
         Err(error) => return Err(Outcome::Retry(error.to_string())),
     };
-    apply(context, &intent, News::Fetched { because_of: None }).await.map(drop).map_err(Outcome::from)
+    match apply(context, &intent, News::Fetched { because_of: None }).await? {
+        Applied::UnknownPayment if intent.sale.is_none() && intent.order.is_none() => {
+            Err(Outcome::Done("not a payment of ours"))
+        }
+        Applied::UnknownPayment => {
+            Err(Outcome::Quarantine("its payment names an order that we do not have".to_owned()))
+        }
+        Applied::Quarantined(reason) => Err(Outcome::Quarantine(format!("its payment does not fit: {reason}"))),
+        Applied::AskStripe => Err(Outcome::Retry("the intent as fetched contradicts the ledger".to_owned())),
+        Applied::Authorised
+        | Applied::Captured
+        | Applied::Failed
+        | Applied::Canceled
+        | Applied::Nothing
+        | Applied::LateCancel
+        | Applied::LateRefund => Ok(()),
+    }
 }
 
 /// The status of an object that Stripe does not have.

@@ -1,5 +1,7 @@
 //! Money that goes back, where Stripe is first or says no.
 
+use std::time::Duration;
+
 use domain::order::OrderState;
 use domain::sale::CaptureMode::Automatic;
 use sandbox::{CallFault, Operation};
@@ -54,6 +56,37 @@ async fn a_refund_that_stripe_refuses_is_for_people_and_owed_no_more() {
     );
     world.posts_events().await;
     eventually("what Stripe did is booked", async || world.count("SELECT refunded FROM payments").await == PRICE).await;
+    assert_eq!(world.order(&order).await.state, OrderState::Refunded);
+    // Whoever tries the parked job again sends nothing.
+    let again =
+        "UPDATE outbox SET state = 'pending', attempts = 0, next_at = onsale_now() WHERE kind = 'payment_refund'";
+    let sent = world.stripe.calls()[&Operation::CreateRefund];
+    world.database.execute(again).await.expect("Postgres answers");
+    world.until_idle().await;
+    assert_eq!(world.count("SELECT count(*) FROM outbox WHERE kind = 'payment_refund' AND state = 'done'").await, 1);
+    assert_eq!(world.stripe.calls()[&Operation::CreateRefund], sent);
+    world.audit().await;
+    workers.stop().await;
+}
+
+/// Every answer to the call that makes it is lost, until Stripe may have forgotten its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_whose_key_is_old_is_looked_for_and_not_sent_again() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Automatic).await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Automatic).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    world.stripe.fail_next_of(Operation::CreateRefund, 1_000, CallFault::AnswerLost);
+    world.asks_for_everything(&order).await;
+    eventually("Stripe made it", async || world.stripe.refunded_total("eur") == PRICE).await;
+    assert_eq!(world.count("SELECT refunded FROM payments").await, 0, "and nobody heard of it");
+    world.advances(Duration::from_secs(24 * 3600)).await;
+    eventually("it is found", async || world.count("SELECT refunded FROM payments").await == PRICE).await;
+    assert_eq!((world.stripe.refunded_total("eur"), world.stripe.calls()[&Operation::ListRefunds]), (PRICE, 1));
+    world.until_idle().await;
     assert_eq!(world.order(&order).await.state, OrderState::Refunded);
     world.audit().await;
     workers.stop().await;

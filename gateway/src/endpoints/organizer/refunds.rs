@@ -15,13 +15,14 @@ use domain::{Money, OrderId, RefundId, SaleId, TicketId};
 use http::StatusCode;
 use jiff::Timestamp;
 use ledger::Ledger;
-use ledger::organizers::KeyRole;
-use ledger::refunds::{AskRefund, RefundAsk, RefundParts, RefundRow, RefundWish, refund_ask, refunds_of_order};
+use ledger::refunds::{
+    AskRefund, RefundAsk, RefundPage, RefundParts, RefundRow, RefundWish, refund_ask, refunds_of_order,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use super::{decidable, holder, own_sale};
+use super::{decidable, readable};
 use crate::answer::{Answer, json, json_bytes};
 use crate::app::App;
 use crate::idempotency::{self, Done, Once};
@@ -94,11 +95,17 @@ pub(crate) struct PartsBody {
     tax: Money,
 }
 
-/// The refunds of an order, oldest first.
+/// Refunds of one page, when nothing is said, and at most.
+const LIMIT_DEFAULT: u32 = 50;
+const LIMIT_MAX: u32 = 100;
+
+/// A page of the refunds of an order.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RefundList {
-    /// All of them.
-    items: Vec<RefundedBody>,
+    /// The refunds, the oldest first.
+    data: Vec<RefundedBody>,
+    /// Where it goes on, towards the latest; none there.
+    next_cursor: Option<String>,
 }
 
 /// `POST /v1/organizer/sales/{sale}/orders/{order}/refunds`
@@ -129,14 +136,32 @@ pub(crate) async fn ask(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
 
 /// `GET /v1/organizer/sales/{sale}/orders/{order}/refunds`
 pub(crate) async fn list(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
-    let holder = holder(app, request).await?;
-    if holder.role == KeyRole::Door {
-        return Err(Code::Forbidden.into());
+    let sale = readable(app, request).await?;
+    let (order, page) = (request.params.id("order")?, page(request)?);
+    let (limit, page) = (page.limit as usize, RefundPage { limit: page.limit + 1, ..page });
+    let refunds = refunds_of_order(&app.ledger, sale.organizer, sale.id, order, page).await?;
+    let mut refunds = refunds.ok_or(Code::NotFound)?;
+    let more = refunds.len() > limit;
+    refunds.truncate(limit);
+    let next_cursor = refunds.last().filter(|_| more).map(|refund| refund.id.to_string());
+    let data = refunds.into_iter().map(RefundedBody::from).collect();
+    Ok(json(StatusCode::OK, &RefundList { data, next_cursor }))
+}
+
+fn page(request: &Request) -> Result<RefundPage, Problem> {
+    let mut page = RefundPage { after: None, limit: LIMIT_DEFAULT };
+    for (name, value) in request.query() {
+        let wrong = |detail: &str| Problem::invalid_at(format!("?{name}"), detail);
+        match name.as_str() {
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+                page.limit = limit.ok_or_else(|| wrong("must be 1 to 100"))?;
+            }
+            "cursor" => page.after = Some(value.parse().map_err(|_| wrong("must be a next_cursor"))?),
+            _ => return Err(wrong("is no parameter of this list")),
+        }
     }
-    let sale = own_sale(app, request, &holder).await?;
-    let refunds = refunds_of_order(&app.ledger, sale.organizer, sale.id, request.params.id("order")?).await?;
-    let refunds = refunds.ok_or(Code::NotFound)?;
-    Ok(json(StatusCode::OK, &RefundList { items: refunds.into_iter().map(RefundedBody::from).collect() }))
+    Ok(page)
 }
 
 /// The name of a request: whose key, for which order, and which Idempotency-Key.
