@@ -113,7 +113,9 @@ END
 $$;
 
 -- Seals the next transfers, about as many as said: those of one transaction are never parted. Who comes while another seals
--- leaves it to them. An idle ledger gets no blocks.
+-- leaves it to them. An idle ledger gets no blocks. Where the last block ends in the future, the database was loaded from a dump
+-- into a cluster that has given out fewer transaction ids: what is posted now lies in sealed ranges and can never be sealed, and
+-- `behind` says so.
 CREATE FUNCTION seal_next(p_transfers_max integer) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
@@ -127,6 +129,9 @@ BEGIN
         RETURN jsonb_build_object('outcome', 'busy');
     END IF;
     SELECT * INTO v_head FROM seals ORDER BY block DESC LIMIT 1;
+    IF v_head.upto_xid > pg_snapshot_xmax(pg_current_snapshot()) THEN
+        RETURN jsonb_build_object('outcome', 'behind');
+    END IF;
     v_next.block := coalesce(v_head.block, 0) + 1;
     v_next.format_version := 1;
     v_next.prev_hash := coalesce(v_head.hash, decode(repeat('00', 32), 'hex'));

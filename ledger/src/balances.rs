@@ -74,9 +74,11 @@ const READ: &str = "
 const RECOMPUTE: &str = "SELECT coalesce(jsonb_agg(b), '[]') FROM balances_recompute($1) AS b";
 const ROLL_UP: &str = "SELECT balances_roll_up($1)";
 const MARK: &str = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
-/// The first transfer of the tail; an order and a limit leave the planner no other way than the index.
+/// The first transfer of the tail; an order and a limit leave the planner no other way than the index. One of the future was
+/// loaded from a dump and is not kept.
 const CAUGHT_UP: &str = "
-    SELECT coalesce((SELECT xid FROM transfers WHERE xid >= rollup_upto() ORDER BY xid LIMIT 1) >= $1::text::xid8, true)";
+    SELECT coalesce((SELECT xid FROM transfers WHERE xid >= rollup_upto() ORDER BY xid LIMIT 1) >= $1::text::xid8, true)
+       AND NOT EXISTS (SELECT FROM transfers WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))";
 const LAG: &str = "
     SELECT coalesce(extract(epoch FROM onsale_now() - (
         SELECT recorded_at FROM transfers WHERE xid >= rollup_upto() ORDER BY xid LIMIT 1)) * 1000, 0)::bigint";

@@ -11,8 +11,8 @@
 //!
 //! What it does not do: transfers behind the last block are not sealed yet, and a transaction that stays open keeps them
 //! so. A head that is kept nowhere else protects from changes to the books, not from a chain made anew. Transaction ids
-//! belong to a cluster: one that is restored from a dump must go on above them (`pg_resetwal --next-transaction-id`), as
-//! it must for everything that reads by them.
+//! belong to a cluster: one that is restored from a dump must go on above them (`docs/operations.md`), as it must for
+//! everything that reads by them; until it does, nothing is sealed, [`Sealing::Behind`] says so, and so does I3.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,11 +47,13 @@ pub enum Sealing {
     Nothing,
     /// Another sealer is at it.
     Busy,
+    /// The last block ends at a transaction id that this cluster has not given out yet: nothing can be sealed until it has.
+    Behind,
 }
 
 /// Text that is no head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a head is a block's number, a colon and 64 hexadecimal digits")]
+#[error("a head is a block's number from 1, a colon and 64 hexadecimal digits")]
 pub struct NoSealHead;
 
 pub(crate) const STATEMENTS: &[&str] = &[NEXT, HEAD, LAG];
@@ -59,9 +61,13 @@ pub(crate) const STATEMENTS: &[&str] = &[NEXT, HEAD, LAG];
 const NEXT: &str = "SELECT seal_next($1)";
 const HEAD: &str = "SELECT block, hash FROM seals ORDER BY block DESC LIMIT 1";
 const LAG: &str = "
-    SELECT greatest(extract(epoch FROM onsale_now() - recorded_at) * 1000, 0)::bigint FROM transfers
-     WHERE xid >= coalesce((SELECT upto_xid FROM seals ORDER BY block DESC LIMIT 1), '0')
-     ORDER BY xid, sale_id, id LIMIT 1";
+    WITH head AS (SELECT upto_xid, sealed_at FROM seals ORDER BY block DESC LIMIT 1),
+    waiting AS (
+        SELECT sealed_at AS since FROM head WHERE upto_xid > pg_snapshot_xmax(pg_current_snapshot())
+         UNION ALL
+        (SELECT recorded_at FROM transfers WHERE xid >= coalesce((SELECT upto_xid FROM head), '0')
+          ORDER BY xid, sale_id, id LIMIT 1))
+    SELECT greatest(extract(epoch FROM onsale_now() - since) * 1000, 0)::bigint FROM waiting ORDER BY since LIMIT 1";
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -69,6 +75,7 @@ enum SealingDocument {
     Sealed { block: u64, transfers: u64, hash: String },
     Nothing,
     Busy,
+    Behind,
 }
 
 /// Seals what was committed since the last block, [`SEAL_TRANSFERS_MAX`] transfers at most.
@@ -85,6 +92,7 @@ pub async fn seal_next(ledger: &Ledger) -> Result<Sealing, LedgerError> {
         }
         SealingDocument::Nothing => Sealing::Nothing,
         SealingDocument::Busy => Sealing::Busy,
+        SealingDocument::Behind => Sealing::Behind,
     })
 }
 
@@ -97,7 +105,8 @@ pub async fn seal_head(ledger: &Ledger) -> Result<Option<SealHead>, LedgerError>
     row.map(|row| Ok(SealHead { block: fit(row.try_get::<_, i64>(0)?)?, hash: bytes(row.try_get(1)?)? })).transpose()
 }
 
-/// How long the oldest transfer that is not sealed has been there; nothing when all are.
+/// How long the oldest transfer that is not sealed has been there; nothing when all are. Where nothing can be sealed, the age of
+/// the last block.
 ///
 /// # Errors
 /// The database is away or refuses.
@@ -119,7 +128,8 @@ impl FromStr for SealHead {
         let (block, digits) = text.split_once(':').ok_or(NoSealHead)?;
         let mut hash = [0; 32];
         hex::decode_to_slice(digits, &mut hash).map_err(|_| NoSealHead)?;
-        Ok(Self { block: block.parse().map_err(|_| NoSealHead)?, hash })
+        let block = block.parse().map_err(|_| NoSealHead)?;
+        if block == 0 { Err(NoSealHead) } else { Ok(Self { block, hash }) }
     }
 }
 

@@ -35,5 +35,20 @@ pub(super) const I3: Invariant = Invariant {
                       coalesce(k.debits, 0), coalesce(k.credits, 0), coalesce(b.debits, 0), coalesce(b.credits, 0))
           FROM kept k FULL JOIN below b USING (sale_id, account, unit_of_account)
          WHERE (k.debits, k.credits) IS DISTINCT FROM (b.debits, b.credits)
+         UNION ALL
+        SELECT format('transfer %s of sale %s is of the transaction %s, which this cluster has not had yet', id, sale_id, xid)
+          FROM transfers WHERE sale_id = coalesce($1, sale_id) AND xid >= pg_snapshot_xmax(pg_current_snapshot())
+         UNION ALL
+        SELECT format('%s ends at the transaction %s, which this cluster has not had yet', what, upto)
+          FROM (SELECT 'block ' || block AS what, upto_xid AS upto FROM seals
+                 UNION ALL SELECT 'the checkpoint of the balances', upto FROM rollup_checkpoint) AS horizons
+         WHERE upto > pg_snapshot_xmax(pg_current_snapshot())
+         UNION ALL
+        SELECT format('transfer %s of sale %s reverses %s, but is not its exact undo', r.id, r.sale_id, t.id)
+          FROM transfers r JOIN transfers t ON t.sale_id = r.sale_id AND t.id = r.reverses
+         WHERE r.sale_id = coalesce($1, r.sale_id) AND (t.id = r.id OR EXISTS (
+               SELECT FROM entries e
+                WHERE e.sale_id = r.sale_id AND e.transfer_id IN (r.id, t.id)
+                GROUP BY e.account, e.unit_of_account HAVING sum(e.amount) <> 0))
          LIMIT $2::bigint",
 };

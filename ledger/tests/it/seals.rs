@@ -1,6 +1,7 @@
 //! The chain of seals: nothing is skipped, and whatever a superuser changes past every trigger is located.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::payment::IntentStatus;
 use ledger::audit::{AuditLine, audit_chain};
@@ -198,4 +199,18 @@ async fn many_sealers_make_one_chain_while_others_post() {
     let transfers = world.number("SELECT count(*) FROM transfers").await;
     assert!(line.figures.contains(&("transfers", transfers)), "{line:?}");
     assert!(transfers >= i64::from(ORDERS), "or nothing was posted");
+}
+
+/// A dump loaded into a cluster that has given out fewer transaction ids: what is posted now can never be sealed.
+#[tokio::test]
+async fn a_chain_that_ends_in_the_future_says_that_nothing_is_sealed() {
+    let world = sealed().await;
+    let ahead = "SET session_replication_role = replica;
+                 UPDATE seals SET upto_xid = '9000000000' WHERE block = (SELECT max(block) FROM seals)";
+    world.database.execute(ahead).await.unwrap();
+    world.sale(1, Price::Free).await.has_order([0]).await;
+    world.database.advance_clock(60_000).await.unwrap();
+    assert_eq!(seal_next(&world.workers).await.unwrap(), Sealing::Behind);
+    assert!(seal_lag(&world.workers).await.unwrap() >= Duration::from_secs(60), "it does not look healthy");
+    assert_eq!(world.broken().await, ["I3"]);
 }

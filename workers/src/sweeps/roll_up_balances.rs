@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::metrics::gauge;
-use ledger::balances::{RollUp, balances_lag, balances_roll_up};
+use ledger::balances::{ROLL_UP_TRANSFERS_MAX, RollUp, balances_lag, balances_roll_up};
 
 use super::{Sweep, SweepError};
 use crate::context::Context;
@@ -24,7 +24,8 @@ impl Sweep for RollUpBalances {
     async fn round(&mut self) -> Result<(), SweepError> {
         let ledger = &self.0.ledger;
         // Small rounds: each holds the turn for a moment, and what it did stays done.
-        while let RollUp::Rolled(1..) = balances_roll_up(ledger).await? {}
+        // What comes in meanwhile is the next tick's, or a busy sale would never let go.
+        while matches!(balances_roll_up(ledger).await?, RollUp::Rolled(rolled) if rolled >= ROLL_UP_TRANSFERS_MAX) {}
         gauge!(metrics::BALANCES_LAG).set(balances_lag(ledger).await?.as_secs_f64());
         Ok(())
     }

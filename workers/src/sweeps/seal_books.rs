@@ -22,10 +22,19 @@ impl Sweep for SealBooks {
 
     async fn round(&mut self) -> Result<(), SweepError> {
         let ledger = &self.0.ledger;
-        while let Sealing::Sealed(head, transfers) = seal_next(ledger).await? {
-            tracing::debug!(%head, transfers, "sealed");
-            if transfers < u64::from(SEAL_TRANSFERS_MAX) {
-                break;
+        loop {
+            match seal_next(ledger).await? {
+                Sealing::Sealed(head, transfers) => {
+                    tracing::debug!(%head, transfers, "sealed");
+                    if transfers < u64::from(SEAL_TRANSFERS_MAX) {
+                        break;
+                    }
+                }
+                Sealing::Nothing | Sealing::Busy => break,
+                Sealing::Behind => {
+                    tracing::error!("the last seal is ahead of the cluster's transaction ids: nothing is sealed");
+                    break;
+                }
             }
         }
         gauge!(metrics::SEAL_LAG).set(seal_lag(ledger).await?.as_secs_f64());
