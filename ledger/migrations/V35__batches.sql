@@ -4,7 +4,8 @@
 -- was used before is answered and hinders no other; an item that breaks a rule refuses the whole call, because a rule that is
 -- asked once for all cannot say which to leave out: the caller posts them one by one then, and one of them is named.
 --
--- Keys are taken in their order, so that two batches with the same keys wait for each other and never in a circle.
+-- Keys are taken in their order, so that two batches with the same keys wait for each other and never in a circle. Two that
+-- resolve or reverse the same transfers under different keys can; Postgres ends one of them, and it is called again.
 
 CREATE TYPE posting AS (
     sale_id uuid, kind text, idem_key text, order_id uuid, reference text, effective_at timestamptz,
@@ -88,3 +89,6 @@ END
 $$;
 
 ALTER TABLE entries DROP CONSTRAINT entries_transfer_fkey;
+
+-- A transfer ends another one. The foreign key alone is satisfied by the row itself.
+ALTER TABLE transfers ADD CONSTRAINT transfers_ends_another_check CHECK (id <> resolves AND id <> reverses);
