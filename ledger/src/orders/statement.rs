@@ -1,7 +1,8 @@
 //! The statement of an order: every transfer that was booked for it, with its entries.
 //!
 //! In the order they were recorded in, which for one order is the order they happened in: whoever books for an order has its
-//! row locked. Bounded by [`STATEMENT_TRANSFERS_MAX`].
+//! row locked. Bounded by [`STATEMENT_TRANSFERS_MAX`], and one more that tells that
+//! these are not all.
 
 use domain::order::OrderState;
 use domain::{Currency, Money, OrderId, SaleId, TransferId};
@@ -18,7 +19,7 @@ pub struct OrderStatement {
     pub state: OrderState,
     /// The sum of its lines.
     pub total: Money,
-    /// The transfers, oldest first.
+    /// The transfers, oldest first; one more than [`STATEMENT_TRANSFERS_MAX`] when there are more.
     pub transfers: Vec<TransferRow>,
 }
 
@@ -102,7 +103,7 @@ pub async fn order_statement(
     sale: SaleId,
     order: OrderId,
 ) -> Result<Option<OrderStatement>, LedgerError> {
-    let limit = i64::from(STATEMENT_TRANSFERS_MAX);
+    let limit = i64::from(STATEMENT_TRANSFERS_MAX) + 1;
     let Some(row) = ledger.row(STATEMENT, &[&sale.uuid(), &order.uuid(), &limit]).await? else {
         return Ok(None);
     };

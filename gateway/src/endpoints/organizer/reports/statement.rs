@@ -17,7 +17,7 @@ use crate::openapi::schema::MoneyBody;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 
-/// The account that says what we have of a buyer's money.
+/// The account that says what Stripe holds for us.
 const HELD: &str = "payment_clearing";
 
 /// The statement of an order.
@@ -63,7 +63,8 @@ pub(crate) struct TransferBody {
     recorded_at: Timestamp,
     /// Its entries; they sum to zero per unit of account.
     entries: Vec<EntryBody>,
-    /// What we have of the buyer's money after it.
+    /// What Stripe holds of this order after it, in the order's currency: captured, less what went back, was disputed, or was
+    /// kept for that.
     #[schema(value_type = MoneyBody)]
     held: Money,
 }
@@ -92,14 +93,22 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 impl StatementBody {
     fn of(order: OrderId, statement: OrderStatement) -> Self {
         let OrderStatement { state, total, transfers } = statement;
-        let complete = transfers.len() < STATEMENT_TRANSFERS_MAX as usize;
+        let complete = transfers.len() <= STATEMENT_TRANSFERS_MAX as usize;
+        let currency = total.currency.as_str();
         let mut held = Money::zero(total.currency);
         let told = |transfer: TransferRow| {
-            let moved: i64 = transfer.entries.iter().filter(|entry| entry.account == HELD).map(|leg| leg.amount).sum();
+            let is_held = |entry: &&EntryRow| entry.account == HELD && entry.unit_of_account == currency;
+            let moved: i64 = transfer.entries.iter().filter(is_held).map(|leg| leg.amount).sum();
             held.minor += moved;
             TransferBody::of(transfer, held)
         };
-        Self { order, state, total, transfers: transfers.into_iter().map(told).collect(), complete }
+        Self {
+            order,
+            state,
+            total,
+            transfers: transfers.into_iter().take(STATEMENT_TRANSFERS_MAX as usize).map(told).collect(),
+            complete,
+        }
     }
 }
 
