@@ -21,11 +21,12 @@ pub(super) fn run(audit: &Audit) -> Result<(), Failure> {
             Some(url) => Some(Store::connect(url.expose_secret(), StoreConfig::default()).await?),
             None => None,
         };
+        // Read before the books are: what is printed to be kept is what was checked.
+        let head = seal_head(&ledger).await?;
         let mut report = crate::audit::audit(&ledger, store, audit.sale).await?;
         if audit.chain {
             report.lines.push(audit_chain(&ledger, audit.head.as_ref()).await?);
         }
-        let head = seal_head(&ledger).await?;
         println!("{}", if audit.json { as_json(&report, head) } else { with_head(&report, head) });
         if report.holds() { Ok(()) } else { Err(Failure::Breach) }
     })
@@ -48,7 +49,11 @@ pub(crate) fn as_text(report: &AuditReport) -> String {
 
 /// The report, and the last sealed block, to be kept where nobody who can write to the database can.
 fn with_head(report: &AuditReport, head: Option<SealHead>) -> String {
-    let head = head.map_or_else(|| "nothing is sealed yet".to_owned(), |head| head.to_string());
+    let head = match head {
+        None => "nothing is sealed yet".to_owned(),
+        Some(head) if report.holds() => head.to_string(),
+        Some(head) => format!("{head} is not to be kept: something above does not hold"),
+    };
     format!("{}\nhead {head}", as_text(report))
 }
 
