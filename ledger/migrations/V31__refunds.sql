@@ -460,7 +460,8 @@ BEGIN
     v_price := tickets_parts(v_payment, v_tickets, v_keeps);
     -- The whole is whole: while a bank has some of it and may give it back, it is refused. What is lost the buyer has already.
     v_amount := CASE p_wish WHEN 'tickets' THEN parts_sum(v_price) WHEN 'amount' THEN p_amount
-                            ELSE greatest(parts_sum(v_pool) - v_payment.lost, 0) END;
+                            ELSE least(parts_sum(v_pool), payment_left(v_payment) + v_payment.disputed - v_payment.lost
+                                                          + v_payment.exchanged) END;
     IF v_amount > v_room OR (v_amount = 0 AND cardinality(v_tickets) = 0) THEN
         RETURN jsonb_build_object('outcome', 'above_captured', 'left', v_room, 'currency', v_payment.currency);
     END IF;

@@ -10,9 +10,12 @@ use ledger::refunds::{AskRefund, RefundAsk, RefundParts, RefundState, RefundWish
 
 use tokio_postgres::Client;
 
+use self::banks::Banks;
 use crate::dice::Dice;
 use crate::soak;
 use crate::world::{Paying, Price, TestSale, World, connect, euros};
+
+mod banks;
 
 const SEEDS: u64 = 2;
 const SEEDS_SOAK: u64 = 60;
@@ -56,6 +59,7 @@ struct Order {
     tickets: Vec<(TicketId, Option<u32>)>,
     left: [i64; 3],
     refunds: Vec<Refund>,
+    banks: Banks,
 }
 
 struct Refund {
@@ -108,7 +112,7 @@ impl Model<'_> {
     async fn acts(&mut self) {
         let acts = [
             "order", "promise", "capture", "capture", "give up", "expire", "cancel", "refund", "refund", "refund",
-            "repeat", "news", "news",
+            "repeat", "news", "news", "dispute", "decide", "hand",
         ];
         let act = if self.orders.is_empty() { "order" } else { *self.dice.of(&acts) };
         self.acts.push(act);
@@ -121,6 +125,9 @@ impl Model<'_> {
             "cancel" => self.cancels().await,
             "refund" => self.refunds().await,
             "repeat" => self.repeats().await,
+            "dispute" => self.disputes().await,
+            "decide" => self.decides().await,
+            "hand" => self.refunds_by_hand().await,
             _ => self.hears_of_refund().await,
         }
     }
@@ -144,7 +151,15 @@ impl Model<'_> {
         };
         self.free.retain(|unit| !units.contains(unit));
         let paying = self.sale.being_paid(order).await;
-        self.orders.push(Order { paying, life: Life::Open, units, tickets: vec![], left: [0; 3], refunds: vec![] });
+        self.orders.push(Order {
+            paying,
+            life: Life::Open,
+            units,
+            tickets: vec![],
+            left: [0; 3],
+            refunds: vec![],
+            banks: Banks::default(),
+        });
     }
 
     async fn promises(&mut self) {
@@ -235,11 +250,15 @@ impl Model<'_> {
         let order = &mut self.orders[index];
         let ask = self.sale.ask(&order.paying, wish);
         let asked = self.sale.asks(&ask).await;
-        let left: i64 = order.left.iter().sum();
+        let pool: i64 = order.left.iter().sum();
+        let left = pool.min(order.room());
         let (price, parts) = match &ask.wish {
             RefundWish::Tickets(tickets) => order.price(tickets.len()),
             RefundWish::Amount(amount) => (*amount, split(*amount, order.left)),
-            RefundWish::Whole => (left, order.left),
+            RefundWish::Whole => {
+                let rest = pool.min(order.room() + order.banks.disputed() - order.banks.lost);
+                (rest, split(rest, order.left))
+            }
         };
         let given = order.given(&ask.wish);
         match asked {
@@ -300,6 +319,13 @@ impl Model<'_> {
             // Late money that cannot go back is a breach that people must mend.
             return;
         }
+        let (amount, state) = (refund.amount, refund.state);
+        let goes = state == RefundState::Planned && status != RefundStatus::Failed;
+        if goes && !order.may_have_gone(amount) {
+            return;
+        }
+        let is_over = goes && order.would_be_over(amount);
+        let refund = order.refunds.get_mut(turn % count).expect("it was there");
         let facts = RefundFacts {
             event: None,
             id: format!("re_{}", refund.id.uuid().simple()),
@@ -309,7 +335,10 @@ impl Model<'_> {
             status,
         };
         let applied = refund_apply(&self.world.workers, &facts).await.expect("an answer");
-        let (expected, next) = refund.hears(status);
+        let (mut expected, next) = refund.hears(status);
+        if is_over {
+            expected = RefundApplied::Quarantined("more_than_captured".to_owned());
+        }
         assert_eq!(applied, expected, "{:?} hears {status:?}", refund.state);
         refund.state = next;
         if applied == RefundApplied::Failed {
@@ -321,7 +350,7 @@ impl Model<'_> {
 
     /// Accounts and units are as the model has them, and every invariant holds.
     async fn agrees(&self) {
-        let (mut clearing, mut due, mut whose) = (0, 0, [0; 3]);
+        let (mut clearing, mut due, mut whose, mut suspense, mut disputed) = (0, 0, [0; 3], 0, 0);
         for order in &self.orders {
             if matches!(order.life, Life::Paid | Life::PaidLate) {
                 clearing += order.paying.order.total.minor;
@@ -329,6 +358,10 @@ impl Model<'_> {
             for (sum, left) in whose.iter_mut().zip(order.left) {
                 *sum -= left;
             }
+            clearing -= order.banks.by_hand + order.banks.excess + order.banks.disputed();
+            suspense += order.banks.by_hand + order.banks.excess;
+            disputed += order.banks.disputed() - order.banks.lost;
+            whose[0] += order.banks.lost;
             for refund in &order.refunds {
                 match refund.state {
                     RefundState::Planned => due -= refund.amount,
@@ -344,7 +377,8 @@ impl Model<'_> {
             ("organizer_payable", base),
             ("platform_fee", fee),
             ("tax_payable", tax),
-            ("suspense", 0),
+            ("suspense", suspense),
+            ("disputed", disputed),
         ];
         let row = self
             .client
@@ -354,8 +388,14 @@ impl Model<'_> {
         let balances: Vec<i64> = row.get(0);
         assert_eq!(balances, expected.map(|(_, balance)| balance), "{expected:?}");
         assert_eq!(row.get::<_, i64>(1), i64::try_from(self.free.len()).expect("few"), "units are free");
-        let wronged = self.orders.iter().any(Order::is_wronged);
-        assert_eq!(self.world.broken().await, if wronged { vec!["I5"] } else { vec![] });
+        let mut broken = Vec::new();
+        if self.orders.iter().any(Order::is_wronged) {
+            broken.push("I5");
+        }
+        if self.orders.iter().any(Order::is_over) {
+            broken.push("I12");
+        }
+        assert_eq!(self.world.broken().await, broken);
     }
 }
 
@@ -365,7 +405,8 @@ impl Order {
         let void = self.tickets.iter().filter(|(_, unit)| unit.is_none()).count();
         let price = UNIT.iter().sum::<i64>() * i64::try_from(void).expect("few");
         let counts = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
-        self.life == Life::Paid && counts.map(|refund| refund.amount).sum::<i64>() < price
+        let back = counts.map(|refund| refund.amount).sum::<i64>() + self.banks.by_hand + self.banks.disputed();
+        self.life == Life::Paid && back < price
     }
 
     /// The units of the tickets that a wish gives back; none for one that is void.
