@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use domain::payment::IntentStatus;
 use ledger::balances::{
@@ -72,13 +73,17 @@ async fn a_round_is_bounded_and_the_next_one_goes_on_where_it_ended() {
         sale.has_order([unit]).await;
     }
     let (mark, mut rounds) = (books_mark(&world.workers).await.unwrap(), Vec::new());
-    while !balances_caught_up(&world.workers, &mark).await.unwrap() {
-        let RollUp::Rolled(transfers) = roll_up_at_most(&world.workers, 2).await.unwrap() else {
-            panic!("nobody else adds up");
-        };
-        rounds.extend((transfers > 0).then_some(transfers));
-        assert_eq!(reads(&world, &sale).await.accounts, balances_recompute(&world.readonly, sale.id).await.unwrap());
-    }
+    let all = async {
+        while !balances_caught_up(&world.workers, &mark).await.unwrap() {
+            let RollUp::Rolled(transfers) = roll_up_at_most(&world.workers, 2).await.unwrap() else {
+                panic!("nobody else adds up");
+            };
+            rounds.extend((transfers > 0).then_some(transfers));
+            let exact = balances_recompute(&world.readonly, sale.id).await.unwrap();
+            assert_eq!(reads(&world, &sale).await.accounts, exact);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("nothing holds the horizon back for long");
     // The transaction that comes first, and two transfers; an order writes two in one.
     assert_eq!(rounds.iter().sum::<u32>(), 13);
     assert!(rounds.iter().all(|transfers| *transfers <= 4), "{rounds:?}");
