@@ -51,6 +51,36 @@ INSERT INTO accounts (sale_id, account, unit_of_account)
 SELECT sale_id, opened, unit_of_account
   FROM accounts, unnest(ARRAY['disputed', 'write_off']) AS opened WHERE account = 'suspense';
 
+-- As V5 had it, with a hash that tells a value that is missing from one that stands elsewhere: the text of a row has a place for
+-- each. Books that were written before keep theirs; what repeats one of their acts asks for its state first.
+CREATE OR REPLACE FUNCTION post(p_sale uuid, p_kind text, p_key text, p_order uuid, p_reference text, p_effective timestamptz,
+                                p_resolves uuid, p_reverses uuid, p_legs leg[])
+RETURNS uuid
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_id   uuid  := onsale_uuid();
+    v_hash bytea := sha256(convert_to(ROW(p_kind, p_order, p_reference, p_resolves, p_reverses, p_legs)::text, 'UTF8'));
+BEGIN
+    INSERT INTO transfers (sale_id, id, kind, idem_key, request_hash, order_id, reference, resolves, reverses, effective_at)
+    VALUES (p_sale, v_id, p_kind, p_key, v_hash, p_order, p_reference, p_resolves, p_reverses, p_effective)
+        ON CONFLICT ON CONSTRAINT transfers_idem_key_key DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT id INTO v_id FROM transfers WHERE sale_id = p_sale AND idem_key = p_key AND request_hash = v_hash;
+        IF NOT FOUND THEN
+            PERFORM refuse('transfers_same_key_same_request', format('key %s was used for another transfer', p_key));
+        END IF;
+        RETURN v_id;
+    END IF;
+    INSERT INTO entries (sale_id, transfer_id, leg, account, unit_of_account, amount)
+    SELECT p_sale, v_id, leg, account, unit_of_account, amount
+      FROM unnest(p_legs) WITH ORDINALITY AS l (account, unit_of_account, amount, leg)
+     WHERE amount <> 0;
+    RETURN v_id;
+END
+$$;
+
 -- What a card's holder disputes and Stripe took, and how much of that is lost for good; and what it took in another currency
 -- than the sale's, counted in the sale's. None of it can be given back a second time.
 ALTER TABLE payments

@@ -24,7 +24,7 @@ DECLARE
 BEGIN
     -- The hash is the one of `post`, to the letter.
     SELECT array_agg(onsale_uuid() ORDER BY item),
-           array_agg(sha256(convert_to(concat_ws(E'\n', kind, order_id, reference, resolves, reverses, legs::text), 'UTF8'))
+           array_agg(sha256(convert_to(ROW(kind, order_id, reference, resolves, reverses, legs)::text, 'UTF8'))
                      ORDER BY item)
       INTO v_ids, v_hashes
       FROM unnest(p_postings) WITH ORDINALITY

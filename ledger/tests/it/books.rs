@@ -52,6 +52,31 @@ async fn money_and_seats_are_written_by_functions_only() {
     }
 }
 
+/// An order's id that is none, and a reference that reads like it, are two acts.
+#[tokio::test]
+async fn what_is_missing_is_not_what_stands_elsewhere() {
+    const ORDER: (&str, &str) = ("'00000000-0000-4000-8000-000000000001'", "NULL");
+    const REFERENCE: (&str, &str) = (ORDER.1, ORDER.0);
+    let world = World::new().await;
+    world.sale(1, Price::Paid).await;
+    let owner = as_owner(&world).await;
+    let legs = "ARRAY[ROW('payment_clearing', 'eur', 5)::leg, ROW('organizer_payable', 'eur', -5)::leg, ROW('suspense', 'eur', 0)::leg]";
+    let post = |key: &str, (order, reference): (&str, &str)| {
+        format!("SELECT post(id, 'captured', '{key}', {order}, {reference}, now(), NULL, NULL, {legs}) FROM sales")
+    };
+    assert_eq!(refusal(&owner, &[post("one", ORDER), post("one", ORDER)]).await, None);
+    let other = refusal(&owner, &[post("one", REFERENCE)]).await;
+    assert_eq!(other.as_deref(), Some("transfers_same_key_same_request"));
+    let item = |(order, reference): (&str, &str)| {
+        format!("ROW(id, 'captured', 'one', {order}::uuid, {reference}::text, now(), NULL, NULL, {legs})::posting")
+    };
+    let batch =
+        format!("SELECT outcome FROM sales, post_batch(ARRAY[{}, {}]) ORDER BY item", item(ORDER), item(REFERENCE));
+    let rows = owner.query(&batch, &[]).await.unwrap();
+    let outcomes: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(outcomes, ["existing", "key_in_use"]);
+}
+
 #[tokio::test]
 async fn the_same_key_never_names_another_transfer() {
     let world = World::new().await;
