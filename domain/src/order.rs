@@ -13,7 +13,7 @@
 //! | refunded           | –           | –         | –          | –          | –         | –             | refunded     | disputed  |
 //! | disputed           | –           | –         | –          | –          | –         | disputed      | refunded     | disputed  |
 //!
-//! A refund that fails and a dispute that is won take an order back to what its money says, which is Postgres' alone to know.
+//! A refund that fails and a dispute that is won take an order back to what is left of it, which is Postgres' alone to know.
 //!
 //! `give_up` is an authorisation that lapsed or a capture that was refused. An expired order still takes `authorise` and
 //! `capture`: a payment may arrive late, and when the units can be had again it counts. Whether it may still come is
@@ -35,9 +35,9 @@ pub enum OrderState {
     Expired,
     /// Given up, by the buyer or because the money could not be had.
     Cancelled,
-    /// Some of the money went back.
+    /// Some of the money went back, or some of the tickets.
     PartiallyRefunded,
-    /// All of the money went back.
+    /// All of the money went back, or all of the tickets, each for its price.
     Refunded,
     /// The card's holder disputes the payment.
     Disputed,
@@ -56,9 +56,9 @@ pub enum OrderEvent {
     TimeOut,
     /// The buyer gives the order up.
     Cancel,
-    /// Some of the money went back.
+    /// Some of the money went back, or some of the tickets.
     RefundPart,
-    /// All of the money went back.
+    /// All of the money went back, or all of the tickets, each for its price.
     RefundAll,
     /// The card's holder disputes the payment.
     Dispute,

@@ -90,13 +90,21 @@ ALTER TABLE payments
     ADD CONSTRAINT payments_disputed_check CHECK (disputed >= 0 AND lost BETWEEN 0 AND disputed AND exchanged >= 0);
 
 -- Of what a refund is made, for those that organizers ask for; and the request, so that it is found again when it is repeated.
--- A refund of nothing is one that only voids tickets: of units that cost nothing, or that were paid back before.
+-- A refund of nothing is one that only voids tickets: of units that cost nothing, or that were paid back before. An order that
+-- cost nothing has no payment: what is given back of it is of the order.
 ALTER TABLE refunds
+    ALTER COLUMN payment_id DROP NOT NULL,
+    ADD COLUMN order_id uuid,
     ADD COLUMN base bigint,
     ADD COLUMN fee bigint,
     ADD COLUMN tax bigint,
+    -- Whether the sale kept its fees, by its configuration then.
+    ADD COLUMN keeps_fees boolean NOT NULL DEFAULT false,
     ADD COLUMN request_key bytea,
     ADD COLUMN request_hash bytea,
+    ADD CONSTRAINT refunds_order_fkey FOREIGN KEY (sale_id, order_id) REFERENCES orders (sale_id, id),
+    ADD CONSTRAINT refunds_of_check CHECK (num_nulls(payment_id, order_id) = 1 AND (payment_id IS NOT NULL OR amount = 0)),
+    ADD CONSTRAINT refunds_kept_fees_check CHECK (NOT keeps_fees OR (base IS NOT NULL AND fee = 0)),
     ADD CONSTRAINT refunds_parts_check CHECK (num_nulls(base, fee, tax) = 3
         OR (num_nulls(base, fee, tax) = 0 AND base >= 0 AND fee >= 0 AND tax >= 0 AND base + fee + tax = amount)),
     ADD CONSTRAINT refunds_request_check CHECK (num_nulls(request_key, request_hash) IN (0, 2)
@@ -105,20 +113,33 @@ ALTER TABLE refunds
     DROP CONSTRAINT refunds_amount_check,
     ADD CONSTRAINT refunds_amount_check CHECK (amount > 0 OR (amount = 0 AND request_key IS NOT NULL));
 
--- The tickets that a refund made void, and for how much; a ticket dies once.
+CREATE INDEX refunds_order_idx ON refunds (sale_id, order_id) WHERE order_id IS NOT NULL;
+
+-- The tickets that a refund gives back, and for how much. A ticket becomes void with its first refund; where that failed, it may
+-- be given back again, by one other refund: its refunds are a chain, and only the last can be one that did not fail.
 CREATE TABLE refund_tickets (
     sale_id   uuid   NOT NULL,
-    ticket_id uuid   NOT NULL,
     refund_id uuid   NOT NULL,
+    ticket_id uuid   NOT NULL,
+    -- Its refund before, which failed.
+    again_of  uuid,
     -- What whoever gives it up is to have back, however it went: its price, less fees that the sale keeps.
     price     bigint NOT NULL,
-    CONSTRAINT refund_tickets_pkey PRIMARY KEY (sale_id, ticket_id),
+    CONSTRAINT refund_tickets_pkey PRIMARY KEY (sale_id, refund_id, ticket_id),
+    CONSTRAINT refund_tickets_once_key UNIQUE NULLS NOT DISTINCT (sale_id, ticket_id, again_of),
     CONSTRAINT refund_tickets_ticket_fkey FOREIGN KEY (sale_id, ticket_id) REFERENCES tickets (sale_id, id),
     CONSTRAINT refund_tickets_refund_fkey FOREIGN KEY (sale_id, refund_id) REFERENCES refunds (sale_id, id),
+    CONSTRAINT refund_tickets_again_fkey FOREIGN KEY (sale_id, again_of, ticket_id)
+        REFERENCES refund_tickets (sale_id, refund_id, ticket_id),
+    CONSTRAINT refund_tickets_again_check CHECK (again_of <> refund_id),
     CONSTRAINT refund_tickets_price_check CHECK (price >= 0)
 );
 
-CREATE INDEX refund_tickets_refund_idx ON refund_tickets (sale_id, refund_id);
+-- Of each ticket that was ever given back, its last refund: it says what became of the ticket's price.
+CREATE VIEW refund_tickets_last AS
+    SELECT * FROM refund_tickets r
+     WHERE NOT EXISTS (SELECT FROM refund_tickets later
+                        WHERE later.sale_id = r.sale_id AND later.ticket_id = r.ticket_id AND later.again_of = r.refund_id);
 
 CREATE TRIGGER refund_tickets_stay_as_written BEFORE UPDATE OR DELETE OR TRUNCATE ON refund_tickets
     FOR EACH STATEMENT EXECUTE FUNCTION stay_as_written();
@@ -305,7 +326,8 @@ BEGIN
     RETURN jsonb_build_object(
         'id', p_refund.id, 'state', p_refund.state, 'origin', p_refund.origin, 'reason', p_refund.reason,
         'amount', p_refund.amount, 'created_at', p_refund.created_at,
-        'currency', (SELECT currency FROM payments WHERE sale_id = p_refund.sale_id AND id = p_refund.payment_id),
+        'currency', coalesce((SELECT currency FROM payments WHERE sale_id = p_refund.sale_id AND id = p_refund.payment_id),
+                             (SELECT currency FROM orders WHERE sale_id = p_refund.sale_id AND id = p_refund.order_id)),
         'parts', CASE WHEN p_refund.base IS NOT NULL
                       THEN jsonb_build_object('base', p_refund.base, 'fee', p_refund.fee, 'tax', p_refund.tax) END,
         'tickets', (SELECT coalesce(jsonb_agg(r.ticket_id ORDER BY t.tier_id, t.unit_no), '[]')
@@ -320,15 +342,20 @@ CREATE FUNCTION refunds_document(p_organizer uuid, p_sale uuid, p_order uuid, p_
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
+DECLARE
+    v_payments constant uuid[] := ARRAY(SELECT id FROM payments WHERE sale_id = p_sale AND order_id = p_order);
 BEGIN
+    PERFORM FROM orders o JOIN sales s ON s.id = o.sale_id
+      WHERE o.sale_id = p_sale AND o.id = p_order AND s.organizer_id = p_organizer;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
     RETURN (
-        SELECT (SELECT coalesce(jsonb_agg(refund_document(page.refund) ORDER BY (page.refund).id), '[]')
-                  FROM (SELECT r AS refund
-                          FROM refunds r JOIN payments p ON p.sale_id = r.sale_id AND p.id = r.payment_id
-                         WHERE p.sale_id = o.sale_id AND p.order_id = o.id AND (p_after IS NULL OR r.id > p_after)
-                         ORDER BY r.id LIMIT p_limit) AS page)
-          FROM orders o JOIN sales s ON s.id = o.sale_id
-         WHERE o.sale_id = p_sale AND o.id = p_order AND s.organizer_id = p_organizer);
+        SELECT coalesce(jsonb_agg(refund_document(page.refund) ORDER BY (page.refund).id), '[]')
+          FROM (SELECT r AS refund FROM refunds r
+                 WHERE r.sale_id = p_sale AND (r.payment_id = ANY (v_payments) OR r.order_id = p_order)
+                   AND (p_after IS NULL OR r.id > p_after)
+                 ORDER BY r.id LIMIT p_limit) AS page);
 END
 $$;
 
@@ -358,6 +385,21 @@ BEGIN
 END
 $$;
 
+-- The tickets of an order that may be given back: valid ones, and void ones whose refund failed, so that nobody has their price.
+CREATE FUNCTION tickets_to_give(p_sale uuid, p_order uuid) RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT t.id FROM tickets t
+      LEFT JOIN refund_tickets_last l ON l.sale_id = t.sale_id AND l.ticket_id = t.id
+      LEFT JOIN refunds r ON r.sale_id = l.sale_id AND r.id = l.refund_id
+     WHERE t.sale_id = p_sale AND t.order_id = p_order AND (t.state = 'valid' OR (t.state = 'void' AND r.state = 'failed'))
+     ORDER BY t.id;
+END
+$$;
+
 -- Step: what keeps these tickets from being given back, by name; null when nothing does. They are locked from here on, in the
 -- order of their units.
 CREATE FUNCTION tickets_refusal(p_sale uuid, p_order uuid, p_tickets uuid[], p_wish text) RETURNS jsonb
@@ -370,7 +412,9 @@ DECLARE
     v_void    uuid[];
 BEGIN
     PERFORM FROM tickets WHERE sale_id = p_sale AND order_id = p_order ORDER BY tier_id, unit_no, id FOR NO KEY UPDATE;
-    SELECT array_agg(wanted) FILTER (WHERE t.id IS NULL), array_agg(wanted) FILTER (WHERE t.state = 'void') INTO v_unknown, v_void
+    SELECT array_agg(wanted) FILTER (WHERE t.id IS NULL),
+           array_agg(wanted) FILTER (WHERE t.state = 'void' AND wanted NOT IN (SELECT tickets_to_give(p_sale, p_order)))
+      INTO v_unknown, v_void
       FROM unnest(p_tickets) AS wanted LEFT JOIN tickets t ON t.sale_id = p_sale AND t.order_id = p_order AND t.id = wanted;
     SELECT array_agg(id) INTO v_used FROM tickets
      WHERE sale_id = p_sale AND order_id = p_order AND state = 'used' AND (p_wish = 'whole' OR id = ANY (p_tickets));
@@ -382,8 +426,24 @@ BEGIN
 END
 $$;
 
+-- Step: tickets are the refund's. Those that are valid become void and their units free; those that are void since a refund
+-- that failed have no units any more, and somebody else may have them.
+CREATE FUNCTION tickets_give_back(p_order orders, p_payment payments, p_refund refunds, p_tickets uuid[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    INSERT INTO refund_tickets (sale_id, refund_id, ticket_id, again_of, price)
+    SELECT t.sale_id, p_refund.id, t.id, l.refund_id, parts_sum(unit_parts(p_payment, t.tier_id, p_refund.keeps_fees))
+      FROM tickets t LEFT JOIN refund_tickets_last l ON l.sale_id = t.sale_id AND l.ticket_id = t.id
+     WHERE t.sale_id = p_order.sale_id AND t.id = ANY (p_tickets);
+    PERFORM tickets_void(p_order, p_refund.id, ARRAY(
+        SELECT id FROM tickets WHERE sale_id = p_order.sale_id AND id = ANY (p_tickets) AND state = 'valid'));
+END
+$$;
+
 -- Step: tickets become void and their units free, in rows, books and, by a job, in Redis.
-CREATE FUNCTION tickets_give_back(p_order orders, p_payment payments, p_refund uuid, p_tickets uuid[], p_keep_fees boolean) RETURNS void
+CREATE FUNCTION tickets_void(p_order orders, p_refund uuid, p_tickets uuid[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
@@ -405,9 +465,6 @@ BEGIN
     IF v_moved <> cardinality(p_tickets) THEN
         PERFORM refuse('units_change_hands_once', format('order %s has %s of %s units sold', p_order.id, v_moved, cardinality(p_tickets)));
     END IF;
-    INSERT INTO refund_tickets (sale_id, ticket_id, refund_id, price)
-    SELECT v_sale, id, p_refund, parts_sum(unit_parts(p_payment, tier_id, p_keep_fees))
-      FROM tickets WHERE sale_id = v_sale AND id = ANY (p_tickets);
     PERFORM post(v_sale, 'seats_returned', format('refund:%s:seats', p_refund), p_order.id, NULL, onsale_now(), NULL, NULL, (
         SELECT array_agg(l) FROM (
             SELECT unnest(ARRAY[ROW('seats_available', 'seats:' || tier_id, count(*))::leg,
@@ -437,6 +494,31 @@ BEGIN
                        ROW('tax_payable', p_payment.currency, p_refund.tax)::leg,
                        ROW('refund_due', p_payment.currency, -p_refund.amount)::leg]);
     PERFORM refund_job_add(p_payment, p_refund.id, p_refund.amount);
+END
+$$;
+
+-- Step: what an order was paid with, locked. One that cost nothing was paid with nothing, which is in no table; null where the
+-- money has not come, or was given back because it came too late.
+CREATE FUNCTION payment_to_refund(p_order orders) RETURNS payments
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_payment payments%ROWTYPE;
+BEGIN
+    IF p_order.total > 0 THEN
+        SELECT * INTO v_payment FROM payments
+         WHERE sale_id = p_order.sale_id AND order_id = p_order.id AND state = 'captured' AND NOT superseded FOR NO KEY UPDATE;
+        RETURN v_payment;
+    END IF;
+    v_payment.sale_id := p_order.sale_id;
+    v_payment.order_id := p_order.id;
+    v_payment.currency := p_order.currency;
+    v_payment.captured := 0;
+    v_payment.disputed := 0;
+    v_payment.lost := 0;
+    v_payment.exchanged := 0;
+    RETURN v_payment;
 END
 $$;
 
@@ -473,16 +555,15 @@ BEGIN
     ELSIF FOUND THEN
         RETURN jsonb_build_object('outcome', 'asked', 'refund', refund_document(v_refund));
     END IF;
-    SELECT * INTO v_payment FROM payments
-     WHERE sale_id = p_sale AND order_id = p_order AND state = 'captured' AND NOT superseded FOR NO KEY UPDATE;
-    IF NOT FOUND OR v_order.state NOT IN ('paid', 'partially_refunded', 'refunded', 'disputed') THEN
+    v_payment := payment_to_refund(v_order);
+    IF v_payment.order_id IS NULL OR v_order.state NOT IN ('paid', 'partially_refunded', 'refunded', 'disputed') THEN
         RETURN jsonb_build_object('outcome', 'not_refundable', 'state', v_order.state);
     END IF;
     v_refusal := tickets_refusal(p_sale, p_order, v_tickets, p_wish);
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     ELSIF p_wish = 'whole' THEN
-        v_tickets := ARRAY(SELECT id FROM tickets WHERE sale_id = p_sale AND order_id = p_order AND state = 'valid' ORDER BY id);
+        v_tickets := ARRAY(SELECT tickets_to_give(p_sale, p_order));
     END IF;
 
     v_pool := refund_pool(v_payment, p_wish);
@@ -497,12 +578,15 @@ BEGIN
     END IF;
     v_price := CASE p_wish WHEN 'tickets' THEN parts_take(v_price, v_pool) ELSE parts_split(v_amount, v_pool) END;
 
-    INSERT INTO refunds (sale_id, id, payment_id, origin, reason, amount, base, fee, tax, request_key, request_hash, state)
-    VALUES (p_sale, onsale_uuid(), v_payment.id, 'onsale', p_reason, v_amount, v_price.base, v_price.fee, v_price.tax,
-            p_key, p_hash, CASE v_amount WHEN 0 THEN 'succeeded' ELSE 'planned' END)
+    INSERT INTO refunds (sale_id, id, payment_id, order_id, origin, reason, amount, base, fee, tax, keeps_fees,
+                         request_key, request_hash, state)
+    VALUES (p_sale, onsale_uuid(), v_payment.id, CASE WHEN v_payment.id IS NULL THEN p_order END, 'onsale', p_reason,
+            v_amount, v_price.base, v_price.fee, v_price.tax, v_keeps, p_key, p_hash,
+            CASE v_amount WHEN 0 THEN 'succeeded' ELSE 'planned' END)
     RETURNING * INTO v_refund;
-    PERFORM tickets_give_back(v_order, v_payment, v_refund.id, v_tickets, v_keeps);
+    PERFORM tickets_give_back(v_order, v_payment, v_refund, v_tickets);
     PERFORM refund_owe(v_payment, v_refund);
+    PERFORM order_flag(p_sale, p_order);
     -- People write names into reasons, and this log is never erased.
     INSERT INTO audit_log (sale_id, actor, act, detail)
     VALUES (p_sale, p_by, 'refund_asked',
@@ -532,19 +616,44 @@ BEGIN
 END
 $$;
 
--- Step: an order that is not disputed is what its money says. A payment that came too late bought nothing: giving it back says
--- nothing about the order.
-CREATE FUNCTION order_flag(p_sale uuid, p_payment uuid) RETURNS void
+-- What an order that is paid and not disputed is called. Refunded is who has nothing more to get: all the money went back, or
+-- all tickets did, each for its price. Partially refunded is of whom some money or some ticket went back. What is only planned
+-- did not. A payment that came too late bought nothing: giving it back says nothing about the order.
+CREATE FUNCTION order_says(p_sale uuid, p_order uuid) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_money record;
+    v_given record;
+BEGIN
+    SELECT coalesce(sum(captured), 0) AS captured, coalesce(sum(refunded), 0) AS refunded INTO v_money
+      FROM payments WHERE sale_id = p_sale AND order_id = p_order AND state = 'captured' AND NOT superseded;
+    SELECT count(*) AS tickets, coalesce(sum(l.price), 0) AS price,
+           count(*) FILTER (WHERE t.state = 'void' AND r.state IN ('pending', 'succeeded')) AS back INTO v_given
+      FROM tickets t
+      LEFT JOIN refund_tickets_last l ON l.sale_id = t.sale_id AND l.ticket_id = t.id
+      LEFT JOIN refunds r ON r.sale_id = l.sale_id AND r.id = l.refund_id
+     WHERE t.sale_id = p_sale AND t.order_id = p_order;
+    RETURN CASE
+        WHEN v_money.captured > 0 AND v_money.refunded = v_money.captured THEN 'refunded'
+        WHEN v_given.back = v_given.tickets AND v_given.back > 0 AND v_money.refunded >= v_given.price THEN 'refunded'
+        WHEN v_money.refunded > 0 OR v_given.back > 0 THEN 'partially_refunded'
+        ELSE 'paid'
+    END;
+END
+$$;
+
+-- Step: an order that is not disputed is called what became of it.
+CREATE FUNCTION order_flag(p_sale uuid, p_order uuid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
+DECLARE
+    v_says constant text := order_says(p_sale, p_order);
 BEGIN
-    UPDATE orders o SET changed_at = onsale_now(), state = money.says
-      FROM (SELECT order_id, superseded, CASE WHEN refunded = 0 THEN 'paid' WHEN refunded < captured THEN 'partially_refunded'
-                                              ELSE 'refunded' END AS says
-              FROM payments WHERE sale_id = p_sale AND id = p_payment) AS money
-     WHERE o.sale_id = p_sale AND o.id = money.order_id AND NOT money.superseded
-       AND o.state IN ('paid', 'partially_refunded', 'refunded') AND o.state <> money.says;
+    UPDATE orders SET state = v_says, changed_at = onsale_now()
+     WHERE sale_id = p_sale AND id = p_order AND state IN ('paid', 'partially_refunded', 'refunded') AND state <> v_says;
 END
 $$;
 
@@ -562,11 +671,11 @@ BEGIN
                        ROW('payment_clearing', p_payment.currency, -p_refund.amount)::leg]);
     UPDATE payments SET refunded = refunded + p_refund.amount, changed_at = onsale_now()
      WHERE sale_id = p_payment.sale_id AND id = p_payment.id;
-    PERFORM order_flag(p_payment.sale_id, p_payment.id);
+    PERFORM order_flag(p_payment.sale_id, p_payment.order_id);
 END
 $$;
 
--- As V17 had it, and the order is again what its money says.
+-- As V17 had it, and the order is called what is left of it.
 CREATE OR REPLACE FUNCTION refund_unbook(p_payment payments, p_refund refunds) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -582,7 +691,7 @@ BEGIN
                  p_payment.intent_id, onsale_now(), NULL, v_booked, v_legs);
     UPDATE payments SET refunded = refunded - p_refund.amount, changed_at = onsale_now()
      WHERE sale_id = p_payment.sale_id AND id = p_payment.id;
-    PERFORM order_flag(p_payment.sale_id, p_payment.id);
+    PERFORM order_flag(p_payment.sale_id, p_payment.order_id);
 END
 $$;
 
@@ -716,11 +825,11 @@ BEGIN
 END
 $$;
 
-GRANT SELECT ON refund_tickets TO onsale_gateway, onsale_workers, onsale_readonly;
+GRANT SELECT ON refund_tickets, refund_tickets_last TO onsale_gateway, onsale_workers, onsale_readonly;
 GRANT SELECT (disputed, lost, exchanged) ON payments TO onsale_readonly;
 -- Not the reason: people write names into it.
 REVOKE SELECT ON refunds FROM onsale_readonly;
-GRANT SELECT (sale_id, id, payment_id, origin, amount, state, stripe_id, created_at, changed_at, base, fee, tax)
+GRANT SELECT (sale_id, id, payment_id, order_id, origin, amount, state, stripe_id, created_at, changed_at, base, fee, tax, keeps_fees)
     ON refunds TO onsale_readonly;
 GRANT EXECUTE ON FUNCTION
     refund_ask(uuid, uuid, uuid, bytea, bytea, text, uuid[], bigint, text, text),

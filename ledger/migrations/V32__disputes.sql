@@ -141,7 +141,7 @@ BEGIN
 END
 $$;
 
--- Step: an order is disputed while one of its disputes is open or lost, and otherwise what its money says.
+-- Step: an order is disputed while one of its disputes is open or lost, and otherwise what became of it.
 CREATE FUNCTION dispute_flag(p_order orders, p_payment payments) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -152,9 +152,7 @@ BEGIN
                 WHEN EXISTS (SELECT FROM disputes WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id
                                                     AND status IN ('open', 'lost')) THEN 'disputed'
                 WHEN p_order.state <> 'disputed' THEN p_order.state
-                WHEN p_payment.refunded = 0 THEN 'paid'
-                WHEN p_payment.refunded < p_payment.captured THEN 'partially_refunded'
-                ELSE 'refunded' END AS state) AS flagged
+                ELSE order_says(p_order.sale_id, p_order.id) END AS state) AS flagged
      WHERE o.sale_id = p_order.sale_id AND o.id = p_order.id AND NOT p_payment.superseded
        AND o.state IN ('paid', 'partially_refunded', 'refunded', 'disputed') AND o.state <> flagged.state;
 END

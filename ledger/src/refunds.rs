@@ -6,8 +6,8 @@
 //!
 //! Guarantees. Named by key and content, a request asks once, whoever repeats it. Never more goes back than was captured, less
 //! what went, is going or is disputed, also when many ask at once: they meet at the order. The whole is not given back while a
-//! bank has some of it. A ticket that opened the door is not
-//! given back. However an order is given back bit by bit, each of base, fees and taxes comes out to the cent.
+//! bank has some of it. A ticket that opened the door is not given back, and none is twice: its refunds are a chain, in which
+//! each but the last failed. However an order is given back bit by bit, each of base, fees and taxes comes out to the cent.
 //!
 //! | wish | goes back | tickets |
 //! |---|---|---|
@@ -16,8 +16,12 @@
 //! | [`RefundWish::Whole`] | everything that is left | all void, their units free |
 //!
 //! Whether fees go back is the sale's setting ([`domain::sale::RefundConfig`]). A refund that fails leaves its tickets void, for
-//! somebody else may have the units by then; its money may be asked for again, as an amount or as the whole, and I5 names the
-//! payment until it is. Orders that cost nothing have nothing to give back and are refused.
+//! somebody else may have the units by then; its money may be asked for again, for the same tickets, as an amount or as the
+//! whole, and I5 names the payment until it is. Of an order that cost nothing tickets go back without money and without Stripe:
+//! such a refund has succeeded when it is asked for.
+//!
+//! An order is *refunded* when nothing more is to be had for it: all its money went back, or each of its tickets did for its
+//! price. It is *partially refunded* when some money or some ticket went back; a refund that is only planned changes nothing.
 
 use std::time::Duration;
 
@@ -76,7 +80,7 @@ pub enum AskRefund {
     },
     /// These tickets opened the door.
     TicketUsed(Vec<TicketId>),
-    /// These tickets were given back before.
+    /// These tickets were given back before, by refunds that did not fail.
     TicketVoid(Vec<TicketId>),
     /// These are not the order's.
     TicketUnknown(Vec<TicketId>),
@@ -103,7 +107,7 @@ pub struct RefundRow {
     pub amount: Money,
     /// Of what it is made; known of those that organizers asked for.
     pub parts: Option<RefundParts>,
-    /// The tickets it made void.
+    /// The tickets that it gives back: it made them void, or one before it did that failed.
     pub tickets: Vec<TicketId>,
     /// When it was asked for, or heard of.
     pub created_at: Timestamp,

@@ -98,6 +98,53 @@ async fn a_refund_is_asked_for_once_and_its_answer_given_again() {
 }
 
 #[tokio::test]
+async fn a_ticket_whose_refund_failed_is_asked_for_again() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(4)).await;
+    let (buyer, order) = world.paid_order(&sale, 1).await;
+    let ticket = tickets(&buyer, &order).await[0]["id"].clone();
+    let body = json!({ "tickets": [ticket], "reason": "cannot come" });
+    let first = world.refunds(&sale, &order, "1", &body).await;
+    assert_eq!(world.refunds(&sale, &order, "2", &body).await.code(), Some("ticket_void"));
+    let failed = "SELECT refund_refused(sale_id, id) FROM refunds";
+    world.database.execute(failed).await.unwrap();
+    let again = world.refunds(&sale, &order, "3", &body).await;
+    assert_eq!((again.status, &again.body["amount"]), (StatusCode::CREATED, &euros(UNIT_PRICE)), "{:?}", again.body);
+    assert_ne!(again.body["id"], first.body["id"]);
+    assert_eq!(world.refunds(&sale, &order, "4", &body).await.code(), Some("ticket_void"));
+    let states: Vec<_> = world
+        .refund_list(&sale, &order)
+        .await
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|refund| refund["state"].clone())
+        .collect();
+    assert_eq!(states, ["failed", "planned"]);
+    assert!(audit(&world.workers, None).await.unwrap().holds());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_free_order_is_given_back_at_once() {
+    let world = World::new().await;
+    let mut free = jazz(4);
+    free["tiers"][0]["price"] = json!(0);
+    free["fees"] = json!([]);
+    let sale = world.sale(&free).await;
+    let (buyer, _, order) = world.order(&sale, 2).await;
+    let whole = json!({ "whole": true, "reason": "called off" });
+    let given = world.refunds(&sale, &order, "1", &whole).await;
+    assert_eq!((given.status, &given.body["state"]), (StatusCode::CREATED, &json!("succeeded")), "{:?}", given.body);
+    assert_eq!((&given.body["amount"], given.body["tickets"].as_array().unwrap().len()), (&euros(0), 2));
+    let seen = buyer.looks_at_order(&order).await.unwrap().expect(StatusCode::OK).unwrap();
+    assert_eq!((&seen["state"], &seen["tickets"][0]["state"]), (&json!("refunded"), &json!("void")));
+    assert_eq!(world.refunds(&sale, &order, "2", &whole).await.code(), Some("refund_above_captured"));
+    assert!(audit(&world.workers, None).await.unwrap().holds());
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_sale_may_keep_its_fees() {
     let world = World::new().await;
     let sale = world.sale(&jazz_with(4, json!({ "refunds": { "amount": "keep_fees" } }))).await;

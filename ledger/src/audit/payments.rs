@@ -64,7 +64,7 @@ pub(super) const I5: Invariant = Invariant {
                count(*) FILTER (WHERE p.state = 'authorised'),
                coalesce(extract(epoch FROM onsale_now() - min(p.authorised_at) FILTER (WHERE p.state = 'authorised')), 0)::bigint
           FROM payments p WHERE p.sale_id = coalesce($1, p.sale_id)",
-    // Who has no ticket has the money: went or goes back, or a bank took it. A ticket that was given back says itself how much. A
+    // Who has no ticket has the money: went or goes back, or a bank took it. A ticket's last refund says how much. A
     // promise that is an hour old and has no job left will end neither captured nor cancelled by itself.
     find: "
         SELECT format('payment %s of sale %s: %s units of %s have no ticket, for which %s is to go back, and %s went or goes', p.id,
@@ -78,7 +78,7 @@ pub(super) const I5: Invariant = Invariant {
                           LEFT JOIN tickets t
                             ON t.sale_id = u.sale_id AND t.payment_reference = p.intent_id
                            AND t.tier_id = u.tier_id AND t.unit_no = u.unit_no
-                          LEFT JOIN refund_tickets r ON r.sale_id = t.sale_id AND r.ticket_id = t.id
+                          LEFT JOIN refund_tickets_last r ON r.sale_id = t.sale_id AND r.ticket_id = t.id
                          WHERE u.sale_id = p.sale_id AND u.order_id = p.order_id) AS seats,
                LATERAL (SELECT CASE WHEN seats.ticketed + seats.given < seats.units THEN p.captured ELSE seats.price END AS amount) AS due,
                LATERAL (SELECT coalesce(sum(r.amount), 0) + p.disputed + p.exchanged AS amount FROM refunds r

@@ -67,7 +67,7 @@ const STAY_AS_WRITTEN: [Table; 7] = [
     Table { name: "entries", key: "sale_id, transfer_id, leg", column: "amount" },
     Table { name: "accounts", key: "sale_id, account, unit_of_account", column: "account" },
     Table { name: "seals", key: "block", column: "hash" },
-    Table { name: "refund_tickets", key: "sale_id, ticket_id", column: "refund_id" },
+    Table { name: "refund_tickets", key: "sale_id, refund_id, ticket_id", column: "price" },
     Table { name: "audit_log", key: "sale_id, id", column: "act" },
     Table { name: "admission_log", key: "sale_id, seq", column: "count" },
 ];

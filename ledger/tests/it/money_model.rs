@@ -68,6 +68,7 @@ struct Refund {
     parts: [i64; 3],
     state: RefundState,
     ask: Option<RefundAsk>,
+    tickets: Vec<TicketId>,
 }
 
 struct Model<'w> {
@@ -261,25 +262,27 @@ impl Model<'_> {
             }
         };
         let given = order.given(&ask.wish);
+        let may_go = given.iter().all(|(ticket, unit)| unit.is_some() || order.failed(*ticket));
         match asked {
             AskRefund::NotRefundable(_) => assert!(order.life != Life::Paid),
-            AskRefund::TicketVoid(_) => assert!(given.iter().any(Option::is_none)),
+            AskRefund::TicketVoid(_) => assert!(!may_go),
             AskRefund::AboveCaptured { left: told } => {
                 assert!(price > left || (price == 0 && given.is_empty()), "{price} of {left}");
                 assert_eq!(told, euros(left));
             }
             AskRefund::Asked(refund) => {
-                assert!(order.life == Life::Paid && price <= left);
+                assert!(order.life == Life::Paid && price <= left && may_go);
                 let [base, fee, tax] = parts;
                 assert_eq!((refund.amount, refund.parts), (euros(price), Some(RefundParts { base, fee, tax })));
                 for (part, taken) in order.left.iter_mut().zip(parts) {
                     *part -= taken;
                 }
-                self.free.extend(given.into_iter().flatten());
+                self.free.extend(given.into_iter().filter_map(|(_, unit)| unit));
                 for (_, unit) in order.tickets.iter_mut().filter(|(ticket, _)| refund.tickets.contains(ticket)) {
                     *unit = None;
                 }
-                order.refunds.push(Refund { id: refund.id, amount: price, parts, state: refund.state, ask: Some(ask) });
+                let (id, state, tickets) = (refund.id, refund.state, refund.tickets);
+                order.refunds.push(Refund { id, amount: price, parts, state, ask: Some(ask), tickets });
             }
             other => panic!("{other:?}"),
         }
@@ -409,18 +412,20 @@ impl Order {
         self.life == Life::Paid && back < price
     }
 
-    /// The units of the tickets that a wish gives back; none for one that is void.
-    fn given(&self, wish: &RefundWish) -> Vec<Option<u32>> {
-        let wanted = |ticket: &TicketId| match wish {
+    /// The tickets that a wish gives back, with their units; none for one that is void.
+    fn given(&self, wish: &RefundWish) -> Vec<(TicketId, Option<u32>)> {
+        let wanted = |(ticket, unit): &&(TicketId, Option<u32>)| match wish {
             RefundWish::Tickets(tickets) => tickets.contains(ticket),
             RefundWish::Amount(_) => false,
-            RefundWish::Whole => true,
+            RefundWish::Whole => unit.is_some() || self.failed(*ticket),
         };
-        let given = self.tickets.iter().filter(|(ticket, _)| wanted(ticket)).map(|(_, unit)| *unit);
-        match wish {
-            RefundWish::Whole => given.filter(Option::is_some).collect(),
-            RefundWish::Tickets(_) | RefundWish::Amount(_) => given.collect(),
-        }
+        self.tickets.iter().filter(wanted).copied().collect()
+    }
+
+    /// Whether a ticket was given back, and its last refund failed.
+    fn failed(&self, ticket: TicketId) -> bool {
+        let last = self.refunds.iter().rfind(|refund| refund.tickets.contains(&ticket));
+        last.is_some_and(|refund| refund.state == RefundState::Failed)
     }
 
     /// The price of tickets: each part as it was paid, as far as it is left, the rest from what is.
@@ -477,5 +482,5 @@ async fn planned_refund(world: &World, paying: &Paying) -> Refund {
         _ => None,
     });
     let (id, amount) = refund.expect("it is planned");
-    Refund { id, amount: amount.minor, parts: [0; 3], state: RefundState::Planned, ask: None }
+    Refund { id, amount: amount.minor, parts: [0; 3], state: RefundState::Planned, ask: None, tickets: vec![] }
 }

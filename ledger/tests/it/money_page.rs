@@ -140,6 +140,8 @@ async fn of_seats(world: &World, page: &mut Page) {
     page.news().await;
     let order = free.has_order([0, 1]).await;
     page.tells("a free order is created", &of(&order)).await;
+    free.asks(&free.ask_of(order.id, RefundWish::Whole)).await;
+    page.tells("tickets of a free order are given back", &of(&order)).await;
 }
 
 async fn expires(world: &World) {
@@ -237,6 +239,9 @@ async fn of_refunds_asked_for(world: &World, sale: &TestSale<'_>, page: &mut Pag
     page.tells("a refund of ours goes out", &of_refund(&refund)).await;
     hears(world, &paying, &refund, RefundStatus::Failed).await;
     page.tells("a refund that was asked for does not arrive", &of_refund(&refund)).await;
+
+    let again = sale.refunds(&paying, RefundWish::Tickets(vec![tickets[0].id])).await;
+    page.tells("tickets whose refund failed are given back again", &of_refund(&again)).await;
 
     let refund = sale.refunds(&paying, RefundWish::Amount(1000)).await;
     page.tells("an amount of an order is given back", &of_refund(&refund)).await;

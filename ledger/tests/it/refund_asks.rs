@@ -12,12 +12,11 @@ use ledger::refunds::{
     refund_unmade_for, refunds_of_order,
 };
 use ledger::tickets::TicketState;
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::dice::Dice;
 use crate::soak;
-use crate::world::{Paying, Price, TestSale, World, euros};
+use crate::world::{Paying, Price, TestSale, World, euros, keeping_fees};
 
 /// Of one unit: 45.00 €, 10 % fee, 19 % tax on both.
 const UNIT: RefundParts = RefundParts { base: 4500, fee: 450, tax: 941 };
@@ -113,11 +112,7 @@ async fn money_that_all_went_back_leaves_tickets_to_give_back() {
 #[tokio::test]
 async fn kept_fees_keep_their_tax() {
     let world = World::new().await;
-    let keeping = json!({ "refunds": { "whole": "keep_fees", "tickets": "keep_fees" } });
-    let charges = json!({ "fees": [{ "name": "Booking", "basis_points": 1000 }], "taxes": [{ "name": "VAT", "basis_points": 1900 }] });
-    let mut fields = charges;
-    fields.as_object_mut().unwrap().extend(keeping.as_object().unwrap().clone());
-    let sale = world.sale_with(fields).await;
+    let sale = world.sale_with(keeping_fees()).await;
     let paying = sale.paid_order([0, 1]).await;
     let first = tickets(&sale, &paying).await[0];
     let refund = sale.refunds(&paying, RefundWish::Tickets(vec![first])).await;
@@ -127,10 +122,18 @@ async fn kept_fees_keep_their_tax() {
     assert_eq!(rest.parts, refund.parts);
     let more = sale.asks(&sale.ask(&paying, RefundWish::Whole)).await;
     assert_eq!(more, AskRefund::AboveCaptured { left: euros(0) });
+    // Whose tickets all went back for their price has nothing more to get, though the fees stay.
+    for (given, state) in [(&refund, OrderState::PartiallyRefunded), (&rest, OrderState::Refunded)] {
+        hears(&world, &paying.refund_news(given, RefundStatus::Succeeded)).await;
+        assert_eq!(sale.looks_at(paying.order.id).await.state, state);
+        world.audits_clean().await;
+    }
     // An amount may be taken from the fees too, as this sale has it.
     let fees = sale.refunds(&paying, RefundWish::Amount(900 + 172)).await;
     assert_eq!(fees.parts, Some(RefundParts { base: 0, fee: 900, tax: 172 }));
-    world.audits_clean().await;
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Refunded);
+    hears(&world, &paying.refund_news(&rest, RefundStatus::Failed)).await;
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::PartiallyRefunded);
 }
 
 #[tokio::test]
@@ -262,8 +265,11 @@ async fn a_refund_that_failed_is_owed_no_more_and_may_be_asked_for_again() {
     assert_eq!(world.broken().await, ["I5"], "no ticket and no money, until it is asked for again");
 
     let again = sale.refunds(&paying, RefundWish::Whole).await;
-    assert_eq!((again.amount, again.tickets.len()), (refund.amount, 0), "the tickets are void since the first time");
+    assert_eq!((again.amount, &again.tickets), (refund.amount, &given), "void since the first time, and paid for now");
+    let twice = sale.asks(&sale.ask(&paying, RefundWish::Tickets(given.clone()))).await;
+    assert_eq!(twice, AskRefund::TicketVoid(given.clone()));
     assert_eq!(hears(&world, &paying.refund_news(&again, RefundStatus::Succeeded)).await, RefundApplied::Booked);
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Refunded);
     let page = |after, limit| {
         refunds_of_order(&world.gateway, sale.organizer, sale.id, paying.order.id, RefundPage { after, limit })
     };
@@ -275,6 +281,116 @@ async fn a_refund_that_failed_is_owed_no_more_and_may_be_asked_for_again() {
         [RefundState::Failed, RefundState::Succeeded]
     );
     assert_eq!(all[0].tickets, given);
+    world.audits_clean().await;
+}
+
+/// Each time under a key of its own, and as often as it fails; the seat is somebody else's since the first.
+#[tokio::test]
+async fn a_ticket_whose_refund_failed_is_given_back_again_by_ticket() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let given = tickets(&sale, &paying).await;
+    let both = sale.refunds(&paying, RefundWish::Tickets(given.clone())).await;
+    hears(&world, &paying.refund_news(&both, RefundStatus::Succeeded)).await;
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Refunded);
+    hears(&world, &paying.refund_news(&both, RefundStatus::Failed)).await;
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Paid, "nothing went back of it");
+    claim(&world.workers, Queue::Stock, 10, 60).await.unwrap();
+    sale.paid_order([0]).await;
+
+    let first = || RefundWish::Tickets(vec![given[0]]);
+    let ask = sale.ask(&paying, first());
+    let AskRefund::Asked(again) = sale.asks(&ask).await else { panic!("its refund failed") };
+    assert_eq!((again.parts, &again.tickets), (Some(UNIT), &vec![given[0]]));
+    assert_eq!(sale.asks(&ask).await, AskRefund::Asked(again.clone()), "the same request");
+    for twice in [first(), RefundWish::Tickets(given.clone())] {
+        assert_eq!(sale.asks(&sale.ask(&paying, twice)).await, AskRefund::TicketVoid(vec![given[0]]));
+    }
+    assert_eq!(world.broken().await, ["I5"], "of the other one nobody has the price");
+    assert!(refund_refused(&world.workers, sale.id, again.id).await.unwrap());
+    let third = sale.refunds(&paying, first()).await;
+    let other = sale.refunds(&paying, RefundWish::Tickets(vec![given[1]])).await;
+    world.audits_clean().await;
+    hears(&world, &paying.refund_news(&third, RefundStatus::Succeeded)).await;
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::PartiallyRefunded);
+    hears(&world, &paying.refund_news(&other, RefundStatus::Pending)).await;
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Refunded);
+    assert_eq!(world.balance("payment_clearing").await, UNIT_PRICE, "what the next buyer paid");
+    assert_eq!(world.number("SELECT count(*) FROM transfers WHERE kind = 'seats_returned'").await, 1);
+    assert_eq!(world.number("SELECT count(*) FROM units WHERE state = 'sold'").await, 1);
+    assert_eq!(claim(&world.workers, Queue::Stock, 10, 60).await.unwrap(), []);
+    world.audits_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_twenty_who_give_a_ticket_back_again_one_does() {
+    let world = Arc::new(World::new().await);
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let given = tickets(&sale, &paying).await;
+    let wish = || RefundWish::Tickets(vec![given[0]]);
+    let refund = sale.refunds(&paying, wish()).await;
+    assert!(refund_refused(&world.workers, sale.id, refund.id).await.unwrap());
+    let mut asks = JoinSet::new();
+    for _ in 0..20 {
+        let (world, ask) = (Arc::clone(&world), sale.ask(&paying, wish()));
+        asks.spawn(async move { refund_ask(&world.gateway, &ask).await.unwrap() });
+    }
+    assert_eq!(asks.join_all().await.iter().filter_map(asked).count(), 1);
+    assert_eq!(world.balance("refund_due").await, -UNIT_PRICE);
+    world.audits_clean().await;
+}
+
+/// What the function sees to under its lock, the table sees to by itself: one refund after each that failed.
+#[tokio::test]
+async fn the_refunds_of_a_ticket_are_a_chain() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let refund = sale.refunds(&paying, RefundWish::Whole).await;
+    assert!(refund_refused(&world.workers, sale.id, refund.id).await.unwrap());
+    sale.refunds(&paying, RefundWish::Whole).await;
+    let third = "INSERT INTO refunds (sale_id, id, payment_id, origin, reason, amount)
+                     SELECT sale_id, gen_random_uuid(), id, 'onsale', 'third', 1 FROM payments";
+    world.database.execute(third).await.unwrap();
+    for again_of in ["NULL", "again_of"] {
+        let fork = format!(
+            "INSERT INTO refund_tickets
+                 SELECT t.sale_id, r.id, t.ticket_id, {again_of}, 1 FROM refund_tickets t, refunds r
+                  WHERE r.reason = 'third' AND t.again_of IS NOT NULL"
+        );
+        let refused = world.database.execute(&fork).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("refund_tickets_once_key"), "{refused:?}");
+    }
+}
+
+/// No money, no call to Stripe: tickets void and units free at once.
+#[tokio::test]
+async fn an_order_that_cost_nothing_is_given_back() {
+    let world = World::new().await;
+    let sale = world.sale(3, Price::Free).await;
+    let order = sale.has_order([0, 1, 2]).await.id;
+    let second = sale.looks_at(order).await.tickets[1].id;
+    let asked = async |wish| sale.asks(&sale.ask_of(order, wish)).await;
+    let nothing_left = AskRefund::AboveCaptured { left: euros(0) };
+    let AskRefund::Asked(refund) = asked(RefundWish::Tickets(vec![second])).await else { panic!("it is valid") };
+    assert_eq!((refund.amount, refund.state, &refund.tickets), (euros(0), RefundState::Succeeded, &vec![second]));
+    assert_eq!(sale.looks_at(order).await.state, OrderState::PartiallyRefunded);
+    assert_eq!(asked(RefundWish::Tickets(vec![second])).await, AskRefund::TicketVoid(vec![second]));
+    assert_eq!(asked(RefundWish::Amount(1)).await, nothing_left);
+    world.audits_clean().await;
+
+    let AskRefund::Asked(rest) = asked(RefundWish::Whole).await else { panic!("two are left") };
+    assert_eq!((rest.state, rest.tickets.len()), (RefundState::Succeeded, 2));
+    assert_eq!(sale.looks_at(order).await.state, OrderState::Refunded);
+    assert_eq!(asked(RefundWish::Whole).await, nothing_left);
+    let page = RefundPage { after: None, limit: 10 };
+    let all = refunds_of_order(&world.gateway, sale.organizer, sale.id, order, page).await.unwrap().unwrap();
+    assert_eq!(all, [refund, rest]);
+    assert_eq!(claim(&world.workers, Queue::Stripe, 10, 60).await.unwrap(), []);
+    assert_eq!(claim(&world.workers, Queue::Stock, 10, 60).await.unwrap().len(), 2);
+    sale.has_order([0, 1, 2]).await;
     world.audits_clean().await;
 }
 

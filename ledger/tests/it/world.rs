@@ -23,7 +23,7 @@ use ledger::refunds::{AskRefund, RefundAsk, RefundRow, RefundWish, refund_ask};
 use ledger::sales::{CreateSale, Publish, sale_create, sale_publish};
 use ledger::{Ledger, LedgerError, PoolConfig, Role};
 use sandbox::Database;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// A migrated database of one test.
@@ -245,13 +245,18 @@ impl TestSale<'_> {
 
     /// A request for a refund that was not made before.
     pub(crate) fn ask(&self, paying: &Paying, wish: RefundWish) -> RefundAsk {
+        self.ask_of(paying.order.id, wish)
+    }
+
+    /// The same for any order.
+    pub(crate) fn ask_of(&self, order: OrderId, wish: RefundWish) -> RefundAsk {
         let key = Uuid::new_v4();
         let mut bytes = [0; 32];
         bytes[..16].copy_from_slice(key.as_bytes());
         RefundAsk {
             organizer: self.organizer,
             sale: self.id,
-            order: paying.order.id,
+            order,
             key: bytes,
             content: bytes,
             wish,
@@ -377,6 +382,15 @@ fn config(units: u32, price: Price) -> SaleConfig {
             "tiers":[{{"id":"ga","name":"Standing","price":{price},"capacity":{units}}}]{charges}}}"#
     );
     serde_json::from_str(&json).expect("a configuration")
+}
+
+/// The fields of a sale that keeps its fees when it gives back tickets or the whole, and not when it gives back an amount.
+pub(crate) fn keeping_fees() -> Value {
+    json!({
+        "fees": [{ "name": "Booking", "basis_points": 1000 }],
+        "taxes": [{ "name": "VAT", "basis_points": 1900 }],
+        "refunds": { "whole": "keep_fees", "tickets": "keep_fees" },
+    })
 }
 
 /// The usual configuration with some fields of its own.

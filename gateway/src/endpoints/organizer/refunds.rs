@@ -40,7 +40,7 @@ const REASON_CHARS_MAX: usize = 500;
 #[schema(as = NewRefund)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RefundBody {
-    /// Tickets of the order: they become void, and their units are sold again.
+    /// Tickets of the order: they become void, and their units are sold again. Void ones where their refund failed.
     #[schema(required = false, value_type = Vec<String>, min_items = 1, max_items = 20)]
     tickets: Option<Vec<TicketId>>,
     /// Minor units; tickets stay valid.
@@ -61,7 +61,8 @@ pub(crate) struct RefundedBody {
     /// Its id.
     #[schema(value_type = String, example = "ref_0190c5a0b0c07abc8def0123456789ab")]
     id: RefundId,
-    /// `planned` until Stripe answers, then `pending`, `succeeded` or `failed`. What failed may be asked for again.
+    /// `planned` until Stripe answers, then `pending`, `succeeded` or `failed`. What failed may be asked for again. A refund of
+    /// nothing has `succeeded` at once.
     #[schema(example = "planned")]
     state: &'static str,
     /// How much goes back.
@@ -70,7 +71,7 @@ pub(crate) struct RefundedBody {
     /// Of what it is made; left out where it was not asked for here.
     #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<PartsBody>,
-    /// The tickets that it made void.
+    /// The tickets that it gives back. They are void.
     #[schema(value_type = Vec<String>)]
     tickets: Vec<TicketId>,
     /// Why: what was said, `late_payment`, or `made_at_stripe`.
