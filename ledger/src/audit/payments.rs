@@ -104,6 +104,7 @@ pub(super) const I5: Invariant = Invariant {
          LIMIT $2::bigint",
 };
 
+/// Refunds come to the cent per payment, per part (base, fees, taxes; kept fees stay), and per ticket.
 pub(super) const I12: Invariant = Invariant {
     number: "I12",
     title: "refunded and disputed \u{2264} captured \u{2264} authorised, to the cent",
@@ -144,5 +145,48 @@ pub(super) const I12: Invariant = Invariant {
                                               format('refund:%s:reversed', r.id), format('refund:%s:owed_undone', r.id))) AS owed
          WHERE r.sale_id = coalesce($1, r.sale_id) AND r.base IS NOT NULL
            AND owed.amount <> CASE r.state WHEN 'planned' THEN r.amount ELSE 0 END
+         UNION ALL
+        SELECT format('refund %s of sale %s is %s and of %s, made of %s, %s and %s%s, by the books of %s, %s and %s', r.id, r.sale_id,
+                      r.state, r.amount, r.base, r.fee, r.tax, CASE WHEN r.keeps_fees THEN ', its fees kept' END,
+                      owed.base, owed.fee, owed.tax)
+          FROM refunds r,
+               LATERAL (SELECT coalesce(sum(e.amount) FILTER (WHERE e.account = 'organizer_payable'), 0) AS base,
+                               coalesce(sum(e.amount) FILTER (WHERE e.account = 'platform_fee'), 0) AS fee,
+                               coalesce(sum(e.amount) FILTER (WHERE e.account = 'tax_payable'), 0) AS tax
+                          FROM transfers t JOIN entries e ON e.sale_id = t.sale_id AND e.transfer_id = t.id
+                         WHERE t.sale_id = r.sale_id
+                           AND t.idem_key IN (format('refund:%s:owed', r.id), format('refund:%s:owed_undone', r.id))) AS owed
+         WHERE r.sale_id = coalesce($1, r.sale_id) AND r.base IS NOT NULL
+           AND (r.base + r.fee + r.tax <> r.amount OR least(r.base, r.fee, r.tax) < 0 OR (r.keeps_fees AND r.fee <> 0)
+                OR (r.state <> 'failed' AND (owed.base, owed.fee, owed.tax) <> (r.base, r.fee, r.tax))
+                OR (r.state = 'failed' AND (owed.base, owed.fee, owed.tax) <> (0, 0, 0)))
+         UNION ALL
+        SELECT format('payment %s of sale %s: of base, fees and taxes %s, %s and %s are left, by the books %s, %s and %s', p.id, p.sale_id,
+                      paid.base - back.base, paid.fee - back.fee, paid.tax - back.tax, booked.base, booked.fee, booked.tax)
+          FROM payments p,
+               LATERAL (SELECT coalesce(sum(amount) FILTER (WHERE kind = 'base'), 0) AS base,
+                               coalesce(sum(amount) FILTER (WHERE kind = 'fee'), 0) AS fee,
+                               coalesce(sum(amount) FILTER (WHERE kind = 'tax'), 0) AS tax
+                          FROM order_lines
+                         WHERE sale_id = p.sale_id AND order_id = p.order_id
+                           AND EXISTS (SELECT FROM transfers t WHERE t.sale_id = p.sale_id AND t.order_id = p.order_id
+                                                                 AND t.reference = p.intent_id AND t.kind = 'captured')) AS paid,
+               LATERAL (SELECT coalesce(sum(base), 0) AS base, coalesce(sum(fee), 0) AS fee, coalesce(sum(tax), 0) AS tax
+                          FROM refunds r
+                         WHERE r.sale_id = p.sale_id AND r.payment_id = p.id AND r.state <> 'failed') AS back,
+               LATERAL (SELECT coalesce(-sum(e.amount) FILTER (WHERE e.account = 'organizer_payable'), 0) AS base,
+                               coalesce(-sum(e.amount) FILTER (WHERE e.account = 'platform_fee'), 0) AS fee,
+                               coalesce(-sum(e.amount) FILTER (WHERE e.account = 'tax_payable'), 0) AS tax
+                          FROM transfers t JOIN entries e ON e.sale_id = t.sale_id AND e.transfer_id = t.id
+                         WHERE t.sale_id = p.sale_id AND t.order_id = p.order_id AND t.reference = p.intent_id
+                           AND t.kind <> 'dispute_lost') AS booked
+         WHERE p.sale_id = coalesce($1, p.sale_id) AND p.state = 'captured'
+           AND ((booked.base, booked.fee, booked.tax) <> (paid.base - back.base, paid.fee - back.fee, paid.tax - back.tax)
+                OR least(booked.base, booked.fee, booked.tax) < 0)
+         UNION ALL
+        SELECT format('ticket %s of sale %s is given back by %s refunds', g.ticket_id, g.sale_id, count(*))
+          FROM refund_tickets g JOIN refunds r ON r.sale_id = g.sale_id AND r.id = g.refund_id
+         WHERE g.sale_id = coalesce($1, g.sale_id) AND r.state <> 'failed'
+         GROUP BY g.sale_id, g.ticket_id HAVING count(*) > 1
          LIMIT $2::bigint",
 };

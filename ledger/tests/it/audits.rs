@@ -5,9 +5,10 @@ use std::sync::Arc;
 use domain::payment::IntentStatus;
 use ledger::audit::audit;
 use ledger::orders::order_create;
+use ledger::refunds::{RefundWish, refund_refused};
 use tokio::task::JoinSet;
 
-use crate::world::{Price, World, connect};
+use crate::world::{Price, World, connect, keeping_fees};
 
 /// A sale with a paid order, an open one and a free unit.
 async fn sold() -> World {
@@ -50,6 +51,40 @@ async fn every_breach_is_found() {
         world.database.execute(&breach).await.unwrap();
         let found = world.broken().await;
         assert!(found.contains(&invariant), "{breach}: found {found:?}");
+    }
+}
+
+/// Money that goes back, wrong by a cent somewhere: in its parts, its fees, its books, or a ticket that goes back twice.
+#[tokio::test]
+async fn every_breach_of_a_refund_is_found() {
+    let of_owed = "transfer_id IN (SELECT id FROM transfers WHERE kind = 'refund_owed')";
+    let breaches = [
+        ("its fees kept, by the books", "UPDATE refunds SET base = base + 1, tax = tax - 1".to_owned()),
+        (
+            "its fees kept, by the books",
+            "ALTER TABLE refunds DROP CONSTRAINT refunds_kept_fees_check; UPDATE refunds SET fee = 5, base = base - 5"
+                .to_owned(),
+        ),
+        (
+            "its fees kept, by the books",
+            format!("UPDATE entries SET account = 'platform_fee' WHERE account = 'organizer_payable' AND {of_owed}"),
+        ),
+        ("are left, by the books", "UPDATE entries SET account = 'suspense' WHERE account = 'platform_fee'".to_owned()),
+        ("are left, by the books", "UPDATE order_lines SET amount = amount + 1 WHERE kind = 'fee'".to_owned()),
+        ("is given back by 2 refunds", "UPDATE refunds SET state = 'planned' WHERE state = 'failed'".to_owned()),
+    ];
+    for (named, breach) in breaches {
+        let world = World::new().await;
+        let sale = world.sale_with(keeping_fees()).await;
+        let paying = sale.paid_order([0, 1]).await;
+        let refund = sale.refunds(&paying, RefundWish::Whole).await;
+        refund_refused(&world.workers, sale.id, refund.id).await.unwrap();
+        sale.refunds(&paying, RefundWish::Whole).await;
+        world.audits_clean().await;
+        world.database.execute(&format!("SET session_replication_role = replica; {breach}")).await.unwrap();
+        let report = audit(&world.readonly, None).await.unwrap();
+        let line = report.lines.iter().find(|line| line.invariant == "I12").unwrap();
+        assert!(line.breaches.iter().any(|told| told.contains(named)), "{breach}: {line:#?}");
     }
 }
 
