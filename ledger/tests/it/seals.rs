@@ -173,6 +173,36 @@ async fn a_transfer_that_commits_late_is_not_skipped() {
     assert!(seal_lag(&world.workers).await.unwrap().is_zero());
 }
 
+/// A transaction that has its id, waits while others post and seals are made, and posts then, in a savepoint: its transfer has
+/// that id, and no seal went past it meanwhile. Whoever claims an id of a sealed range is refused.
+#[tokio::test]
+async fn nothing_is_posted_into_a_range_that_is_sealed() {
+    const POST: &str = "SELECT post(id, 'captured', 'late', NULL, NULL, now(), NULL, NULL, ARRAY[
+                            ROW('payment_clearing', 'eur', 5)::leg, ROW('organizer_payable', 'eur', -5)::leg]) FROM sales";
+    const FORGED: &str = "INSERT INTO transfers (sale_id, id, kind, idem_key, request_hash, effective_at, xid)
+                          SELECT sale_id, gen_random_uuid(), kind, 'forged', request_hash, effective_at, xid FROM transfers
+                           WHERE kind = 'seats_issued'";
+    let world = World::new().await;
+    let sale = world.sale(3, Price::Free).await;
+    seals_all(&world).await;
+    let late = connect(&world.database.url).await;
+    late.batch_execute("BEGIN; SET ROLE onsale_owner").await.unwrap();
+    let has_id: i64 = late.query_one("SELECT pg_current_xact_id()::text::bigint", &[]).await.unwrap().get(0);
+    for unit in 0..3 {
+        sale.has_order([unit]).await;
+        assert_eq!(seal_next(&world.workers).await.unwrap(), Sealing::Nothing);
+    }
+    late.batch_execute(&format!("SAVEPOINT act; {POST}; RELEASE act; COMMIT")).await.unwrap();
+    let posted = "SELECT xid::text::bigint FROM transfers WHERE idem_key = 'late'";
+    assert_eq!(world.number(posted).await, has_id);
+    assert!(world.number("SELECT max(upto_xid::text::bigint) FROM seals").await <= has_id);
+    seals_all(&world).await;
+    assert!(world.number("SELECT max(upto_xid::text::bigint) FROM seals").await > has_id);
+    let refused = late.batch_execute(FORGED).await.unwrap_err();
+    assert_eq!(refused.as_db_error().unwrap().constraint(), Some("transfers_own_transaction"));
+    assert!(chain(&world, None).await.breaches.is_empty());
+}
+
 /// Sealers side by side while buyers order: one chain, with everything in it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_sealers_make_one_chain_while_others_post() {
