@@ -7,7 +7,7 @@
 //! | [`Stripe::capture`] | `POST …/capture`, the whole amount | the same capture |
 //! | [`Stripe::cancel`] | `POST …/cancel` | the same cancellation |
 //! | [`Stripe::refund`] | `POST /v1/refunds` | the same refund |
-//! | [`Stripe::find_refund`] | `GET /v1/refunds`, page by page | – |
+//! | [`Stripe::refunds_of`] | `GET /v1/refunds`, page by page | – |
 //!
 //! Keys are the caller's and must be durable before the call: `{operation}:{order}:{attempt}`. Parameters under one key
 //! must not change; they are made from the arguments alone. Two calls on one intent at the same time are the caller's to
@@ -201,23 +201,21 @@ impl Stripe {
         Refund::from_generated(&generated).map_err(unreadable)
     }
 
-    /// A refund of ours among all that were made of an intent, by our own id of it; none when it was never made.
+    /// All refunds that were made of an intent, ours and others, also those that failed.
     ///
     /// # Errors
     /// [`StripeError`]; [`UnknownOutcome::Unreadable`] when there are too many to look through.
-    pub async fn find_refund(&self, intent: &str, refund: RefundId) -> Result<Option<Refund>, StripeError> {
+    pub async fn refunds_of(&self, intent: &str) -> Result<Vec<Refund>, StripeError> {
         let mut request = ListRefund::new().payment_intent(intent).limit(REFUNDS_PAGE);
+        let mut made = Vec::new();
         for _ in 0..REFUND_PAGES_MAX {
             let page = self.call(&request, None).await?;
             for generated in &page.data {
-                let made = Refund::from_generated(generated).map_err(unreadable)?;
-                if made.refund == Some(refund) {
-                    return Ok(Some(made));
-                }
+                made.push(Refund::from_generated(generated).map_err(unreadable)?);
             }
             match page.data.last() {
                 Some(last) if page.has_more => request = request.starting_after(last.id.to_string()),
-                _ => return Ok(None),
+                _ => return Ok(made),
             }
         }
         Err(StripeError::Unknown(UnknownOutcome::Unreadable(format!(

@@ -1,5 +1,7 @@
 //! What each call does when all goes well, and how it is refused.
 
+use std::collections::BTreeSet;
+
 use domain::Money;
 use domain::payment::IntentStatus;
 use domain::sale::CaptureMode;
@@ -97,7 +99,7 @@ async fn a_part_of_the_money_goes_back() {
 
 /// More of them than one page has, and another intent's beside.
 #[tokio::test]
-async fn a_refund_is_found_among_many_by_our_own_id() {
+async fn all_refunds_of_an_intent_are_listed() {
     let till = Till::open().await;
     let (paid, other) = (
         till.pay(VISA, CaptureMode::Automatic).await.expect("the card works"),
@@ -114,9 +116,10 @@ async fn a_refund_is_found_among_many_by_our_own_id() {
         refunds(&paid.id, number).await;
     }
     refunds(&other.id, 200).await;
-    let found = till.stripe.find_refund(&paid.id, id(0)).await.expect("an answer").expect("it was made");
-    assert_eq!((found.id, found.refund), (first, Some(id(0))));
-    assert_eq!(till.stripe.find_refund(&paid.id, id(200)).await.expect("an answer"), None, "it is of another intent");
+    let made = till.stripe.refunds_of(&paid.id).await.expect("an answer");
+    let ours: BTreeSet<_> = made.iter().filter_map(|refund| refund.refund).collect();
+    assert_eq!((made.len(), ours), (121, (0..=120).map(id).collect()), "and none of the other intent");
+    assert!(made.iter().any(|refund| refund.id == first && refund.refund == Some(id(0))), "each by our own id of it");
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 //! Money goes back once. A refund that was made meanwhile, or is not to be made any more, is left alone, however often people
 //! try its job again; one whose key Stripe may have forgotten is looked for before it is sent. A refund that Stripe will never
 //! make (the money went back already, or the bank took it) is owed no more: that is written down, and the job is left to
-//! people, as is one that fails later. Every other refusal says nothing of what is owed and changes nothing.
+//! people, as is one that fails later. Whether Stripe never will is read from what it documents and from the refunds that it
+//! made: every other refusal says nothing of what is owed and changes nothing.
 
 use std::time::Duration;
 
@@ -28,48 +29,87 @@ pub(crate) async fn run(
     match refund_unmade_for(&context.ledger, sale, refund).await {
         Ok(None) => Outcome::Done("made before, or given up"),
         Ok(Some(waiting)) if waiting < Duration::from_secs(KEY_LIFE_S) => make(context, call, &request).await,
-        Ok(Some(_)) => match context.stripe.find_refund(&call.intent, refund).await {
-            Ok(Some(made)) => book(context, refund, call, &made).await,
-            Ok(None) => make(context, call, &request).await,
+        Ok(Some(_)) => match context.stripe.refunds_of(&call.intent).await {
+            Ok(made) => match find(&made, refund) {
+                Some(made) => book(context, refund, call, made).await,
+                None => make(context, call, &request).await,
+            },
             Err(error) => error.into(),
         },
         Err(error) => error.into(),
     }
 }
 
+fn find(made: &[Refund], refund: RefundId) -> Option<&Refund> {
+    made.iter().find(|made| made.refund == Some(refund))
+}
+
 async fn make(context: &Context, call: &IntentCall, request: &RefundIntent) -> Outcome {
     match context.stripe.refund(request, &call.key).await {
         Ok(made) => book(context, request.id, call, &made).await,
-        Err(error) if is_final(&error) => give_up(context, call, request, error).await,
+        Err(StripeError::Refused { status: BAD_REQUEST, code, message }) => {
+            refused(context, call, request, &Refusal { code, message }).await
+        }
         Err(error) => error.into(),
     }
 }
 
-/// Codes that speak of the charge, and of which nobody expects another answer tomorrow: all of it or too much of it went back,
-/// or its holder disputes it.
-const FINAL: [&str; 5] = [
-    "charge_already_refunded",
-    "charge_disputed",
-    "refund_disputed_payment",
-    "amount_too_large",
-    "parameter_invalid_integer",
-];
+/// The status of a refusal that is about what was asked for, and not about who asks (401, 403) or of what (404).
+const BAD_REQUEST: u16 = 400;
 
-fn is_final(error: &StripeError) -> bool {
-    matches!(error, StripeError::Refused { code, .. } if FINAL.contains(&code.as_str()))
+/// What Stripe says when it refuses to make a refund.
+struct Refusal {
+    code: String,
+    message: String,
 }
+
+/// Codes with which Stripe says that a charge is not refunded, whatever is asked for: it went back already, its holder disputes
+/// it, or it can no longer go back (<https://docs.stripe.com/error-codes>). Where a dispute is won later, the money may be asked
+/// for again, as after every failure.
+///
+/// Not among them: too much for what is left of the charge, which is refused too (<https://docs.stripe.com/api/refunds/create>)
+/// but has no code of its own there, so [`is_too_much`] asks for what was made; a balance that is too low, which is no refusal
+/// (the refund is `pending`: <https://docs.stripe.com/refunds>); and parameters, keys and accounts, which people put right, so
+/// that the same refund can be made after all.
+const FINAL: [&str; 4] =
+    ["charge_already_refunded", "charge_disputed", "charge_not_refundable", "refund_disputed_payment"];
 
 /// What went back already may be this very refund, when the answer to an earlier call was lost.
-async fn give_up(context: &Context, call: &IntentCall, request: &RefundIntent, refused: StripeError) -> Outcome {
-    match context.stripe.find_refund(&request.intent, request.id).await {
-        Ok(Some(made)) => return book(context, request.id, call, &made).await,
-        Ok(None) => {}
+async fn refused(context: &Context, call: &IntentCall, request: &RefundIntent, why: &Refusal) -> Outcome {
+    let made = match context.stripe.refunds_of(&request.intent).await {
+        Ok(made) => made,
         Err(error) => return error.into(),
+    };
+    if let Some(made) = find(&made, request.id) {
+        return book(context, request.id, call, made).await;
     }
+    if FINAL.contains(&why.code.as_str()) {
+        return give_up(context, request, why).await;
+    }
+    match context.stripe.fetch(&request.intent).await {
+        Ok(intent) if is_too_much(request, intent.amount_received, &made) => give_up(context, request, why).await,
+        Ok(_) => Outcome::Park(why.told()),
+        Err(error) => error.into(),
+    }
+}
+
+/// Whether more is asked for than came and did not go back.
+fn is_too_much(request: &RefundIntent, received: i64, made: &[Refund]) -> bool {
+    let went = made.iter().filter(|made| book_status(made.status) != payments::RefundStatus::Failed);
+    request.amount.minor > received - went.map(|made| made.amount.minor).sum::<i64>()
+}
+
+async fn give_up(context: &Context, request: &RefundIntent, why: &Refusal) -> Outcome {
     match refund_refused(&context.ledger, request.sale, request.id).await {
-        Ok(true) => Outcome::Park(refused.to_string()),
+        Ok(true) => Outcome::Park(why.told()),
         Ok(false) => Outcome::Done("made before, or given up"),
         Err(error) => error.into(),
+    }
+}
+
+impl Refusal {
+    fn told(&self) -> String {
+        format!("refused: {}: {}", self.code, self.message)
     }
 }
 

@@ -123,3 +123,86 @@ async fn a_dispute_is_booked_as_its_balance_transactions_say() {
     world.audit().await;
     workers.stop().await;
 }
+
+/// Some of it went back at Stripe before, which we have not heard yet: what is asked for is more than is left there, however
+/// Stripe calls that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_for_which_too_little_is_left_is_owed_no_more() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Automatic).await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Automatic).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    let intent = world.stripe.payment_intents().pop().expect("an intent").id;
+    world.refunds_at_stripe(&order, &intent, 1).await;
+    world.asks_for_everything(&order).await;
+    eventually("people are told", async || world.count(PARKED).await == 1).await;
+    assert_eq!(world.count("SELECT count(*) FROM refunds WHERE state = 'failed'").await, 1);
+    assert_eq!(world.count(OWED).await, 0);
+    assert_eq!(world.stripe.refunded_total("eur"), 1);
+    workers.stop().await;
+}
+
+const PARKED: &str = "SELECT count(*) FROM outbox WHERE kind = 'payment_refund' AND state = 'parked'";
+const OWED: &str = "SELECT coalesce(-sum(amount), 0)::bigint FROM entries WHERE account = 'refund_due'";
+
+/// Its key is another call's: Stripe says nothing about the money, so it stays owed, and people see to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_does_not_speak_of_the_charge_changes_nothing() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Automatic).await;
+    let (order, other) = (world.orders(&sale, 1).await, world.orders(&sale, 1).await);
+    for order in [&order, &other] {
+        world.pays(order, VISA, Automatic).await;
+        world.until_order_is(order, OrderState::Paid).await;
+    }
+    world.until_idle().await;
+    workers.stop().await;
+    let refund = world.asks_for_everything(&order).await;
+    let paid_other = world.order(&other).await.payment.and_then(|payment| payment.intent).expect("it is paid");
+    world.refunds_under_key(&other, &paid_other, 1, &format!("refund:{}", refund.id.uuid())).await;
+    let workers = world.start(Post::Open);
+    eventually("people are told", async || world.count(PARKED).await == 1).await;
+    assert_eq!(world.count("SELECT count(*) FROM refunds WHERE state = 'planned'").await, 1);
+    assert_eq!(world.count(OWED).await, PRICE);
+    workers.stop().await;
+}
+
+/// Refunds and disputes of three intents: one that we know and Stripe denies for now, one that names an order which we do not
+/// have, and one that is nobody's. Only the last is done with.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_news_of_what_is_nobodys_is_put_away() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Automatic).await;
+    let order = world.orders(&sale, 1).await;
+    world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::ServerError);
+    world.pays(&order, VISA, Automatic).await;
+    let known = format!("UPDATE payments SET intent_id = 'pi_denied' WHERE order_id = '{}'", order.id.uuid());
+    world.database.execute(&known).await.expect("Postgres answers");
+    let of_no_order = world.takes_money_for_no_order(&sale).await;
+    for (number, intent) in ["pi_denied", &of_no_order, "pi_nobodys"].into_iter().enumerate() {
+        let refund = json!({ "id": format!("re_{number}"), "object": "refund", "amount": 100, "currency": "eur",
+                             "status": "succeeded", "created": 1_700_000_000, "payment_intent": intent, "metadata": {} });
+        world.stripe.deliver("refund.created", &refund);
+        let dispute = json!({ "id": format!("du_{number}"), "object": "dispute", "amount": 100, "currency": "eur",
+                              "status": "needs_response", "payment_intent": intent, "balance_transactions": [] });
+        world.stripe.deliver("charge.dispute.created", &dispute);
+    }
+    world.posts_events().await;
+    let count = async |what: &str| {
+        let about = "convert_from(raw, 'UTF8') LIKE";
+        let kinds = "kind IN ('refund.created', 'charge.dispute.created')";
+        world.count(&format!("SELECT count(*) FROM inbox WHERE {kinds} AND {}", what.replace("about", about))).await
+    };
+    eventually("each was tried", async || count("(attempts > 0 AND lease IS NULL OR state <> 'pending')").await == 6)
+        .await;
+    assert_eq!(count("state = 'pending' AND note LIKE '%404%' AND about '%pi_denied%'").await, 2, "brought again");
+    assert_eq!(count(&format!("state = 'quarantined' AND about '%{of_no_order}%'")).await, 2, "for people");
+    assert_eq!(count("state = 'done' AND about '%pi_nobodys%'").await, 2, "nothing of ours");
+    assert_eq!(world.count("SELECT count(*) FROM refunds").await, 0);
+    workers.stop().await;
+}

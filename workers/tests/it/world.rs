@@ -15,7 +15,7 @@ use domain::price::{lines_of, total};
 use domain::sale::{CaptureMode, SaleConfig};
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
-use domain::{HoldId, Money, OrderId, PaymentId, PlaceNumber, RefundId, SaleId, TierId, UnitNo};
+use domain::{Currency, HoldId, Money, OrderId, PaymentId, PlaceNumber, RefundId, SaleId, TierId, UnitNo};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -24,7 +24,7 @@ use ledger::inbox::{RawEvent, event_store};
 use ledger::orders::{CreateOrder, NewOrder, OrderRow, order_create, order_fetch};
 use ledger::organizers::{KeyRole, key_create};
 use ledger::payments::{BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin};
-use ledger::refunds::{AskRefund, RefundAsk, RefundWish, refund_ask};
+use ledger::refunds::{AskRefund, RefundAsk, RefundRow, RefundWish, refund_ask};
 use ledger::sales::{CreateSale, Publish, SaleName, sale_create, sale_fetch, sale_publish};
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{CreateIntent, RefundIntent, Stripe, StripeConfig, StripeError, webhook};
@@ -323,14 +323,39 @@ impl World {
 
     /// Somebody gives money back in Stripe's dashboard.
     pub(crate) async fn refunds_at_stripe(&self, order: &OrderRow, intent: &str, minor: i64) {
+        self.refunds_under_key(order, intent, minor, &Uuid::now_v7().to_string()).await;
+    }
+
+    /// The same, under an idempotency key that may be another call's too.
+    pub(crate) async fn refunds_under_key(&self, order: &OrderRow, intent: &str, minor: i64, key: &str) {
         let amount = Money::new(minor, order.total.currency);
         let id = RefundId::from_uuid(Uuid::now_v7());
         let refund = RefundIntent { id, intent: intent.to_owned(), sale: order.sale, order: order.id, amount };
-        self.till.refund(&refund, &id.to_string()).await.expect("a refund");
+        self.till.refund(&refund, key).await.expect("a refund");
+    }
+
+    /// Stripe takes money for an order of the sale that we never wrote; answers its intent.
+    pub(crate) async fn takes_money_for_no_order(&self, sale: &Sale) -> String {
+        let request = CreateIntent {
+            sale: sale.id,
+            order: OrderId::from_uuid(Uuid::now_v7()),
+            attempt: 1,
+            amount: Money::new(PRICE, Currency::EUR),
+            confirmation_token: self.token(VISA).await,
+            return_url: "https://tickets.example/s/night".to_owned(),
+            capture: CaptureMode::Automatic,
+            description: "tickets".to_owned(),
+        };
+        self.till.create_and_confirm(&request, &Uuid::now_v7().to_string()).await.expect("an intent").id
     }
 
     /// The organizer asks for everything to go back.
-    pub(crate) async fn asks_for_everything(&self, order: &OrderRow) {
+    pub(crate) async fn asks_for_everything(&self, order: &OrderRow) -> RefundRow {
+        self.asks_back(order, RefundWish::Whole).await
+    }
+
+    /// The organizer asks for something to go back, once a test.
+    pub(crate) async fn asks_back(&self, order: &OrderRow, wish: RefundWish) -> RefundRow {
         let sale = sale_fetch(&self.gateway, SaleName::Id(order.sale)).await.expect("an answer").expect("the sale");
         let ask = RefundAsk {
             organizer: sale.organizer,
@@ -338,12 +363,14 @@ impl World {
             order: order.id,
             key: [1; 32],
             content: [1; 32],
-            wish: RefundWish::Whole,
+            wish,
             reason: "called off".to_owned(),
             by: "test".to_owned(),
         };
-        let asked = refund_ask(&self.gateway, &ask).await.expect("an answer");
-        assert!(matches!(asked, AskRefund::Asked(_)), "{asked:?}");
+        match refund_ask(&self.gateway, &ask).await.expect("an answer") {
+            AskRefund::Asked(refund) => refund,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// What a browser would make of a card.
