@@ -144,6 +144,13 @@ CREATE VIEW refund_tickets_last AS
 CREATE TRIGGER refund_tickets_stay_as_written BEFORE UPDATE OR DELETE OR TRUNCATE ON refund_tickets
     FOR EACH STATEMENT EXECUTE FUNCTION stay_as_written();
 
+-- As V10 had it, with the mail that says what went back.
+ALTER TABLE outbox
+    DROP CONSTRAINT outbox_kind_check,
+    ADD CONSTRAINT outbox_kind_check CHECK (kind IN (
+        'payment_capture', 'payment_cancel', 'payment_check', 'payment_refund', 'units_return',
+        'mail_order_paid', 'mail_order_expired', 'mail_payment_released', 'mail_payment_refunded', 'mail_refund_made'));
+
 -- Money by whose it is: the organizer's, the platform's, the state's.
 CREATE TYPE money_parts AS (base bigint, fee bigint, tax bigint);
 
@@ -356,6 +363,20 @@ BEGIN
                  WHERE r.sale_id = p_sale AND (r.payment_id = ANY (v_payments) OR r.order_id = p_order)
                    AND (p_after IS NULL OR r.id > p_after)
                  ORDER BY r.id LIMIT p_limit) AS page);
+END
+$$;
+
+-- Step: tells the buyer of a refund that an organizer asked for, once it has succeeded. Of money that came too late the buyer
+-- was told when it came, and what people give back at Stripe, Stripe tells of.
+CREATE FUNCTION refund_tell(p_order uuid, p_refund refunds) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    IF p_refund.request_key IS NOT NULL THEN
+        PERFORM job_add(p_refund.sale_id, 'mail', 'mail_refund_made', format('mail_refund_made:%s', p_refund.id),
+                        jsonb_build_object('order', p_order, 'refund', p_refund.id));
+    END IF;
 END
 $$;
 
@@ -587,6 +608,9 @@ BEGIN
     PERFORM tickets_give_back(v_order, v_payment, v_refund, v_tickets);
     PERFORM refund_owe(v_payment, v_refund);
     PERFORM order_flag(p_sale, p_order);
+    IF v_refund.state = 'succeeded' THEN
+        PERFORM refund_tell(p_order, v_refund);
+    END IF;
     -- People write names into reasons, and this log is never erased.
     INSERT INTO audit_log (sale_id, actor, act, detail)
     VALUES (p_sale, p_by, 'refund_asked',
@@ -709,7 +733,7 @@ AS $$
        FOR NO KEY UPDATE
 $$;
 
--- As V17 had it, with what is owed taken back too when a refund fails.
+-- As V17 had it, with what is owed taken back too when a refund fails, and the buyer told when it succeeds.
 CREATE OR REPLACE FUNCTION refund_merge(p_order orders, p_payment payments, p_refund refunds, p_status text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -725,7 +749,10 @@ BEGIN
         END IF;
         PERFORM refund_disown(p_payment, p_refund);
         RETURN 'failed';
-    ELSIF p_refund.state = 'pending' THEN
+    ELSIF p_status = 'succeeded' THEN
+        PERFORM refund_tell(p_payment.order_id, p_refund);
+    END IF;
+    IF p_refund.state = 'pending' THEN
         RETURN 'nothing';
     END IF;
     PERFORM refund_book(p_order, p_payment, p_refund);
@@ -835,4 +862,4 @@ GRANT EXECUTE ON FUNCTION
     refund_ask(uuid, uuid, uuid, bytea, bytea, text, uuid[], bigint, text, text),
     refunds_document(uuid, uuid, uuid, uuid, bigint)
     TO onsale_gateway;
-GRANT EXECUTE ON FUNCTION refund_refused(uuid, uuid) TO onsale_workers;
+GRANT EXECUTE ON FUNCTION refund_refused(uuid, uuid), refund_document(refunds) TO onsale_workers;

@@ -163,6 +163,8 @@ pub enum MailKind {
     PaymentReleased,
     /// The payment came too late: the money goes back.
     PaymentRefunded,
+    /// The organizer gave back money or tickets.
+    RefundMade(RefundId),
 }
 
 /// What waits in a queue.

@@ -170,10 +170,11 @@ impl RefundState {
     }
 }
 
-pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, REFUSED, UNMADE];
+pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, ONE, REFUSED, UNMADE];
 
 const ASK: &str = "SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const OF_ORDER: &str = "SELECT refunds_document($1, $2, $3, $4, $5)";
+const ONE: &str = "SELECT refund_document(r) FROM refunds r WHERE sale_id = $1 AND id = $2";
 const REFUSED: &str = "SELECT refund_refused($1, $2)";
 const UNMADE: &str = "
     SELECT greatest(extract(epoch FROM onsale_now() - created_at), 0)::bigint
@@ -250,6 +251,15 @@ pub async fn refunds_of_order(
     let Some(document) = row.try_get::<_, Option<Value>>(0)? else { return Ok(None) };
     let refunds: Vec<RefundDocument> = documents::read(document)?;
     Ok(Some(refunds.into_iter().map(RefundDocument::row).collect()))
+}
+
+/// A refund, for whoever tells its buyer of it.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn refund_fetch(ledger: &Ledger, sale: SaleId, refund: RefundId) -> Result<Option<RefundRow>, LedgerError> {
+    let Some(row) = ledger.row(ONE, &[&sale.uuid(), &refund.uuid()]).await? else { return Ok(None) };
+    Ok(Some(documents::read::<RefundDocument>(row.try_get(0)?)?.row()))
 }
 
 /// For how long a refund of ours has been waiting to be made; none when it was made, or is not to be made any more.

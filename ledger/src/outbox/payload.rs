@@ -40,6 +40,12 @@ struct MailPayload {
     order: Uuid,
 }
 
+#[derive(Deserialize)]
+struct RefundMailPayload {
+    order: Uuid,
+    refund: Uuid,
+}
+
 /// The work of a job. One row that cannot be read must not keep the others from being claimed, so it is work too: to be
 /// parked.
 pub(super) fn work(id: Uuid, kind: &str, payload: Value) -> Work {
@@ -53,6 +59,7 @@ pub(super) fn work(id: Uuid, kind: &str, payload: Value) -> Work {
         "mail_order_expired" => mail(&payload, MailKind::OrderExpired),
         "mail_payment_released" => mail(&payload, MailKind::PaymentReleased),
         "mail_payment_refunded" => mail(&payload, MailKind::PaymentRefunded),
+        "mail_refund_made" => parse(&payload).map(RefundMailPayload::work),
         _ => None,
     };
     known.unwrap_or_else(|| Work::Unknown { kind: kind.to_owned(), payload })
@@ -81,6 +88,13 @@ impl RefundPayload {
     fn work(self) -> Work {
         let (refund, amount) = (RefundId::from_uuid(self.refund), Money::new(self.amount, self.currency));
         Work::PaymentRefund { refund, call: self.call.call(), amount }
+    }
+}
+
+impl RefundMailPayload {
+    fn work(self) -> Work {
+        let kind = MailKind::RefundMade(RefundId::from_uuid(self.refund));
+        Work::Mail { kind, order: OrderId::from_uuid(self.order) }
     }
 }
 

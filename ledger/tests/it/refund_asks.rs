@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::order::OrderState;
 use domain::payment::IntentStatus;
 use domain::{TicketId, UnitNo};
-use ledger::outbox::{Queue, Work, claim};
+use ledger::outbox::{MailKind, Queue, Work, claim};
 use ledger::payments::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 use ledger::refunds::{
     AskRefund, RefundPage, RefundParts, RefundRow, RefundState, RefundWish, refund_ask, refund_refused,
@@ -63,8 +63,16 @@ async fn tickets_given_back_are_void_and_their_units_are_sold_again() {
 
     let next = sale.paid_order([0]).await;
     world.audits_clean().await;
-    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await, RefundApplied::Booked);
-    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await, RefundApplied::Nothing);
+    claim(&world.workers, Queue::Mail, 10, 60).await.unwrap();
+    assert_eq!(hears(&world, &paying.refund_news(&refund, RefundStatus::Pending)).await, RefundApplied::Booked);
+    assert_eq!(claim(&world.workers, Queue::Mail, 10, 60).await.unwrap(), [], "it has not arrived");
+    for _ in 0..2 {
+        let told = hears(&world, &paying.refund_news(&refund, RefundStatus::Succeeded)).await;
+        assert_eq!(told, RefundApplied::Nothing);
+    }
+    let mails = claim(&world.workers, Queue::Mail, 10, 60).await.unwrap();
+    let work = Work::Mail { kind: MailKind::RefundMade(refund.id), order: paying.order.id };
+    assert_eq!(mails.iter().map(|mail| &mail.work).collect::<Vec<_>>(), [&work], "one mail, once it has");
     assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::PartiallyRefunded);
     assert_eq!(sale.looks_at(next.order.id).await.state, OrderState::Paid);
     assert_eq!(world.balance("refund_due").await, 0);

@@ -1,7 +1,7 @@
 //! Tells a buyer something by mail.
 //!
 //! What it says is read from the ledger when it is sent, not when the job was written: a ticket that was voided in
-//! between is not in it. Name and address live in a table of their own; when they were erased there is nobody to tell.
+//! between is not in it, and of a refund that failed after all nothing is said. Name and address live in a table of their own; when they were erased there is nobody to tell.
 
 use domain::sale::{SaleConfig, Seating};
 use domain::ticket::TicketPayload;
@@ -10,12 +10,13 @@ use domain::{OrderId, SaleId};
 use ledger::LedgerError;
 use ledger::orders::{Contact, OrderRow, order_contact, order_fetch};
 use ledger::outbox::MailKind;
+use ledger::refunds::{RefundRow, RefundState, refund_fetch};
 use ledger::sales::{SaleName, SaleRow, sale_fetch};
 use ledger::tickets::{TicketRow, TicketState};
 use lettre::Message;
 
 use crate::context::Context;
-use crate::mail::letter::{self, Facts, Line, Ticket};
+use crate::mail::letter::{self, Back, Facts, Line, Ticket};
 use crate::mail::message::{self, Envelope, Picture};
 use crate::mail::{Mailer, SendError};
 use crate::runner::Outcome;
@@ -25,11 +26,14 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
     let Some(mailer) = &context.mailer else {
         return Outcome::Away("no mail server is configured".to_owned());
     };
-    let told = match read(context, sale, order).await {
+    let told = match read(context, sale, order, kind).await {
         Ok(Some(told)) => told,
         Ok(None) => return Outcome::Done("the buyer's name and address were erased"),
         Err(error) => return error.into(),
     };
+    if told.refund.as_ref().is_some_and(|refund| refund.state == RefundState::Failed) {
+        return Outcome::Done("the refund failed after all");
+    }
     let message = match compose(context, mailer, kind, &told) {
         Ok(message) => message,
         Err(why) => return Outcome::Park(why),
@@ -47,9 +51,11 @@ struct Told {
     sale: SaleRow,
     order: OrderRow,
     contact: Contact,
+    /// The refund that it is about, if it is about one.
+    refund: Option<RefundRow>,
 }
 
-async fn read(context: &Context, sale: SaleId, order: OrderId) -> Result<Option<Told>, LedgerError> {
+async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -> Result<Option<Told>, LedgerError> {
     let ledger = &context.ledger;
     let Some(contact) = order_contact(ledger, sale, order).await? else {
         return Ok(None);
@@ -57,13 +63,20 @@ async fn read(context: &Context, sale: SaleId, order: OrderId) -> Result<Option<
     let missing = |what: &str| LedgerError::Corrupt(format!("a mail about {order}, but no {what}"));
     let sale_row = sale_fetch(ledger, SaleName::Id(sale)).await?.ok_or_else(|| missing("sale"))?;
     let order_row = order_fetch(ledger, sale, order).await?.ok_or_else(|| missing("order"))?;
-    Ok(Some(Told { sale: sale_row, order: order_row, contact }))
+    let refund = match kind {
+        MailKind::RefundMade(refund) => {
+            Some(refund_fetch(ledger, sale, refund).await?.ok_or_else(|| missing("refund"))?)
+        }
+        MailKind::OrderPaid | MailKind::OrderExpired | MailKind::PaymentReleased | MailKind::PaymentRefunded => None,
+    };
+    Ok(Some(Told { sale: sale_row, order: order_row, contact, refund }))
 }
 
 fn compose(context: &Context, mailer: &Mailer, kind: MailKind, told: &Told) -> Result<Message, String> {
     let valid: Vec<&TicketRow> =
         told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect();
-    let pictures = valid.iter().map(|ticket| picture(context, told.sale.id, ticket)).collect::<Result<_, _>>()?;
+    let shown = if kind == MailKind::OrderPaid { valid.as_slice() } else { &[] };
+    let pictures = shown.iter().map(|ticket| picture(context, told.sale.id, ticket)).collect::<Result<_, _>>()?;
     let letter = letter::write(kind, &facts(context, told, &valid));
     let envelope = Envelope {
         from: mailer.from(),
@@ -75,7 +88,7 @@ fn compose(context: &Context, mailer: &Mailer, kind: MailKind, told: &Told) -> R
 }
 
 fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
-    let Told { sale, order, contact } = told;
+    let Told { sale, order, contact, refund } = told;
     Facts {
         name: contact.name.clone(),
         sale: sale.config.name.clone(),
@@ -88,7 +101,16 @@ fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
             .collect(),
         total: order.total.to_string(),
         tickets: valid.iter().zip(1..).map(|(ticket, number)| entry(&sale.config, ticket, number)).collect(),
+        back: refund.as_ref().map(|refund| back(&sale.config, order, refund)),
         url: page(context, told),
+    }
+}
+
+fn back(config: &SaleConfig, order: &OrderRow, refund: &RefundRow) -> Back {
+    let tickets = order.tickets.iter().filter(|ticket| refund.tickets.contains(&ticket.id));
+    Back {
+        amount: (refund.amount.minor > 0).then(|| refund.amount.to_string()),
+        tickets: tickets.zip(1..).map(|(ticket, number)| entry(config, ticket, number)).collect(),
     }
 }
 

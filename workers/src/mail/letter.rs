@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     pub(crate) total: String,
     /// The tickets that open the door.
     pub(crate) tickets: Vec<Ticket>,
+    /// What went back, in a letter about that.
+    pub(crate) back: Option<Back>,
     /// The page of the order.
     pub(crate) url: String,
 }
@@ -57,6 +59,15 @@ pub(crate) struct Ticket {
     pub(crate) number: usize,
 }
 
+/// What went back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Back {
+    /// `40.00 EUR`; none where only tickets did.
+    pub(crate) amount: Option<String>,
+    /// The tickets that are void for it.
+    pub(crate) tickets: Vec<Ticket>,
+}
+
 macro_rules! templates {
     ($($name:ident $path:tt;)+) => {$(
         #[derive(Template)]
@@ -76,6 +87,8 @@ templates! {
     PaymentReleasedHtml "payment_released.html";
     PaymentRefundedText "payment_refunded.txt";
     PaymentRefundedHtml "payment_refunded.html";
+    RefundMadeText "refund_made.txt";
+    RefundMadeHtml "refund_made.html";
 }
 
 /// Writes a letter.
@@ -98,6 +111,9 @@ pub(crate) fn write(kind: MailKind, facts: &Facts) -> Letter {
             &PaymentRefundedText { facts },
             &PaymentRefundedHtml { facts },
         ),
+        MailKind::RefundMade(_) => {
+            letter(format!("Your refund for {sale}"), &RefundMadeText { facts }, &RefundMadeHtml { facts })
+        }
     }
 }
 
@@ -106,13 +122,14 @@ fn letter(subject: String, text: &impl Template, html: &impl Template) -> Letter
     Letter { subject, text: write(text.render()), html: write(html.render()) }
 }
 
-/// The word of a kind of letter, part of its Message-ID.
-pub(crate) const fn word(kind: MailKind) -> &'static str {
+/// What distinguishes a letter from the others about its order: part of its Message-ID.
+pub(crate) fn word(kind: MailKind) -> String {
     match kind {
-        MailKind::OrderPaid => "order_paid",
-        MailKind::OrderExpired => "order_expired",
-        MailKind::PaymentReleased => "payment_released",
-        MailKind::PaymentRefunded => "payment_refunded",
+        MailKind::OrderPaid => "order_paid".to_owned(),
+        MailKind::OrderExpired => "order_expired".to_owned(),
+        MailKind::PaymentReleased => "payment_released".to_owned(),
+        MailKind::PaymentRefunded => "payment_refunded".to_owned(),
+        MailKind::RefundMade(refund) => format!("refund_made.{refund}"),
     }
 }
 

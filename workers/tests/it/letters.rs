@@ -6,6 +6,7 @@ use domain::order::OrderState;
 use domain::sale::CaptureMode::Manual;
 use domain::ticket::TicketPayload;
 use domain::token::OrderToken;
+use ledger::refunds::RefundWish;
 use sandbox::{Mail, MailFault};
 
 use crate::eventually::eventually;
@@ -125,5 +126,28 @@ async fn a_mail_refused_for_now_goes_later_and_one_refused_for_good_is_parked() 
     world.until_idle().await;
     assert_eq!(world.mail.messages().len(), 1);
     assert_eq!(world.count("SELECT count(*) FROM outbox WHERE queue = 'mail' AND state = 'parked'").await, 1);
+    workers.stop().await;
+}
+
+/// A ticket goes back: its buyer is told how much, and that the other one stays valid.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_money_back_is_told_once_it_went() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 2).await;
+    world.pays(&order, VISA, Manual).await;
+    let paid = world.until_order_is(&order, OrderState::Paid).await;
+    let refund = world.asks_back(&order, RefundWish::Tickets(vec![paid.tickets[0].id])).await;
+    let mail = world.mail.wait_for(|mail| mail.subject().contains("Your refund"), SOON).await.expect("a mail");
+    assert_eq!(mail.to, ["buyer1@example.org"]);
+    assert_eq!(mail.header("message-id"), Some(format!("<refund_made.{}.{}@tickets.example>", refund.id, order.id)));
+    let text = mail.text().expect("a text part");
+    for part in ["20.00 EUR", "This ticket is void", &paid.tickets[0].id.to_string(), "Your other ticket stays valid"] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert!(mail.attachments().is_empty(), "no code of a ticket");
+    world.until_idle().await;
+    assert_eq!(world.mail.messages().iter().filter(|mail| mail.subject().contains("Your refund")).count(), 1);
     workers.stop().await;
 }

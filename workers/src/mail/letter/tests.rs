@@ -1,7 +1,37 @@
+use domain::RefundId;
+use uuid::Uuid;
+
 use super::*;
 
-const KINDS: [MailKind; 4] =
-    [MailKind::OrderPaid, MailKind::OrderExpired, MailKind::PaymentReleased, MailKind::PaymentRefunded];
+const KINDS: [MailKind; 5] =
+    [MailKind::OrderPaid, MailKind::OrderExpired, MailKind::PaymentReleased, MailKind::PaymentRefunded, REFUND_MADE];
+
+const REFUND_MADE: MailKind = MailKind::RefundMade(RefundId::from_uuid(Uuid::nil()));
+
+/// The usual letter, about what went back.
+fn back(amount: Option<&str>, tickets: usize) -> Letter {
+    let facts = facts();
+    let (back, valid) = (facts.tickets[..tickets].to_vec(), facts.tickets[tickets..].to_vec());
+    let back = Some(Back { amount: amount.map(str::to_owned), tickets: back });
+    write(REFUND_MADE, &Facts { back, tickets: valid, ..facts })
+}
+
+#[test]
+fn a_letter_about_a_refund_says_how_much_and_what_of_the_tickets() {
+    let by_ticket = back(Some("21.75 EUR"), 1);
+    for part in ["21.75 EUR", "five to ten days", "is void", "Standing (tkt_1)", "other ticket stays valid"] {
+        assert!(by_ticket.text.contains(part), "{part} in\n{}", by_ticket.text);
+    }
+    for part in ["21.75 EUR", "tkt_1"] {
+        assert!(by_ticket.html.contains(part), "{part} in\n{}", by_ticket.html);
+    }
+    let amount = back(Some("5.00 EUR"), 0);
+    assert!(amount.text.contains("Your tickets stay valid") && !amount.text.contains("void"), "{}", amount.text);
+    let whole = back(Some("43.50 EUR"), 2);
+    assert!(whole.text.contains("These tickets are void") && !whole.text.contains("stay"), "{}", whole.text);
+    let free = back(None, 2);
+    assert!(free.text.contains("These tickets are void") && !free.text.contains("days"), "{}", free.text);
+}
 
 fn facts() -> Facts {
     let ticket = |number| Ticket { id: format!("tkt_{number}"), tier: "Standing".to_owned(), seat: None, number };
@@ -16,6 +46,7 @@ fn facts() -> Facts {
         ],
         total: "43.50 EUR".to_owned(),
         tickets: vec![ticket(1), ticket(2)],
+        back: Some(Back { amount: Some("21.75 EUR".to_owned()), tickets: vec![ticket(1)] }),
         url: "https://tickets.example/s/night/orders/ord_1#token=ort_1".to_owned(),
     }
 }
