@@ -56,6 +56,8 @@ async fn every_item_of_a_batch_has_its_outcome() {
     let posted = "SELECT id::text FROM transfers WHERE idem_key = 'a'";
     let (single, posted) = (owner.query_one(single, &[]).await.unwrap(), owner.query_one(posted, &[]).await.unwrap());
     assert_eq!(single.get::<_, String>(0), posted.get::<_, String>(0), "posted alone, it is the one of the batch");
+    let ids = "SELECT count(*) FROM transfers WHERE id::text NOT LIKE '________-____-7___-%'";
+    assert_eq!(world.number(ids).await, 0, "ids in the order of time");
     balances(&world).await;
 }
 
@@ -67,6 +69,25 @@ async fn a_batch_that_breaks_a_rule_is_refused_whole() {
     let refused = posts(&owner, &[("a", 5), ("b", 6)], 1).await.unwrap_err();
     assert_eq!(refused.as_db_error().unwrap().constraint(), Some("entries_sum_zero"));
     assert_eq!(world.number("SELECT count(*) FROM transfers WHERE idem_key IN ('a', 'b')").await, 0);
+}
+
+/// Nobody asks whether a transfer's sale is there: its entries need an account of it.
+#[tokio::test]
+async fn a_sale_that_is_not_there_has_no_transfers() {
+    let world = World::new().await;
+    world.sale(1, Price::Paid).await;
+    let owner = owner(&world).await;
+    let elsewhere = |legs: &str| {
+        format!(
+            "SELECT * FROM post_batch(ARRAY[ROW(gen_random_uuid(), 'captured', 'a', NULL, NULL, now(), NULL, NULL,
+                                            ARRAY[{legs}]::leg[])::posting])"
+        )
+    };
+    let legs = "ROW('payment_clearing', 'eur', 5), ROW('organizer_payable', 'eur', -5)";
+    for (legs, rule) in [(legs, "entries_account_fkey"), ("", "transfers_have_entries")] {
+        let refused = owner.query(&elsewhere(legs), &[]).await.unwrap_err();
+        assert_eq!(refused.as_db_error().unwrap().constraint(), Some(rule));
+    }
 }
 
 /// The same twenty keys eight times at once, forwards and backwards: each is posted once, and nobody waits in a circle.
