@@ -32,7 +32,7 @@ soak: ## the same tests at their full counts, optimised (about an hour on 2 core
 	@$(SETUP) postgres redis promtool
 	ONSALE_SOAK=1 RUST_TEST_THREADS=$(CORES) $(CARGO) test --release --locked --workspace
 
-bench: ## benchmarks, each beside its reference in the same run
+bench: ## benchmarks, each beside its reference in the same run (ONSALE_BENCH_FULL=1: books of ten million entries)
 	@$(SETUP) postgres redis
 	@for bench in admission:line admission:seats ledger:posting gateway:joins gateway:holds gateway:sockets; do \
 		$(CARGO) bench --quiet --locked --package $${bench%:*} --bench $${bench#*:} || exit 1; \

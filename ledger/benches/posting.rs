@@ -1,16 +1,24 @@
-//! How many orders a second are posted, beside `pgbench` posting the same rows one order a transaction.
+//! How many orders a second are posted, beside `pgbench` posting the same rows one order a transaction; and whether an order
+//! costs the same however large the books are.
 //!
-//! `cargo bench -p ledger --bench posting`; `-- full` fills ten million entries instead of one. A private Postgres that waits
-//! for the disk, one organizer's sale, so every order meets the same accounts; all constraints and triggers on. An order is
-//! the transfer of its payment: two seat legs, and what was paid as organizer's, platform's and tax. Rounds by turns in the
-//! same database: `pgbench` calls `post` once a transaction over few and over many connections, we call `post_batch` with a
-//! hundred. Then the books are filled and the same batch is timed at each size; at last everything is sealed and audited.
+//! `cargo bench -p ledger --bench posting`; `ONSALE_BENCH_FULL=1` fills ten million entries instead of one (4 GB of disk). A
+//! private Postgres that waits for the disk, one organizer's sale, so every order meets the same accounts; all constraints and
+//! triggers on. An order is the transfer of its payment: two seat legs, and what was paid as organizer's, platform's and tax.
 //!
-//! Figures are of this machine at that hour: the fsync latency and the load are printed beside, and the ratio is of one run.
+//! - **Size.** The books are filled; at each size a batch is timed by turns with one in books that were just begun.
+//! - **Burst.** The same for a connection that made its plans when the books were nearly empty, and no `ANALYZE` since.
+//! - **Rate.** In the full books by turns, each going first every other time: `pgbench` calls `post` once a transaction over as
+//!   many and over many connections, we call `post_batch` with a hundred.
+//! - **Seals.** What was posted is sealed and checked.
+//!
+//! Ratios are of figures taken by turns in one run, whatever else the machine does; one out of its bound fails the bench.
+//! Figures are of this machine at that hour: load and fsync latency are printed beside, with what they should be.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
 #![expect(clippy::cast_precision_loss, reason = "counts of a bench")]
 
+#[path = "support/books.rs"]
+mod books;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/pgbench.rs"]
@@ -24,161 +32,186 @@ mod table;
 #[path = "../tests/it/world.rs"]
 mod world;
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ledger::audit::{audit, audit_chain};
+use books::{BATCH, Books, POST, backend_us, post_batch};
+use ledger::audit::audit_chain;
 use ledger::seals::{SEAL_TRANSFERS_MAX, Sealing, seal_next};
-use sandbox::{Durability, Postgres, PostgresOptions};
-use table::{Bound, Table, median};
+use sandbox::{Durability, Postgres, PostgresOptions, Template};
+use table::{Bound, Table, Verdict, median};
 use tokio::task::JoinSet;
-use tokio_postgres::Client;
-use uuid::Uuid;
-use world::{Price, World, connect};
 
-/// Rounds of each way, one after the other; the first one of each warms up and does not count.
-const ROUNDS: usize = 4;
-const ROUND: Duration = Duration::from_secs(8);
+/// Rounds of each way, by turns; the first one warms up and does not count.
+const ROUNDS: usize = 6;
+const ROUND: Duration = Duration::from_secs(5);
 /// Connections of ours, and of `pgbench`: as many, and as many as it is best with.
 const CONNECTIONS: usize = 8;
 const MANY_CONNECTIONS: usize = 32;
-/// Orders of a call.
-const BATCH: usize = 100;
-/// Sizes of the books at which the cost of an order is measured, in entries.
+/// Sizes of the books at which an order is timed, in entries.
 const SIZES: [i64; 3] = [10_000, 100_000, 1_000_000];
 const FULL_SIZE: i64 = 10_000_000;
-/// Batches timed at each size, over one connection.
-const TIMED: usize = 60;
+/// Pairs of batches timed at each size.
+const PAIRS: usize = 60;
+/// Batches of a burst before an order is timed: as many as come before autovacuum looks (a minute).
+const BURST: usize = 300;
 /// Blocks that are timed being sealed.
 const BLOCKS: usize = 20;
 
-/// The targets.
 const RATIO_MIN: f64 = 4.0;
-const ORDERS_PER_S_MIN: f64 = 12_000.0;
 const GROWTH_MAX: f64 = 1.5;
-
-const POST_BATCH: &str = r"
-    SELECT count(*) FILTER (WHERE outcome = 'posted') FROM sales, post_batch((
-        SELECT array_agg(ROW(sales.id, 'captured', key, order_id, 'pi', now(), NULL, NULL, ARRAY[
-                   ROW('payment_clearing', 'eur', 5891)::leg, ROW('organizer_payable', 'eur', -4500)::leg,
-                   ROW('platform_fee', 'eur', -450)::leg, ROW('tax_payable', 'eur', -941)::leg,
-                   ROW('seats_sold', 'seats:ga', 1)::leg, ROW('seats_ordered', 'seats:ga', -1)::leg])::posting)
-          FROM unnest($1::text[], $2::uuid[]) AS p (key, order_id)))";
-
-/// The same row by row. A colon begins a variable of `pgbench`, so the seats are spelled without one.
-const POST: &str = r"SELECT post(id, 'captured', gen_random_uuid()::text, gen_random_uuid(), 'pi', now(), NULL, NULL, ARRAY[ROW('payment_clearing', 'eur', 5891)::leg, ROW('organizer_payable', 'eur', -4500)::leg, ROW('platform_fee', 'eur', -450)::leg, ROW('tax_payable', 'eur', -941)::leg, ROW('seats_sold', E'seats\x3aga', 1)::leg, ROW('seats_ordered', E'seats\x3aga', -1)::leg]) FROM sales;";
+const ORDERS_PER_S_MIN: f64 = 12_000.0;
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let postgres = Postgres::start(PostgresOptions { durability: Durability::Durable }).await.unwrap();
     let template = postgres.template("ledger", async |url| ledger::migrate(&url).await.map(|_| ())).await.unwrap();
-    let world = World::in_database(template.fresh_database().await.unwrap());
-    world.sale(1, Price::Paid).await;
-    machine::describe(&connect(&world.database.url).await).await;
-    let biggest = if std::env::args().any(|argument| argument == "full") { FULL_SIZE } else { SIZES[2] };
+    let books = Books::open(&template).await;
+    let mut verdict = Verdict::default();
+    machine::describe(&books.connection().await).await;
 
-    grows(&world, biggest).await;
-    compares(&world).await;
-    seals(&world).await;
-    let report = audit(&world.readonly, None).await.unwrap();
-    let books = report.lines.iter().find(|line| line.invariant == "I3").unwrap();
-    assert!(books.breaches.is_empty(), "{books:?}");
+    grows(&mut verdict, &template, &books).await;
+    bursts(&mut verdict, &template).await;
+    compares(&mut verdict, &books).await;
+    seals(&books).await;
+    balance(&books).await;
+    verdict.exit()
+}
+
+fn is_full() -> bool {
+    std::env::var_os("ONSALE_BENCH_FULL").is_some_and(|value| value == "1")
+}
+
+/// What an order costs while the books fill.
+async fn grows(verdict: &mut Verdict, template: &Template<'_>, books: &Books) {
+    let table = Table::new(&format!("an order in a batch of {BATCH}, beside one in books just begun, by entries"));
+    for size in SIZES.into_iter().chain(is_full().then_some(FULL_SIZE)) {
+        books.fill(size).await;
+        let begun = just_begun(template).await;
+        let entries = books.entries().await;
+        costs(&table, verdict, &format!("{entries} entries"), books, &begun).await;
+    }
+}
+
+/// What an order costs a connection that made its plans before the burst.
+async fn bursts(verdict: &mut Verdict, template: &Template<'_>) {
+    let table = Table::new("the same in a burst, with plans made before it");
+    let books = Books::open(template).await;
+    books.execute("ALTER TABLE transfers SET (autovacuum_enabled = off)").await;
+    books.execute("ALTER TABLE entries SET (autovacuum_enabled = off)").await;
+    // Books of a few pages, which are quicker to read than to look up in.
+    books.cost().await;
+    books.execute("ANALYZE transfers, entries").await;
+    for _ in 0..BURST {
+        books.cost().await;
+    }
+    let begun = just_begun(template).await;
+    let entries = books.entries().await;
+    costs(&table, verdict, &format!("{entries} entries"), &books, &begun).await;
+}
+
+async fn just_begun(template: &Template<'_>) -> Books {
+    let books = Books::open(template).await;
+    books.fill(SIZES[0]).await;
+    books
+}
+
+/// Times pairs of batches, after one that makes the plans of both.
+async fn costs(table: &Table, verdict: &mut Verdict, what: &str, books: &Books, begun: &Books) {
+    let (mut times, mut processor, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..=PAIRS {
+        let (cost, small) = (books.cost().await, begun.cost().await);
+        if pair > 0 {
+            times.push(cost.time_us);
+            processor.push(cost.processor_us);
+            ratios.push(cost.time_us / small.time_us);
+        }
+    }
+    let (time, processor) = (median(&mut times), median(&mut processor));
+    table.figure(&format!("{what}: time, and processor of it"), &format!("{time:.0}, {processor:.0} us"));
+    table.bound(verdict, &format!("{what}, to books just begun"), median(&mut ratios), Bound::AtMost(GROWTH_MAX));
 }
 
 /// Ours and theirs by turns.
-async fn compares(world: &World) {
-    let table = Table::new("orders a second, by turns in one database, medians");
-    let (mut ours, mut alike, mut many) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        ours.push(posts_for(world, ROUND).await);
-        alike.push(pgbench::transactions_per_s(&world.database.url, POST, CONNECTIONS, ROUND).await);
-        many.push(pgbench::transactions_per_s(&world.database.url, POST, MANY_CONNECTIONS, ROUND).await);
+async fn compares(verdict: &mut Verdict, books: &Books) {
+    let table = Table::new("orders a second, by turns in the same books, medians");
+    let (mut ours, mut alike, mut many, mut processor) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // Who goes second has the first one's pages to write.
+        if round % 2 == 0 {
+            ours.push(posts_per_s(books, &mut processor).await);
+        }
+        alike.push(pgbench_per_s(books, CONNECTIONS).await);
+        many.push(pgbench_per_s(books, MANY_CONNECTIONS).await);
+        if round % 2 == 1 {
+            ours.push(posts_per_s(books, &mut processor).await);
+        }
     }
+    let ratios = |theirs: &[f64]| {
+        let mut ratios: Vec<f64> = ours.iter().zip(theirs).skip(1).map(|(ours, theirs)| ours / theirs).collect();
+        median(&mut ratios)
+    };
+    let (to_alike, to_many) = (ratios(&alike), ratios(&many));
     let [ours, alike, many] = [ours, alike, many].map(|mut rounds| median(&mut rounds[1..]));
     table.figure(&format!("pgbench, an order a transaction, {CONNECTIONS} connections"), &format!("{alike:.0}/s"));
     table.figure(&format!("pgbench, an order a transaction, {MANY_CONNECTIONS} connections"), &format!("{many:.0}/s"));
     let what = format!("post_batch of {BATCH}, {CONNECTIONS} connections");
     table.target(&what, ours, Bound::AtLeast(ORDERS_PER_S_MIN), "/s");
-    table.target("to pgbench over as many connections", ours / alike, Bound::AtLeast(RATIO_MIN), "x");
-    table.target("to pgbench over as many as it likes", ours / many, Bound::AtLeast(RATIO_MIN), "x");
+    table.figure("processor an order, all backends", &format!("{:.0} us", median(&mut processor)));
+    table.figure("fdatasync now, median", &format!("{:.0} us", machine::sync_us()));
+    table.bound(verdict, "to pgbench over as many connections", to_alike, Bound::AtLeast(RATIO_MIN));
+    table.bound(verdict, "to pgbench over as many as it likes", to_many, Bound::AtLeast(RATIO_MIN));
 }
 
-/// Orders a second over all connections.
-async fn posts_for(world: &World, time: Duration) -> f64 {
-    let until = Instant::now() + time;
+async fn pgbench_per_s(books: &Books, connections: usize) -> f64 {
+    books.execute("CHECKPOINT").await;
+    pgbench::transactions_per_s(&books.world.database.url, POST, connections, ROUND).await
+}
+
+/// Orders a second over all connections. Adds what processor each order took.
+async fn posts_per_s(books: &Books, processor_us: &mut Vec<f64>) -> f64 {
+    books.execute("CHECKPOINT").await;
     let mut connections = JoinSet::new();
+    let begun = Instant::now();
     for _ in 0..CONNECTIONS {
-        let client = owner(world).await;
+        let client = books.connection().await;
         connections.spawn(async move {
             let mut posted = 0;
-            while Instant::now() < until {
-                post_batch(&client).await;
+            while begun.elapsed() < ROUND {
+                post_batch(&client, BATCH).await;
                 posted += BATCH;
             }
-            posted
+            (posted, backend_us(&client).await)
         });
     }
-    let posted: usize = connections.join_all().await.into_iter().sum();
-    posted as f64 / time.as_secs_f64()
-}
-
-async fn owner(world: &World) -> Client {
-    let client = connect(&world.database.url).await;
-    client.batch_execute("SET ROLE onsale_owner").await.unwrap();
-    client
-}
-
-async fn post_batch(client: &Client) {
-    let orders: Vec<Uuid> = std::iter::repeat_with(Uuid::new_v4).take(BATCH).collect();
-    let keys: Vec<String> = std::iter::repeat_with(|| Uuid::new_v4().to_string()).take(BATCH).collect();
-    let posted: i64 = client.query_one(POST_BATCH, &[&keys, &orders]).await.unwrap().get(0);
-    assert_eq!(usize::try_from(posted), Ok(BATCH));
-}
-
-/// What an order costs while the books fill.
-async fn grows(world: &World, biggest: i64) {
-    let table =
-        Table::new(&format!("microseconds an order, a batch of {BATCH} over one connection, by entries in the books"));
-    let (client, mut first) = (owner(world).await, None);
-    for size in SIZES.into_iter().chain((biggest > SIZES[2]).then_some(biggest)) {
-        while world.number("SELECT count(*) FROM entries").await < size {
-            posts_for(world, Duration::from_secs(1)).await;
-        }
-        // What autovacuum would do sooner or later is done before, at every size.
-        client.batch_execute("VACUUM ANALYZE transfers, entries").await.unwrap();
-        let mut times = Vec::with_capacity(TIMED);
-        for _ in 0..TIMED {
-            let begun = Instant::now();
-            post_batch(&client).await;
-            times.push(begun.elapsed().as_secs_f64() * 1e6 / BATCH as f64);
-        }
-        let cost = median(&mut times);
-        let entries = world.number("SELECT count(*) FROM entries").await;
-        match first {
-            None => {
-                first = Some(cost);
-                table.figure(&format!("{entries} entries"), &format!("{cost:.0} us"));
-            }
-            Some(first) => {
-                let what = format!("{entries} entries ({cost:.0} us), to the first");
-                table.target(&what, cost / first, Bound::AtMost(GROWTH_MAX), "x");
-            }
-        }
-    }
+    let done = connections.join_all().await;
+    let posted = done.iter().map(|(posted, _)| posted).sum::<usize>() as f64;
+    processor_us.push(done.iter().map(|(_, used)| used).sum::<f64>() / posted);
+    posted / begun.elapsed().as_secs_f64()
 }
 
 /// How fast what was posted is sealed, and checked again.
-async fn seals(world: &World) {
+async fn seals(books: &Books) {
     let table = Table::new(&format!("transfers a second, in blocks of {SEAL_TRANSFERS_MAX}"));
     let begun = Instant::now();
     let mut sealed = 0;
     for _ in 0..BLOCKS {
-        if let Sealing::Sealed(_, transfers) = seal_next(&world.workers).await.unwrap() {
+        if let Sealing::Sealed(_, transfers) = seal_next(&books.world.workers).await.unwrap() {
             sealed += transfers;
         }
     }
+    assert!(sealed > 0, "nothing was sealed");
     table.figure("sealed", &format!("{:.0}/s", sealed as f64 / begun.elapsed().as_secs_f64()));
     let begun = Instant::now();
-    let chain = audit_chain(&world.readonly, None).await.unwrap();
+    let chain = audit_chain(&books.world.readonly, None).await.unwrap();
     assert!(chain.breaches.is_empty(), "{chain:?}");
     table.figure("audited by the chain", &format!("{:.0}/s", sealed as f64 / begun.elapsed().as_secs_f64()));
+}
+
+/// What was measured are books.
+async fn balance(books: &Books) {
+    let off = "SELECT count(*) FROM (
+                   SELECT FROM entries GROUP BY sale_id, transfer_id, unit_of_account
+                   HAVING sum(amount) <> 0 OR count(*) < 2) AS off";
+    assert_eq!(books.world.number(off).await, 0);
 }

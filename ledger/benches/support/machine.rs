@@ -34,7 +34,7 @@ fn line_of(file: &str, name: &str) -> Option<String> {
 }
 
 /// In the directory for temporary files, where the private cluster is too.
-fn sync_us() -> f64 {
+pub(crate) fn sync_us() -> f64 {
     let path = std::env::temp_dir().join(format!("onsale-fdatasync-{}", std::process::id()));
     let mut file = std::fs::File::create(&path).unwrap();
     let mut times = Vec::with_capacity(SYNCS);
