@@ -2,7 +2,7 @@
 //!
 //! Shape: an attempt is a row before it is a call, with everything the call is made of and its idempotency key, so a call
 //! whose outcome is unknown is made again as the same call ([`payment_begin`], [`payment_answered`]). What Stripe says later
-//! is merged, never obeyed ([`payment_apply`], [`refund_apply`]): events come late, twice and out of order.
+//! is merged, never obeyed ([`payment_apply`], many at once [`payments_apply`], [`refund_apply`]): events come late, twice and out of order.
 //!
 //! Guarantees: an order has one live payment, whatever is clicked; news that does not fit its order changes nothing and sets
 //! the event aside; every effect (books, units, tickets, jobs) and the mark on the event are one transaction, and each effect
@@ -19,10 +19,12 @@ use domain::{Money, PaymentId};
 pub mod latency;
 
 mod attempt;
+mod batch;
 mod news;
 mod refund;
 
 pub use attempt::{Answered, BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin};
+pub use batch::{APPLY_BATCH_MAX, payment_targets, payments_apply};
 pub use news::{Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target};
 pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 
@@ -32,6 +34,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
     attempt::LOOK,
     news::TARGET,
     news::APPLY,
+    batch::TARGETS,
+    batch::APPLY,
     refund::APPLY,
     latency::LATELY,
     latency::IS_FRESH,

@@ -9,11 +9,13 @@ use ledger::Ledger;
 use payments::Stripe;
 
 use crate::beacon::Beacon;
+use crate::jobs::payment_news::PaymentNews;
 use crate::mail::Mailer;
 
 /// Shared by all pools; each part is cheap to use from many tasks.
 pub(crate) struct Context {
     pub(crate) ledger: Ledger,
+    pub(crate) payment_news: PaymentNews,
     pub(crate) store: admission::Store,
     pub(crate) queue: Queue,
     pub(crate) holds: Holds,

@@ -16,9 +16,9 @@ pub(crate) mod apply_payment;
 pub(crate) mod cancel_payment;
 pub(crate) mod capture_payment;
 pub(crate) mod check_payment;
+pub(crate) mod payment_news;
 pub(crate) mod refund_payment;
 pub(crate) mod return_units;
 pub(crate) mod send_mail;
 
 mod failure;
-mod payment_news;

@@ -13,7 +13,7 @@
 //!
 //! They also hold the draws of the prequeue: `sweeps::hold_draws`.
 //!
-//! Reading order: [`Workers`]; `runner`, which knows nothing of what it runs; `inbox` and `outbox`, where the work comes
+//! Reading order: [`Workers`]; `runner`, which knows nothing of what it runs; `together`, by which jobs share a call; `inbox` and `outbox`, where the work comes
 //! from; `jobs`, what it is; `sweeps`, the clocks.
 //!
 //! What it does not do: answer anybody. The admin address belongs to the process; [`Workers::ready`] tells it what to say.
@@ -29,6 +29,7 @@ mod jobs;
 mod outbox;
 mod runner;
 mod sweeps;
+mod together;
 
 mod beacon;
 mod mail;

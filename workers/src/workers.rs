@@ -17,6 +17,7 @@ use crate::beacon::{Beacon, BeaconUrl};
 use crate::bells::Bells;
 use crate::context::Context;
 use crate::inbox::Inbox;
+use crate::jobs::payment_news;
 use crate::mail::{MailConfig, Mailer};
 use crate::outbox::Outbox;
 use crate::ready::{self, Phase};
@@ -36,7 +37,7 @@ use crate::sweeps::{self, Sweep};
 /// How much at once, and how patient.
 #[derive(Debug, Clone)]
 pub struct WorkersConfig {
-    /// Stripe events applied at once. Each is one call of the database.
+    /// Stripe events applied at once. They share a few calls of the database, so more of them fill its batches.
     pub inbox: PoolSize,
     /// Calls to Stripe at once. Each mostly waits.
     pub stripe: PoolSize,
@@ -53,7 +54,7 @@ pub struct WorkersConfig {
 impl Default for WorkersConfig {
     fn default() -> Self {
         Self {
-            inbox: PoolSize(16),
+            inbox: PoolSize(64),
             stripe: PoolSize(32),
             stock: PoolSize(4),
             mail: PoolSize(8),
@@ -179,6 +180,7 @@ fn context(config: &WorkersConfig, parts: WorkersParts) -> Arc<Context> {
         mailer: mail.map(|mail| Mailer::new(mail, config.mail.0)),
         beacon: beacon.map(Beacon::new),
         public_url: public_url.trim_end_matches('/').to_owned(),
+        payment_news: payment_news::line(),
         ledger,
         store,
         stripe,

@@ -4,6 +4,7 @@ use domain::keyring::Kid;
 use domain::payment::IntentFacts;
 use domain::{OrderId, PaymentId, PlaceNumber, SaleId, TicketId, TierId, UnitNo};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -34,6 +35,16 @@ pub enum FactSource {
     Event,
     /// The object itself, just fetched.
     Fetched,
+}
+
+impl FactSource {
+    /// The word in the database.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Fetched => "fetched",
+        }
+    }
 }
 
 /// What came of applying news. All but [`Applied::AskStripe`] and [`Applied::UnknownPayment`] mark the event.
@@ -97,15 +108,15 @@ struct TargetDocument {
 /// The database is away or refuses.
 pub async fn payment_target(ledger: &Ledger, facts: &IntentFacts) -> Result<Option<PaymentTarget>, LedgerError> {
     let (sale, order) = (facts.sale.map(SaleId::uuid), facts.order.map(OrderId::uuid));
-    let Some(row) = ledger.row(TARGET, &[&facts.id, &sale, &order]).await? else {
-        return Ok(None);
-    };
-    let Some(document) = row.try_get(0)? else {
-        return Ok(None);
-    };
+    let row = ledger.one(TARGET, &[&facts.id, &sale, &order]).await?;
+    row.try_get::<_, Option<Value>>(0)?.map(target).transpose()
+}
+
+/// A target as the database writes it.
+pub(super) fn target(document: Value) -> Result<PaymentTarget, LedgerError> {
     let TargetDocument { sale, order, payment, number, units } = documents::read(document)?;
     let (sale, order) = (SaleId::from_uuid(sale), OrderId::from_uuid(order));
-    Ok(Some(PaymentTarget { sale, order, payment: PaymentId::from_uuid(payment), number: PlaceNumber(number), units }))
+    Ok(PaymentTarget { sale, order, payment: PaymentId::from_uuid(payment), number: PlaceNumber(number), units })
 }
 
 /// Applies news of an intent: everything it changes, and the mark on its event, in one call.
@@ -113,14 +124,10 @@ pub async fn payment_target(ledger: &Ledger, facts: &IntentFacts) -> Result<Opti
 /// # Errors
 /// The database is away or refuses.
 pub async fn payment_apply(ledger: &Ledger, apply: &Apply) -> Result<Applied, LedgerError> {
-    let source = match apply.source {
-        FactSource::Event => "event",
-        FactSource::Fetched => "fetched",
-    };
     let units: Vec<_> = apply.tickets.iter().map(|(tier, unit, _)| (tier.clone(), *unit)).collect();
     let news = News {
         event: apply.event.as_deref(),
-        source,
+        source: apply.source.word(),
         facts: &apply.facts,
         failure: apply.failure.as_deref(),
         units: &units,
@@ -128,7 +135,12 @@ pub async fn payment_apply(ledger: &Ledger, apply: &Apply) -> Result<Applied, Le
         kid: apply.qr_kid.to_string(),
     };
     let (outcome, reason) = apply_news(ledger, &news).await?;
-    match outcome.as_str() {
+    applied(&outcome, reason)
+}
+
+/// What the word stands for.
+pub(super) fn applied(outcome: &str, reason: String) -> Result<Applied, LedgerError> {
+    match outcome {
         "authorised" => Ok(Applied::Authorised),
         "captured" => Ok(Applied::Captured),
         "failed" => Ok(Applied::Failed),

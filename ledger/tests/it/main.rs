@@ -18,6 +18,7 @@ mod money_page;
 mod orders;
 mod outages;
 mod partitions;
+mod payment_batches;
 mod payment_latency;
 mod payments;
 mod queues;

@@ -6,7 +6,7 @@ use crate::soak;
 use crate::world::{Layout, Price, World};
 
 /// What is asked of partitioned books: all that posts, reads or tries to change them.
-const SUITE: [&str; 18] = [
+const SUITE: [&str; 19] = [
     "acts::",
     "audits::",
     "balances::",
@@ -18,6 +18,7 @@ const SUITE: [&str; 18] = [
     "money_model::",
     "money_page::",
     "orders::",
+    "payment_batches::",
     "payments::",
     "races::",
     "refund_asks::",

@@ -1,16 +1,23 @@
 //! The one way a job tells the ledger what Stripe says of an intent.
+//!
+//! Jobs that tell at the same time share a call ([`Together`]): one read of the payments they are about, and one call that
+//! applies it all and commits once. What such a call leaves undone a job tells alone, by the same keys.
 
 use domain::order::OrderState;
 use domain::payment::IntentFacts;
 use domain::ticket::ticket_id;
 use domain::{TicketId, TierId, UnitNo};
 use ledger::LedgerError;
-use ledger::payments::{Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target};
+use ledger::payments::{
+    APPLY_BATCH_MAX, Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target, payment_targets,
+    payments_apply,
+};
 use payments::{Intent, StripeError};
 
 use crate::context::Context;
 use crate::metrics;
 use crate::runner::Outcome;
+use crate::together::Together;
 
 /// Where news comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,34 +28,102 @@ pub(super) enum News<'a> {
     Fetched { because_of: Option<&'a str> },
 }
 
-/// Applies what an intent says: everything it changes, in one call of the ledger.
+/// What jobs heard of intents and tell the ledger together.
+pub(crate) type PaymentNews = Together<Heard, Option<Told>>;
+
+/// Calls at once. While one waits for the disk the other computes, and the next gathers.
+const CALLS_MAX: usize = 2;
+
+/// A line that nobody stands in.
+pub(crate) fn line() -> PaymentNews {
+    Together::new(CALLS_MAX, APPLY_BATCH_MAX)
+}
+
+/// News of an intent, as a job hands it over.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    event: Option<String>,
+    source: FactSource,
+    facts: IntentFacts,
+    failure: Option<String>,
+}
+
+/// What came of it, and of which payment it was. None: of none of ours.
+#[derive(Debug)]
+pub(crate) struct Told {
+    applied: Applied,
+    target: PaymentTarget,
+}
+
+/// Applies what an intent says: everything it changes, in one call of the ledger, which it mostly shares with others.
 ///
 /// The tickets go along in case this is the capture. Their ids follow from the intent and the order's units, so a
 /// repetition, here or on another worker, computes the same ones.
 pub(super) async fn apply(context: &Context, intent: &Intent, news: News<'_>) -> Result<Applied, LedgerError> {
-    let facts = intent.facts();
-    let Some(target) = payment_target(&context.ledger, &facts).await? else {
+    let heard = Heard::of(intent, news);
+    let together = context.payment_news.ask(heard.clone(), |heard| tell_together(context, heard)).await;
+    let told = match together {
+        Some(told) => told,
+        None => tell_alone(context, heard).await?,
+    };
+    let Some(Told { applied, target }) = told else {
         return Ok(Applied::UnknownPayment);
     };
-    let tickets = tickets(&facts, &target.units);
-    let (event, source) = match news {
-        News::Event(event) => (Some(event), FactSource::Event),
-        News::Fetched { because_of } => (because_of, FactSource::Fetched),
-    };
-    let apply = Apply {
-        event: event.map(str::to_owned),
-        source,
-        facts,
-        failure: intent.failure.clone(),
-        tickets,
-        qr_kid: context.ticket_signer.kid(),
-    };
-    let applied = payment_apply(&context.ledger, &apply).await?;
     count(&applied, &target);
     if applied == Applied::Captured {
         leave_the_shop(context, &target).await;
     }
     Ok(applied)
+}
+
+/// Tells the ledger what many jobs heard. None for what it left undone, or all if it failed: each of them finds out why alone.
+async fn tell_together(context: &Context, heard: Vec<Heard>) -> Vec<Option<Option<Told>>> {
+    match try_together(context, &heard).await {
+        Ok(told) => told,
+        Err(error) => {
+            tracing::warn!(count = heard.len(), %error, "news is told one by one");
+            heard.iter().map(|_| None).collect()
+        }
+    }
+}
+
+async fn try_together(context: &Context, heard: &[Heard]) -> Result<Vec<Option<Option<Told>>>, LedgerError> {
+    let facts: Vec<_> = heard.iter().map(|heard| &heard.facts).collect();
+    let targets = payment_targets(&context.ledger, &facts).await?;
+    let known =
+        heard.iter().zip(&targets).filter_map(|(heard, target)| Some(heard.clone().news(context, target.as_ref()?)));
+    let applied = payments_apply(&context.ledger, &known.collect::<Vec<_>>()).await?;
+    let mut applied = applied.into_iter();
+    let told = targets.into_iter().map(|target| match target {
+        None => Some(None),
+        Some(target) => applied.next().flatten().map(|applied| Some(Told { applied, target })),
+    });
+    Ok(told.collect())
+}
+
+/// None for an intent of no payment of ours.
+async fn tell_alone(context: &Context, heard: Heard) -> Result<Option<Told>, LedgerError> {
+    let Some(target) = payment_target(&context.ledger, &heard.facts).await? else {
+        return Ok(None);
+    };
+    let applied = payment_apply(&context.ledger, &heard.news(context, &target)).await?;
+    Ok(Some(Told { applied, target }))
+}
+
+impl Heard {
+    fn of(intent: &Intent, news: News<'_>) -> Self {
+        let (event, source) = match news {
+            News::Event(event) => (Some(event), FactSource::Event),
+            News::Fetched { because_of } => (because_of, FactSource::Fetched),
+        };
+        Self { event: event.map(str::to_owned), source, facts: intent.facts(), failure: intent.failure.clone() }
+    }
+
+    fn news(self, context: &Context, target: &PaymentTarget) -> Apply {
+        let Self { event, source, facts, failure } = self;
+        let tickets = tickets(&facts, &target.units);
+        Apply { event, source, facts, failure, tickets, qr_kid: context.ticket_signer.kid() }
+    }
 }
 
 /// Whether the ledger knows the payment that news is about.

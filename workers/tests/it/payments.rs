@@ -311,3 +311,34 @@ async fn events_that_are_not_ours_or_lie_are_set_aside_and_change_nothing() {
     world.audit().await;
     workers.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_come_together_are_applied_together() {
+    const ORDERS: i64 = 40;
+    let world = World::new().await;
+    let workers = world.start(Post::None);
+    let sale = world.open_sale(50, Automatic).await;
+    workers.stop().await;
+    let mut orders = Vec::new();
+    for _ in 0..ORDERS {
+        let order = world.orders(&sale, 1).await;
+        world.pays(&order, VISA, Automatic).await;
+        orders.push(order);
+    }
+    world.posts_events().await;
+    // What the answers left to a job would compete with the events for being first.
+    world.holds_back("kind = 'payment_check'").await;
+
+    let workers = world.start(Post::Open);
+    for order in &orders {
+        has_its_tickets(&world.until_order_is(order, OrderState::Paid).await);
+    }
+    world.until_idle().await;
+    let captures = world.count("SELECT count(*) FROM transfers WHERE kind = 'captured'").await;
+    let calls = world.count("SELECT count(DISTINCT xid) FROM transfers WHERE kind = 'captured'").await;
+    eprintln!("{captures} captures in {calls} calls");
+    assert_eq!(captures, ORDERS);
+    assert!(calls < captures, "no two were applied in one call");
+    world.audit().await;
+    workers.stop().await;
+}
