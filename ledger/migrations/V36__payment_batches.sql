@@ -14,6 +14,9 @@
 -- Bounds: the caller's, and 60 items at most. A backend tells others of 64 of its subtransactions; were there more, everybody
 -- would look up in pg_subtrans whether what they read is committed.
 
+-- It answers one row at most. Taken for a thousand, they were looked up in orders by reading all orders there are.
+ALTER FUNCTION payment_of_intent(text, uuid, uuid) ROWS 1;
+
 -- What is told of an intent, and the tickets of its order should it be captured by that.
 CREATE TYPE payment_news AS (event text, source text, facts intent_facts, tickets ticket_line[], kid text);
 
