@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p ledger --bench applying`. A private Postgres that waits for the disk, one sale; each event says that another
 //! order is paid: payment, order, unit, ticket, books, a mail and the mark on the event. Rounds by turns in the same database:
-//! one by one over as many connections as a pool of workers has, as they did before there were batches; and together over two,
+//! one by one over as many connections as a pool of workers has, as they did before there were batches; and together over four,
 //! as they do now, in full batches and in small ones. At last everything is audited.
 //!
 //! Figures are of this machine at that hour: the fsync latency and the load are printed beside, and the ratios are of one run.
@@ -47,7 +47,7 @@ const EVENTS: usize = 720;
 const BUYERS: usize = 16;
 /// What a full pool of connections applied one by one, and how many calls share the work now.
 const CONNECTIONS: usize = 16;
-const CALLS: usize = 2;
+const CALLS: usize = 4;
 /// A batch of a quiet hour.
 const BATCH_SMALL: usize = 8;
 

@@ -171,7 +171,8 @@ impl World {
     /// The same, with or without a beacon.
     pub(crate) fn start_with(&self, post: Post, vouched: Vouched) -> Running {
         let config = WorkersConfig {
-            inbox: PoolSize(4),
+            // More than calls at once, so that batches form.
+            inbox: PoolSize(16),
             stripe: PoolSize(4),
             stock: PoolSize(2),
             mail: PoolSize(2),
