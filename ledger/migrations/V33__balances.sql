@@ -144,6 +144,22 @@ BEGIN
 END
 $$;
 
+-- As far as the workers have audited what was posted and found nothing wrong. One row for ever.
+CREATE TABLE audit_checkpoint (
+    id         boolean     NOT NULL DEFAULT true,
+    upto       xid8        NOT NULL,
+    audited_at timestamptz NOT NULL DEFAULT onsale_now(),
+    CONSTRAINT audit_checkpoint_pkey PRIMARY KEY (id),
+    CONSTRAINT audit_checkpoint_id_check CHECK (id)
+) WITH (fillfactor = 70);
+
+INSERT INTO audit_checkpoint (upto) VALUES ('0');
+
+-- Lists of orders in a rare state: by the primary key such a list walks through all orders of the sale.
+CREATE INDEX orders_state_idx ON orders (sale_id, state, id);
+
+GRANT SELECT ON audit_checkpoint TO onsale_workers, onsale_readonly;
+GRANT UPDATE (upto, audited_at) ON audit_checkpoint TO onsale_workers;
 GRANT SELECT ON balances, rollup_checkpoint TO onsale_gateway, onsale_workers, onsale_readonly;
 GRANT EXECUTE ON FUNCTION rollup_upto(), balances_read(uuid), balances_recompute(uuid)
     TO onsale_gateway, onsale_workers, onsale_readonly;

@@ -5,10 +5,13 @@
 //! that an audit of nothing is not mistaken for a clean one. Only the ticket ids are recomputed here; the rest is SQL, one
 //! file an invariant.
 //!
+//! [`audit`] reads everything. [`audit_recent`] reads what is new and is done all the time; [`audit_in_turn`] is the former for
+//! those who do it again and again, one at a time. [`audit_chain`] and [`audit_admissions`] are asked for by name.
+//!
 //! What it does not do: the Redis half of I2, and repairing.
 
 use domain::SaleId;
-use tokio_postgres::{IsolationLevel, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
 use crate::seals::SealHead;
@@ -18,8 +21,11 @@ mod admissions;
 mod books;
 mod chain;
 mod payments;
+mod recent;
 mod seats;
 mod tickets;
+
+pub use self::recent::{PIECE_TRANSFERS, audit_recent};
 
 /// The most breaches named of one invariant: beyond that they have one cause.
 pub const BREACHES_MAX: i64 = 100;
@@ -62,16 +68,19 @@ struct Invariant {
     find: &'static str,
 }
 
-const INVARIANTS: [&Invariant; 7] =
-    [&seats::I1, &seats::I2, &books::I3, &payments::I4, &payments::I5, &tickets::I6, &payments::I12];
+const INVARIANTS: [&Invariant; 8] =
+    [&seats::I1, &seats::I2, &books::I3, &books::GUARDS, &payments::I4, &payments::I5, &tickets::I6, &payments::I12];
 
 pub(crate) const STATEMENTS: &[&str] = &[
     seats::I1.count,
     seats::I1.find,
     seats::I2.count,
     seats::I2.find,
+    seats::I2_KEPT.find,
     books::I3.count,
     books::I3.find,
+    books::GUARDS.count,
+    books::GUARDS.find,
     payments::I4.count,
     payments::I4.find,
     payments::I5.count,
@@ -83,13 +92,21 @@ pub(crate) const STATEMENTS: &[&str] = &[
     payments::I12.find,
     admissions::I9.count,
     admissions::I9.find,
-    chain::PAGE,
+    recent::TURN,
+    recent::FROM,
+    recent::PIECE,
+    recent::COUNT,
+    recent::FIND,
+    recent::SALES,
+    recent::MOVE,
+    chain::NEXT,
     chain::SEALED,
     chain::UNSEALED,
 ];
 
-/// An audit may take its time: it blocks nobody.
-const SETTINGS: &str = "SET LOCAL statement_timeout = '10min'; SET LOCAL idle_in_transaction_session_timeout = '10min'";
+/// An audit may take its time, also to wait for a change of the schema: it blocks nobody.
+const SETTINGS: &str = "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '1min';
+                        SET LOCAL idle_in_transaction_session_timeout = '10min'";
 
 /// Checks every invariant that Postgres alone can tell, of one sale or of all.
 ///
@@ -97,21 +114,24 @@ const SETTINGS: &str = "SET LOCAL statement_timeout = '10min'; SET LOCAL idle_in
 /// The database is away or refuses.
 pub async fn audit(ledger: &Ledger, sale: Option<SaleId>) -> Result<AuditReport, LedgerError> {
     let mut client = ledger.client().await?;
-    let snapshot =
-        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
-    snapshot.batch_execute(SETTINGS).await?;
-    let sale = sale.map(SaleId::uuid);
-    let mut lines = Vec::with_capacity(INVARIANTS.len());
-    for invariant in INVARIANTS {
-        lines.push(check(&snapshot, invariant, sale).await?);
-    }
-    let recomputed = tickets::wrong_ids(&snapshot, sale).await?;
-    if let Some(line) = lines.iter_mut().find(|line| line.invariant == tickets::I6.number) {
-        line.breaches.extend(recomputed);
-    }
+    let snapshot = snapshot(&mut client).await?;
+    let report = whole(&snapshot, sale).await?;
     // Nothing was written, so there is nothing whose commit could fail unseen.
     snapshot.rollback().await?;
-    Ok(AuditReport { lines })
+    Ok(report)
+}
+
+/// The same of all sales, unless another one who asks like this is at it: it reads all there is, and twice at once tells no more.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn audit_in_turn(ledger: &Ledger) -> Result<Option<AuditReport>, LedgerError> {
+    let mut client = ledger.client().await?;
+    let snapshot = snapshot(&mut client).await?;
+    let is_our_turn: bool = snapshot.query_one(recent::TURN, &[]).await?.try_get(0)?;
+    let report = if is_our_turn { Some(whole(&snapshot, None).await?) } else { None };
+    snapshot.rollback().await?;
+    Ok(report)
 }
 
 /// Checks the admission log of one sale or of all. Apart from [`audit`], which is done again and again: a log only grows,
@@ -121,27 +141,41 @@ pub async fn audit(ledger: &Ledger, sale: Option<SaleId>) -> Result<AuditReport,
 /// The database is away or refuses.
 pub async fn audit_admissions(ledger: &Ledger, sale: Option<SaleId>) -> Result<AuditLine, LedgerError> {
     let mut client = ledger.client().await?;
-    let snapshot =
-        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
-    snapshot.batch_execute(SETTINGS).await?;
+    let snapshot = snapshot(&mut client).await?;
     let line = check(&snapshot, &admissions::I9, sale.map(SaleId::uuid)).await?;
     snapshot.rollback().await?;
     Ok(line)
 }
 
 /// Walks the chain of seals and compares the books with it, all sales at once. `kept` is a head that was printed earlier and
-/// kept elsewhere: the chain must still go through it. Apart from [`audit`]: it reads everything there ever was.
+/// kept elsewhere: the chain must still go through it. Apart from [`audit`]: it reads everything there ever was, block by block.
 ///
 /// # Errors
 /// The database is away or refuses.
 pub async fn audit_chain(ledger: &Ledger, kept: Option<&SealHead>) -> Result<AuditLine, LedgerError> {
     let mut client = ledger.client().await?;
+    chain::check(&mut client, kept).await
+}
+
+/// What is there at one moment, for as long as it is looked at.
+async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, LedgerError> {
     let snapshot =
         client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
     snapshot.batch_execute(SETTINGS).await?;
-    let line = chain::check(&snapshot, kept).await?;
-    snapshot.rollback().await?;
-    Ok(line)
+    Ok(snapshot)
+}
+
+async fn whole(snapshot: &Transaction<'_>, sale: Option<SaleId>) -> Result<AuditReport, LedgerError> {
+    let sale = sale.map(SaleId::uuid);
+    let mut lines = Vec::with_capacity(INVARIANTS.len());
+    for invariant in INVARIANTS {
+        lines.push(check(snapshot, invariant, sale).await?);
+    }
+    let recomputed = tickets::wrong_ids(snapshot, sale).await?;
+    if let Some(line) = lines.iter_mut().find(|line| line.invariant == tickets::I6.number) {
+        line.breaches.extend(recomputed);
+    }
+    Ok(AuditReport { lines })
 }
 
 async fn check(

@@ -72,7 +72,7 @@ pub const DRAWS: &str = "onsale_draws_total";
 pub const UNITS: &str = "onsale_units";
 /// Breaches of *a unit belongs to one buyer* and *states add up to the capacity*; must be 0.
 pub const OVERSOLD_UNITS: &str = "onsale_oversold_units";
-/// Breaches of *every transfer sums to zero*; must be 0.
+/// Breaches of I3: transfers that do not sum to zero, balances that are kept wrong, guards that are gone; must be 0.
 pub const LEDGER_IMBALANCE: &str = "onsale_ledger_imbalance";
 /// For how long the oldest transfer waits that is not in the balances kept; reads are exact all the same, only slower.
 pub const BALANCES_LAG: &str = "onsale_balances_lag_seconds";
@@ -100,7 +100,7 @@ pub fn describe() {
     describe_counter!(DRAWS, "Draws held, by attestation: beacon or self_attested.");
     describe_gauge!(UNITS, "Units by sale, tier and state, as Postgres says.");
     describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
-    describe_gauge!(LEDGER_IMBALANCE, "Transfers that do not sum to zero; must be 0.");
+    describe_gauge!(LEDGER_IMBALANCE, "Breaches of the books: transfers, balances kept, guards; must be 0.");
     describe_gauge!(BALANCES_LAG, Unit::Seconds, "Age of the oldest transfer not added up in the balances kept.");
     describe_gauge!(SEAL_LAG, Unit::Seconds, "Age of the oldest transfer that is not sealed yet.");
 }

@@ -11,7 +11,7 @@
 //! | [`roll_up_balances`] | 1 s | adds up what was posted, so that reading a balance stays quick |
 //! | [`publish_gauges`] | 2 s | stock and queues as gauges |
 //! | [`seal_books`] | 1 s | chains what was posted in sealed blocks |
-//! | [`audit_books`] | 60 s | the invariants as gauges |
+//! | [`audit_books`] | 60 s | the invariants of what is new, and now and then of everything, as gauges |
 //!
 //! Any number of workers may sweep at once: each step is one atomic call that answers what it did. A round that fails is
 //! told once and tried again at the next tick; a failure of one sale does not stop the others.

@@ -163,7 +163,7 @@ impl Workers {
         self.sweep(RollUpBalances(context()));
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(SealBooks(context()));
-        self.sweep(AuditBooks(context()));
+        self.sweep(AuditBooks::new(context()));
     }
 
     fn sweep<S: Sweep>(&self, sweep: S) {

@@ -3,13 +3,16 @@
 //! Block by block, in order: that it follows the one before it, that it hashes to what it says, and that the transfers in
 //! its range are those it sealed. The first block that does not fit is named with every difference found in it, and nothing
 //! behind it is looked at: it would only repeat the same. Reads all transfers and entries, about a thousand at a time.
+//!
+//! Each block in a snapshot of its own: what is sealed does not change, so there is nothing that one snapshot for all would keep
+//! together, and one that is as old as the walk is long keeps every vacuum in the cluster from its work.
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Row, Transaction};
+use tokio_postgres::{Client, Row, Transaction};
 use uuid::Uuid;
 
-use super::{AuditLine, BREACHES_MAX};
+use super::{AuditLine, BREACHES_MAX, snapshot};
 use crate::LedgerError;
 use crate::numbers::{bytes, fit};
 use crate::seals::SealHead;
@@ -19,13 +22,10 @@ use crate::seals::encoding::{Entry, FORMAT_VERSION, Header, LEAF_BYTES, Record, 
 const NAME: &str = "seal";
 const TITLE: &str = "the seals are one chain, and the books are what they sealed";
 
-/// Blocks read together: their leaves are a few megabytes at most.
-const PAGE_BLOCKS: i64 = 50;
-
-pub(super) const PAGE: &str = "
+pub(super) const NEXT: &str = "
     SELECT block, format_version, prev_hash, hash, xid8send(from_xid), xid8send(upto_xid), timestamptz_send(sealed_at),
            transfers, entries, sums::text, leaves
-      FROM seals WHERE block > $1 ORDER BY block LIMIT $2";
+      FROM seals WHERE block > $1 ORDER BY block LIMIT 1";
 
 pub(super) const SEALED: &str = "
     SELECT t.sale_id, t.id, t.kind, t.idem_key, t.request_hash, t.order_id, t.reference, t.resolves, t.reverses,
@@ -61,29 +61,29 @@ struct Walk {
 }
 
 /// Walks the chain from its beginning; `kept` is a head that was printed earlier, through which it must go.
-pub(super) async fn check(snapshot: &Transaction<'_>, kept: Option<&SealHead>) -> Result<AuditLine, LedgerError> {
+pub(super) async fn check(client: &mut Client, kept: Option<&SealHead>) -> Result<AuditLine, LedgerError> {
     let mut walk = Walk { last: SealHead { block: 0, hash: [0; 32] }, upto_xid: [0; 8], transfers: 0 };
     let mut breaches = Vec::new();
     while breaches.is_empty() {
-        let page = snapshot.query(PAGE, &[&fit::<_, i64>(walk.last.block)?, &PAGE_BLOCKS]).await?;
-        if page.is_empty() {
+        let block = snapshot(client).await?;
+        let next = block.query_opt(NEXT, &[&fit::<_, i64>(walk.last.block)?]).await?;
+        let Some(seal) = next.as_ref().map(Seal::read).transpose()? else {
             breaches.extend(kept.and_then(|kept| walk.ends_before(kept)));
             break;
+        };
+        breaches = walk.step(&seal, kept);
+        if breaches.is_empty() {
+            breaches = differences(&seal, &sealed(&block, &seal.header).await?);
         }
-        for row in &page {
-            let seal = Seal::read(row)?;
-            breaches = walk.step(&seal, kept);
-            if breaches.is_empty() {
-                breaches = differences(&seal, &sealed(snapshot, &seal.header).await?);
-            }
-            if !breaches.is_empty() {
-                break;
-            }
+        if breaches.is_empty() {
             walk.passes(&seal)?;
         }
+        block.rollback().await?;
     }
     breaches.truncate(usize::try_from(BREACHES_MAX).expect("a small number"));
-    let unsealed = snapshot.query_one(UNSEALED, &[]).await?.try_get(0)?;
+    let behind = snapshot(client).await?;
+    let unsealed = behind.query_one(UNSEALED, &[]).await?.try_get(0)?;
+    behind.rollback().await?;
     let figures = vec![("blocks", fit(walk.last.block)?), ("transfers", walk.transfers), ("unsealed", unsealed)];
     Ok(AuditLine { invariant: NAME, title: TITLE, figures, breaches })
 }

@@ -8,7 +8,7 @@ use ledger::orders::order_create;
 use ledger::refunds::{RefundWish, refund_refused};
 use tokio::task::JoinSet;
 
-use crate::world::{Price, World, connect, keeping_fees};
+use crate::world::{Layout, Price, World, connect, keeping_fees};
 
 /// A sale with a paid order, an open one and a free unit.
 async fn sold() -> World {
@@ -88,6 +88,44 @@ async fn every_breach_of_a_refund_is_found() {
     }
 }
 
+/// A rule that is switched off refuses nothing: the audit says which, and where.
+#[tokio::test]
+async fn a_guard_that_is_gone_is_named_with_its_table() {
+    let world = World::with_layout(Layout::Partitioned).await;
+    world.sale(1, Price::Free).await.has_order([0]).await;
+    world.audits_clean().await;
+    let gone = [
+        ("entries", "entries_check", "ALTER TABLE entries DISABLE TRIGGER entries_check"),
+        ("books_2.entries", "entries_check", "ALTER TABLE books_2.entries DISABLE TRIGGER entries_check"),
+        (
+            "books_1.transfers",
+            "transfers_stay_as_written",
+            "DROP TRIGGER transfers_stay_as_written ON books_1.transfers",
+        ),
+        ("books_3.transfers", "transfers_check", "ALTER TABLE books_3.transfers DISABLE TRIGGER transfers_check"),
+        ("seals", "seals_stay_as_written", "DROP TRIGGER seals_stay_as_written ON seals"),
+        (
+            "accounts",
+            "accounts_stay_as_written",
+            "ALTER TABLE accounts ENABLE REPLICA TRIGGER accounts_stay_as_written",
+        ),
+        // What no list has: whatever guards the whole.
+        (
+            "books_0.entries",
+            "of_tomorrow",
+            "CREATE TRIGGER of_tomorrow BEFORE DELETE ON entries EXECUTE FUNCTION stay_as_written()",
+        ),
+    ];
+    let mut expected = std::collections::BTreeSet::new();
+    for (table, guard, undo) in gone {
+        world.database.execute(undo).await.unwrap();
+        expected.insert(format!("table {table} is not guarded by {guard}"));
+        let report = audit(&world.readonly, None).await.unwrap();
+        let named: std::collections::BTreeSet<_> = report.lines.into_iter().flat_map(|line| line.breaches).collect();
+        assert!(expected.is_subset(&named), "{undo}: {named:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_breach_is_named_and_belongs_to_its_sale() {
     let world = sold().await;
@@ -119,7 +157,7 @@ async fn figures_say_what_was_examined() {
     };
     assert_eq!(
         report.lines.iter().map(|line| line.invariant).collect::<Vec<_>>(),
-        ["I1", "I2", "I3", "I4", "I5", "I6", "I12"]
+        ["I1", "I2", "I3", "I3", "I4", "I5", "I6", "I12"]
     );
     assert_eq!((figure("I1", "units"), figure("I1", "live_orders")), (4, 1));
     assert_eq!((figure("I2", "capacity"), figure("I2", "sold"), figure("I2", "ordered")), (4, 1, 1));

@@ -23,6 +23,7 @@ mod payment_latency;
 mod payments;
 mod queues;
 mod races;
+mod recent_audits;
 mod refund_asks;
 mod refunds;
 mod registrations;

@@ -21,6 +21,7 @@ const SUITE: [&str; 19] = [
     "payment_batches::",
     "payments::",
     "races::",
+    "recent_audits::",
     "refund_asks::",
     "refunds::",
     "sales::",

@@ -203,6 +203,29 @@ async fn nothing_is_posted_into_a_range_that_is_sealed() {
     assert!(chain(&world, None).await.breaches.is_empty());
 }
 
+/// A walk that is held up in its first block sees the block that was sealed meanwhile: it is in no snapshot as old as the walk.
+#[tokio::test]
+async fn a_long_walk_keeps_no_old_snapshot() {
+    let world = sealed().await;
+    world.sale(1, Price::Free).await;
+    let other = connect(&world.database.url).await;
+    other.batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'entries'::regclass AND NOT granted";
+    let meanwhile = async {
+        within_30_s(async || world.number(waiting).await == 1).await;
+        within_30_s(async || {
+            // Others' transactions keep the horizon back for moments.
+            let sealed = other.query_one("SELECT seal_next(1000) ->> 'outcome'", &[]).await.unwrap();
+            sealed.get::<_, String>(0) == "sealed"
+        })
+        .await;
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+    let (line, ()) = tokio::join!(chain(&world, None), meanwhile);
+    assert!(line.breaches.is_empty(), "{line:?}");
+    assert!(line.figures.contains(&("blocks", 5)) && line.figures.contains(&("unsealed", 0)), "{line:?}");
+}
+
 /// Sealers side by side while buyers order: one chain, with everything in it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_sealers_make_one_chain_while_others_post() {
