@@ -7,8 +7,8 @@
 //!
 //! Guarantees: a transfer is added up once, by whichever worker; none is passed over, because the checkpoint never goes past
 //! a transaction that is still running; what is kept and the entries agree ([`crate::audit`] compares them, I3).
-//! Bounds: [`ROLL_UP_TRANSFERS_MAX`] transfers a round. A report that wants to read nothing but what is kept asks for a mark
-//! ([`books_mark`]) and waits until it is passed ([`balances_caught_up`]).
+//! Bounds: [`ROLL_UP_TRANSFERS_MAX`] transfers a round. A report ([`balances_report`]) does not add up a longer tail than that by
+//! itself: it takes a mark ([`books_mark`]) and waits until the job has passed it ([`balances_caught_up`]).
 //!
 //! What it does not do: repairing. What is kept can be thrown away at any time; `docs/money.md` says how.
 
@@ -67,7 +67,10 @@ pub struct BooksMark(String);
 /// The most transfers of one round: about a tenth of a second, far below the longest statement.
 pub const ROLL_UP_TRANSFERS_MAX: u32 = 10_000;
 
-pub(crate) const STATEMENTS: &[&str] = &[READ, RECOMPUTE, ROLL_UP, MARK, CAUGHT_UP, LAG];
+/// How often a report looks whether the job has caught up, which does a round a second.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) const STATEMENTS: &[&str] = &[READ, RECOMPUTE, ROLL_UP, MARK, CAUGHT_UP, TAIL_LONGER, LAG];
 
 const READ: &str = "
     SELECT onsale_now(), (SELECT coalesce(jsonb_agg(b), '[]') FROM balances_read($1) AS b)";
@@ -79,6 +82,8 @@ const MARK: &str = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
 const CAUGHT_UP: &str = "
     SELECT coalesce((SELECT xid FROM transfers WHERE xid >= rollup_upto() ORDER BY xid LIMIT 1) >= $1::text::xid8, true)
        AND NOT EXISTS (SELECT FROM transfers WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))";
+const TAIL_LONGER: &str = "
+    SELECT EXISTS (SELECT FROM transfers WHERE xid >= rollup_upto() ORDER BY xid OFFSET $1 LIMIT 1)";
 const LAG: &str = "
     SELECT coalesce(extract(epoch FROM onsale_now() - (
         SELECT recorded_at FROM transfers WHERE xid >= rollup_upto() ORDER BY xid LIMIT 1)) * 1000, 0)::bigint";
@@ -90,6 +95,41 @@ const LAG: &str = "
 pub async fn balances_read(ledger: &Ledger, sale: SaleId) -> Result<TrialBalance, LedgerError> {
     let row = ledger.one(READ, &[&sale.uuid()]).await?;
     Ok(TrialBalance { as_of: row.try_get(0)?, accounts: documents::read(row.try_get(1)?)? })
+}
+
+/// The same for a report. When the job is more than a round behind, waits until it has caught up with where the books are now, so
+/// that the read is short; at most for so long, because the read is exact also without.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn balances_report(ledger: &Ledger, sale: SaleId, patience: Duration) -> Result<TrialBalance, LedgerError> {
+    report_behind_at_most(ledger, sale, ROLL_UP_TRANSFERS_MAX, patience).await
+}
+
+/// The same with a tail of another length.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn report_behind_at_most(
+    ledger: &Ledger,
+    sale: SaleId,
+    transfers: u32,
+    patience: Duration,
+) -> Result<TrialBalance, LedgerError> {
+    let is_far_behind: bool = ledger.one(TAIL_LONGER, &[&i64::from(transfers)]).await?.try_get(0)?;
+    if is_far_behind {
+        // Out of patience is no failure: the tail is added up here then.
+        let _ = tokio::time::timeout(patience, catch_up(ledger)).await;
+    }
+    balances_read(ledger, sale).await
+}
+
+async fn catch_up(ledger: &Ledger) -> Result<(), LedgerError> {
+    let mark = books_mark(ledger).await?;
+    while !balances_caught_up(ledger, &mark).await? {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// The same from nothing but entries, which takes as long as the sale was large.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::payment::IntentStatus;
 use ledger::balances::{
     RollUp, TrialBalance, balances_caught_up, balances_lag, balances_read, balances_recompute, balances_roll_up,
-    books_mark, roll_up_at_most,
+    books_mark, report_behind_at_most, roll_up_at_most,
 };
 use ledger::{Role, audit::audit};
 use tokio::task::JoinSet;
@@ -116,6 +116,29 @@ async fn the_checkpoint_waits_for_the_oldest_transaction_that_still_runs() {
     let read = reads(&world, &sale).await;
     assert_eq!((balance(&read, "payment_clearing"), balance(&read, "suspense")), (5, -5));
     assert_eq!(read.accounts, balances_recompute(&world.readonly, sale.id).await.unwrap());
+}
+
+/// A report waits for the job when it is far behind, and does not wait for ever; what it says is exact either way.
+#[tokio::test]
+async fn a_report_waits_until_the_job_has_caught_up() {
+    let world = Arc::new(World::new().await);
+    let sale = world.sale(3, Price::Free).await;
+    sale.has_order([0]).await;
+    let report = |transfers, patience| report_behind_at_most(&world.gateway, sale.id, transfers, patience);
+    let read = report(0, Duration::ZERO).await.unwrap();
+    assert_eq!(balance(&read, "seats_sold"), 1, "out of patience, it adds up the tail itself");
+    let near = tokio::time::timeout(Duration::from_secs(600), report(3, Duration::from_secs(3_600)));
+    assert_eq!(near.await.expect("3 transfers are not far").unwrap().accounts, read.accounts);
+    assert_eq!(world.number("SELECT count(*) FROM balances").await, 0, "nobody added up yet");
+
+    let mark = books_mark(&world.workers).await.unwrap();
+    let waited = async {
+        let read = report(2, Duration::from_secs(3_600)).await.unwrap();
+        assert!(balances_caught_up(&world.workers, &mark).await.unwrap(), "not before");
+        read
+    };
+    let (waited, rolled) = tokio::join!(waited, catches_up(&world));
+    assert_eq!((waited.accounts, rolled), (read.accounts, 3));
 }
 
 #[tokio::test]
