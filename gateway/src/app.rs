@@ -21,7 +21,7 @@ use crate::config::GatewayConfig;
 use crate::directory::Directory;
 use crate::draws::{self, Draws};
 use crate::endpoints::fairness::FairnessFiles;
-use crate::endpoints::organizer::reports::export::EXPORTS_MAX;
+use crate::endpoints::organizer::reports::export::ExportRoom;
 use crate::floor::{Floor, Floors, Seen, tick};
 use crate::identity::Cookies;
 use crate::joins::{self, Joins};
@@ -99,7 +99,7 @@ pub(crate) struct App {
     /// Room for sockets.
     pub(crate) sockets: Arc<Semaphore>,
     /// Room for exports.
-    pub(crate) exports: Arc<Semaphore>,
+    pub(crate) exports: Arc<ExportRoom>,
     /// Connections, sockets, and requests that go on when their client is gone: waited for when the gateway stops.
     pub(crate) visits: TaskTracker,
     /// Ticks and timers: they go last.
@@ -137,7 +137,7 @@ impl App {
             open_sales: AtomicU32::new(1),
             fairness: FairnessFiles::default(),
             sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
-            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            exports: Arc::default(),
             visits: TaskTracker::new(),
             tasks: TaskTracker::new(),
             draining,

@@ -34,8 +34,27 @@ pub struct GatewayConfig {
     pub trusted_proxies: TrustedProxies,
     /// How often one client may ask.
     pub rate_limits: RateLimits,
+    /// How long an export waits for its client.
+    pub export_patience: ExportPatience,
     /// How it stops.
     pub drain: Drain,
+}
+
+/// How long an export waits for its client.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportPatience {
+    /// For one page to be taken.
+    pub page: Duration,
+    /// For all of them together.
+    pub whole: Duration,
+}
+
+impl Default for ExportPatience {
+    fn default() -> Self {
+        // A page is some 100 kB: who takes less than that in a minute is gone, or means to stay. The largest sale has 200 pages,
+        // which a line of 1 Mbit/s takes in three minutes.
+        Self { page: Duration::from_secs(60), whole: Duration::from_secs(300) }
+    }
 }
 
 /// How a gateway stops.
@@ -67,6 +86,7 @@ impl GatewayConfig {
             beacon_configured: false,
             trusted_proxies: TrustedProxies::default(),
             rate_limits: RateLimits::default(),
+            export_patience: ExportPatience::default(),
             drain: Drain::default(),
         }
     }

@@ -64,7 +64,7 @@ pub mod metrics;
 pub mod openapi;
 
 pub use app::GatewayParts;
-pub use config::{Drain, GatewayConfig};
+pub use config::{Drain, ExportPatience, GatewayConfig};
 pub use gateway::{Gateway, StartError};
 pub use limits::{RateLimits, RateLimitsError};
 pub use public_url::{PublicUrl, PublicUrlError, Transport};

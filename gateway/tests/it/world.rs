@@ -13,7 +13,7 @@ use domain::sale::PhaseNo;
 use domain::ticket::{TicketSigner, ticket_id};
 use domain::token::Signer;
 use domain::{SaleId, TierId, UnitNo};
-use gateway::{Drain, Gateway, GatewayConfig, GatewayParts};
+use gateway::{Drain, ExportPatience, Gateway, GatewayConfig, GatewayParts};
 use http::{Method, StatusCode};
 use ledger::draws::{
     Attestation, CommitRoot, Draw, Freeze, draw_commit_root, draw_finish, draw_freeze, draw_leaves, draws_of,
@@ -58,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) limits: &'static str,
     /// Whether the gateway is told of a beacon.
     pub(crate) beacon_configured: bool,
+    /// How long an export waits for its client.
+    pub(crate) export_patience: ExportPatience,
 }
 
 /// A gateway and those it deals with.
@@ -133,7 +135,11 @@ impl World {
             ticket_signer: Arc::clone(&ticket_signer),
             clock: Clock::system(),
         };
-        let config = GatewayConfig { beacon_configured: setup.beacon_configured, ..config(setup.limits) };
+        let config = GatewayConfig {
+            beacon_configured: setup.beacon_configured,
+            export_patience: setup.export_patience,
+            ..config(setup.limits)
+        };
         let gateway = Gateway::start(config, parts, shutdown.clone()).await.unwrap();
         let edge = Edge::new(&format!("http://{}", gateway.addr()));
         let organizer = Organizer::new(&edge, &key.secret);

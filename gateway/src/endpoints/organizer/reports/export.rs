@@ -1,8 +1,8 @@
-//! `GET …/export.csv`: orders, lines, payments and refunds, one record each.
+//! `GET …/export.csv`: orders, lines, payments, refunds and disputes, one record each.
 //!
 //! Written while it is read, a page of orders at a time, so it may be as long as the sale was large and a gateway holds two
-//! pages of it at most. Bounds: [`EXPORTS_MAX`] at once on a gateway, [`TAKEN_WITHIN`] for a client to take a page. A stream
-//! cannot say that it broke off; so the last record is `end`, and an export without it is not whole.
+//! pages of it at most. Bounds: [`ExportRoom`] for how many at once, [`ExportPatience`](crate::ExportPatience) for how long a
+//! client may take. A stream cannot say that it broke off; so the last record is `end`, and an export without it is not whole.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use ledger::orders::export::{OrderRecord, export_begin, export_page};
 use ledger::sales::SaleRow;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::answer::{Answer, Body, With as _, empty};
 use crate::app::App;
@@ -23,9 +23,9 @@ use crate::problem::{Code, Problem};
 use crate::request::Request;
 
 mod records;
+mod room;
 
-/// Exports that one gateway writes at once: each has a page in memory and asks Postgres for the next.
-pub(crate) const EXPORTS_MAX: usize = 4;
+pub(crate) use self::room::ExportRoom;
 
 /// When to come back for whom there is no room: most exports take seconds.
 const EXPORT_RETRY_S: u32 = 10;
@@ -33,24 +33,22 @@ const EXPORT_RETRY_S: u32 = 10;
 /// Pages that wait to be taken.
 const PAGES_MAX: usize = 1;
 
-/// How long a client may take for a page before it is given up.
-const TAKEN_WITHIN: Duration = Duration::from_secs(60);
-
 /// `GET /v1/organizer/sales/{sale}/export.csv`
 pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let sale = readable(app, request).await?;
-    let room = Arc::clone(&app.exports).try_acquire_owned();
-    let room = room.map_err(|_| Problem::new(Code::Overloaded).retry_after_s(EXPORT_RETRY_S))?;
+    let place = app.exports.enter(sale.organizer);
+    let place = place.ok_or_else(|| Problem::new(Code::Overloaded).retry_after_s(EXPORT_RETRY_S))?;
     // Before the answer begins, so that a database that is away is told as a problem.
     let as_of = export_begin(&app.ledger).await?;
     let first = export_page(&app.ledger, sale.id, as_of, None).await?;
 
     let (pages, body) = mpsc::channel(PAGES_MAX);
-    let export = Export { app: Arc::clone(app), sale: sale.id, as_of, orders: 0, pages };
+    let patience = app.config.export_patience.whole;
+    let export = Export { app: Arc::clone(app), sale: sale.id, as_of, orders: 0, patience, pages };
     let draining = app.draining.clone();
     app.visits.spawn(async move {
         draining.run_until_cancelled_owned(export.write(first)).await;
-        drop(room);
+        drop(place);
     });
     Ok(head(&sale, body))
 }
@@ -70,13 +68,15 @@ struct Export {
     sale: SaleId,
     as_of: Timestamp,
     orders: usize,
+    /// How much longer it may wait for its client.
+    patience: Duration,
     pages: mpsc::Sender<Bytes>,
 }
 
 /// Why an export broke off.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
-    #[error("the client went away or took no data")]
+    #[error("the client went away or took too long")]
     Client,
     #[error(transparent)]
     Ledger(#[from] ledger::LedgerError),
@@ -105,8 +105,10 @@ impl Export {
         Ok(export_page(&self.app.ledger, self.sale, self.as_of, Some(last)).await?)
     }
 
-    async fn give(&self, text: String) -> Result<(), Broken> {
-        let taken = timeout(TAKEN_WITHIN, self.pages.send(text.into())).await;
+    async fn give(&mut self, text: String) -> Result<(), Broken> {
+        let (begun, within) = (Instant::now(), self.patience.min(self.app.config.export_patience.page));
+        let taken = timeout(within, self.pages.send(text.into())).await;
+        self.patience = self.patience.saturating_sub(begun.elapsed());
         taken.map_err(|_| Broken::Client)?.map_err(|_| Broken::Client)
     }
 }
