@@ -23,6 +23,11 @@ impl<'a> Cell<'a> {
     pub(crate) fn some(text: Option<&'a str>) -> Self {
         text.map_or(Self::Empty, Self::Text)
     }
+
+    /// The number, if there is one.
+    pub(crate) fn number(number: Option<i64>) -> Self {
+        number.map_or(Self::Empty, Self::Number)
+    }
 }
 
 /// What spreadsheets take for the beginning of a formula; East Asian editions also in full width.

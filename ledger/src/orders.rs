@@ -32,6 +32,7 @@ use crate::{Ledger, LedgerError};
 
 pub mod export;
 pub mod list;
+pub mod returns;
 pub mod statement;
 
 /// An order to be written.

@@ -1,11 +1,19 @@
 //! What an organizer reads of a sale's books: trial balance, orders, statement, export.
 
+use std::time::Duration;
+
+use domain::{Currency, Money};
+use gateway::ExportPatience;
 use http::{Method, StatusCode};
+use ledger::disputes::{DisputeApplied, DisputeFacts, DisputeMovement, DisputeStatus, dispute_apply};
 use ledger::organizers::KeyRole;
 use sandbox::actors::{Answer, Card, Organizer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 
-use crate::world::{World, jazz, jazz_with};
+use crate::eventually::eventually;
+use crate::world::{Setup, World, jazz, jazz_with};
 
 /// A floor of 42.50 and 7 %.
 const PRICE: i64 = 4_000 + 250 + 298;
@@ -193,6 +201,99 @@ async fn an_export_of_many_pages_is_whole() {
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=1201).collect::<Vec<_>>());
     assert_eq!(records.last().unwrap()[9], "1201");
+    world.stop().await;
+}
+
+/// A refund with its parts and a dispute: in the export, and in the statement of the order.
+#[tokio::test]
+async fn what_went_back_is_told_with_its_parts() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(5)).await;
+    let (_, order) = world.paid_order(&sale, 2).await;
+    let asked = json!({ "amount": 1_000, "reason": "the view" });
+    let path = format!("sales/{sale}/orders/{}/refunds", order.id);
+    world.organizer.asks(Method::POST, &path, &asked).await.unwrap().expect(StatusCode::CREATED).unwrap();
+    let taken = DisputeMovement { id: "txn_1".to_owned(), amount: -5_000, fee: 1_500, currency: Currency::EUR };
+    let facts = DisputeFacts {
+        event: None,
+        id: "du_1".to_owned(),
+        intent: world.stripe.payment_intents().pop().unwrap().id,
+        amount: Money::new(5_000, Currency::EUR),
+        status: DisputeStatus::Lost,
+        movements: vec![taken],
+    };
+    assert_eq!(dispute_apply(&world.workers, &facts).await.unwrap(), DisputeApplied::Booked);
+
+    let csv = reads(&world.organizer, &sale, "export.csv").await;
+    let records = records(csv.as_str().unwrap());
+    let cell = |record: &str, name: &str| {
+        let column = records[0].iter().position(|column| column == name).unwrap_or_else(|| panic!("no {name}"));
+        records.iter().find(|row| row[0] == record).unwrap_or_else(|| panic!("no {record}"))[column].clone()
+    };
+    let parts: i64 = ["base", "fee", "tax"].map(|part| cell("refund", part).parse::<i64>().unwrap()).iter().sum();
+    assert_eq!((parts, cell("refund", "amount"), cell("refund", "quantity")), (1_000, "1000".into(), "0".into()));
+    let dispute = ["state", "currency", "amount", "disputed", "lost", "reference"].map(|name| cell("dispute", name));
+    assert_eq!(dispute, ["lost", "eur", "5000", "5000", "5000", "du_1"]);
+    assert_eq!((cell("payment", "disputed"), cell("order", "disputed")), ("5000".to_owned(), "5000".to_owned()));
+
+    let statement = reads(&world.organizer, &sale, &format!("orders/{}/statement", order.id)).await;
+    let refund = &statement["refunds"][0];
+    let parts: i64 = ["base", "fee", "tax"].map(|part| refund[part].as_i64().unwrap()).iter().sum();
+    assert_eq!((parts, &refund["amount"], &refund["tickets"]), (1_000, &json!(1_000), &json!(0)));
+    let amount = json!({ "amount": 5_000, "currency": "eur" });
+    let dispute = json!({ "id": "du_1", "state": "lost", "amount": amount, "disputed": 5_000, "lost": 5_000 });
+    assert_eq!(statement["disputes"], json!([dispute]));
+    world.stop().await;
+}
+
+/// Asks for an export and takes nothing of it but its head.
+async fn stalls(world: &World, sale: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(world.gateway.addr()).await.unwrap();
+    let request = format!(
+        "GET /v1/organizer/sales/{sale}/export.csv HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+        world.api_key
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    stream
+}
+
+/// Downloads that nobody takes: their organizer has no more room, others have, and after a while they are cut.
+#[tokio::test]
+async fn slow_exports_leave_room_for_others_and_are_cut() {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let export_patience = ExportPatience { page: PATIENCE, whole: PATIENCE };
+    let world = World::with(Setup { export_patience, ..Setup::default() }).await;
+    let (large, small) = (world.sale(&jazz(1)).await, world.sale(&jazz(1)).await);
+    // More than all buffers on the way take: about 9 MB.
+    let many = format!(
+        "INSERT INTO orders (sale_id, id, hold_id, number, epoch, currency, total, created_at, changed_at, expires_at)
+         SELECT '{}', onsale_uuid(), gen_random_uuid(), n, 1, 'eur', n, onsale_now(), onsale_now(), onsale_now()
+           FROM generate_series(1, 60000) AS n",
+        &large[5..]
+    );
+    world.database.execute(&many).await.unwrap();
+    let other = world.somebody(KeyRole::Organizer, "Red Note").await;
+    let of_other = other.publishes(&jazz(1)).await.unwrap();
+
+    let mut stalled = [stalls(&world, &large).await, stalls(&world, &large).await];
+    let refused = asks(&world.organizer, &small, "export.csv").await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, Some("overloaded")));
+    let whole = reads(&other, &of_other, "export.csv").await;
+    assert!(whole.as_str().unwrap().lines().last().unwrap().starts_with("end,"), "{whole}");
+
+    eventually("the stalled ones are given up", async || {
+        asks(&world.organizer, &small, "export.csv").await.status == StatusCode::OK
+    })
+    .await;
+    let mut taken = Vec::new();
+    // The line may also be cut before its end.
+    let _ = stalled[0].read_to_end(&mut taken).await;
+    assert!(!String::from_utf8_lossy(&taken).contains("\r\nend,"), "it broke off");
     world.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! The orders of a sale with their lines, payments and refunds, for an export: page by page, the oldest first.
+//! The orders of a sale with their lines, payments, refunds and disputes, for an export: page by page, the oldest first.
 //!
 //! No name, no address: whose an order is stays in `contacts`. Each order is as it was when its page was read; which orders
 //! there are is fixed by the instant the export began ([`export_begin`]).
@@ -6,11 +6,12 @@
 use domain::order::OrderState;
 use domain::payment::PaymentState;
 use domain::price::LineKind;
-use domain::{Currency, OrderId, PaymentId, PlaceNumber, RefundId, SaleId, TierId};
+use domain::{Currency, OrderId, PaymentId, PlaceNumber, SaleId, TierId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::returns::{DisputeRecord, RefundRecord, disputes_of, refunds_of};
 use crate::{Ledger, LedgerError, documents};
 
 /// An order with what belongs to it. Amounts are minor units of its currency.
@@ -61,30 +62,16 @@ pub struct PaymentRecord {
     pub captured: i64,
     /// What of that went back.
     pub refunded: i64,
+    /// What of that banks took and have not given back.
+    pub disputed: i64,
     /// Stripe's id, once it is known.
     pub intent: Option<String>,
     /// When Pay was pressed.
     pub begun_at: Timestamp,
     /// What went back, or is about to.
     pub refunds: Vec<RefundRecord>,
-}
-
-/// Money going back.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct RefundRecord {
-    id: Uuid,
-    /// Who started it: `onsale` or `stripe`.
-    pub origin: String,
-    /// Why.
-    pub reason: String,
-    /// How much.
-    pub amount: i64,
-    /// How far it is.
-    pub state: String,
-    /// Stripe's id, once it is known.
-    pub stripe_id: Option<String>,
-    /// When it was planned or heard of.
-    pub created_at: Timestamp,
+    /// What banks ask or asked back.
+    pub disputes: Vec<DisputeRecord>,
 }
 
 impl PaymentRecord {
@@ -95,21 +82,13 @@ impl PaymentRecord {
     }
 }
 
-impl RefundRecord {
-    /// Its id.
-    #[must_use]
-    pub const fn id(&self) -> RefundId {
-        RefundId::from_uuid(self.id)
-    }
-}
-
 /// Orders of one page: a few hundred kilobytes at most, and a few milliseconds.
 pub const EXPORT_PAGE_ORDERS: u32 = 500;
 
 pub(crate) const STATEMENTS: &[&str] = &[BEGIN, PAGE];
 
 const BEGIN: &str = "SELECT onsale_now()";
-const PAGE: &str = "
+const PAGE: &str = concat!("
     SELECT jsonb_build_object(
                'id', o.id, 'number', o.number, 'state', o.state, 'currency', o.currency, 'total', o.total,
                'created_at', o.created_at,
@@ -119,18 +98,13 @@ const PAGE: &str = "
                            FROM order_lines l WHERE l.sale_id = o.sale_id AND l.order_id = o.id),
                'payments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                                        'id', p.id, 'state', p.state, 'amount', p.amount, 'captured', p.captured,
-                                       'refunded', p.refunded, 'intent', p.intent_id, 'begun_at', p.begun_at,
-                                       'refunds', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                                                              'id', r.id, 'origin', r.origin, 'reason', r.reason,
-                                                              'amount', r.amount, 'state', r.state,
-                                                              'stripe_id', r.stripe_id, 'created_at', r.created_at)
-                                                              ORDER BY r.created_at, r.id), '[]')
-                                                     FROM refunds r WHERE r.sale_id = p.sale_id AND r.payment_id = p.id))
+                                       'refunded', p.refunded, 'disputed', p.disputed, 'intent', p.intent_id, 'begun_at', p.begun_at,
+                                       'refunds', ", refunds_of!(), ", 'disputes', ", disputes_of!(), ")
                                        ORDER BY p.attempt), '[]')
                               FROM payments p WHERE p.sale_id = o.sale_id AND p.order_id = o.id))
       FROM orders o
      WHERE o.sale_id = $1 AND ($2::uuid IS NULL OR o.id > $2) AND o.created_at <= $3
-     ORDER BY o.id LIMIT $4";
+     ORDER BY o.id LIMIT $4");
 
 #[derive(Deserialize)]
 struct OrderDocument {

@@ -1,4 +1,4 @@
-//! The statement of an order: every transfer that was booked for it, with its entries.
+//! The statement of an order: every transfer that was booked for it, with its entries, and what went back by refunds and disputes.
 //!
 //! In the order they were recorded in, which for one order is the order they happened in: whoever books for an order has its
 //! row locked. Bounded by [`STATEMENT_TRANSFERS_MAX`], and one more that tells that
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::returns::{DisputeRecord, RefundRecord, disputes_of, refunds_of};
 use crate::{Ledger, LedgerError, documents};
 
 /// What was booked for an order.
@@ -21,6 +22,10 @@ pub struct OrderStatement {
     pub total: Money,
     /// The transfers, oldest first; one more than [`STATEMENT_TRANSFERS_MAX`] when there are more.
     pub transfers: Vec<TransferRow>,
+    /// What went back, or is about to, by payment.
+    pub refunds: Vec<RefundRecord>,
+    /// What banks ask or asked back, by payment.
+    pub disputes: Vec<DisputeRecord>,
 }
 
 /// A transfer as it is stored.
@@ -61,7 +66,7 @@ pub const STATEMENT_TRANSFERS_MAX: u32 = 1_000;
 
 pub(crate) const STATEMENTS: &[&str] = &[STATEMENT];
 
-const STATEMENT: &str = "
+const STATEMENT: &str = concat!("
     SELECT jsonb_build_object('state', o.state, 'currency', o.currency, 'total', o.total, 'transfers', (
                SELECT coalesce(jsonb_agg(jsonb_build_object(
                           'id', t.id, 'kind', t.kind, 'reference', t.reference, 'resolves', t.resolves, 'reverses', t.reverses,
@@ -71,8 +76,11 @@ const STATEMENT: &str = "
                                 FROM entries e WHERE e.sale_id = t.sale_id AND e.transfer_id = t.id))
                           ORDER BY t.recorded_at, t.id), '[]')
                  FROM (SELECT * FROM transfers
-                        WHERE sale_id = $1 AND order_id = $2 ORDER BY recorded_at, id LIMIT $3) AS t))
-      FROM orders o WHERE o.sale_id = $1 AND o.id = $2";
+                        WHERE sale_id = $1 AND order_id = $2 ORDER BY recorded_at, id LIMIT $3) AS t),
+               'payments', (SELECT coalesce(jsonb_agg(jsonb_build_object('refunds', ", refunds_of!(), ", 'disputes', ", disputes_of!(), ")
+                                                      ORDER BY p.attempt), '[]')
+                              FROM payments p WHERE p.sale_id = o.sale_id AND p.order_id = o.id))
+      FROM orders o WHERE o.sale_id = $1 AND o.id = $2");
 
 #[derive(Deserialize)]
 struct Document {
@@ -80,6 +88,13 @@ struct Document {
     currency: Currency,
     total: i64,
     transfers: Vec<TransferDocument>,
+    payments: Vec<PaymentDocument>,
+}
+
+#[derive(Deserialize)]
+struct PaymentDocument {
+    refunds: Vec<RefundRecord>,
+    disputes: Vec<DisputeRecord>,
 }
 
 #[derive(Deserialize)]
@@ -107,9 +122,14 @@ pub async fn order_statement(
     let Some(row) = ledger.row(STATEMENT, &[&sale.uuid(), &order.uuid(), &limit]).await? else {
         return Ok(None);
     };
-    let Document { state, currency, total, transfers } = documents::read(row.try_get(0)?)?;
+    let Document { state, currency, total, transfers, payments } = documents::read(row.try_get(0)?)?;
     let transfers = transfers.into_iter().map(TransferDocument::row).collect();
-    Ok(Some(OrderStatement { state, total: Money::new(total, currency), transfers }))
+    let (mut refunds, mut disputes) = (Vec::new(), Vec::new());
+    for payment in payments {
+        refunds.extend(payment.refunds);
+        disputes.extend(payment.disputes);
+    }
+    Ok(Some(OrderStatement { state, total: Money::new(total, currency), transfers, refunds, disputes }))
 }
 
 impl TransferDocument {

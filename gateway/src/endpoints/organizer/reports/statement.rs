@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use domain::order::OrderState;
-use domain::{Money, OrderId, TransferId};
+use domain::{Money, OrderId, RefundId, TransferId};
 use http::StatusCode;
 use jiff::Timestamp;
+use ledger::orders::returns::{DisputeRecord, RefundRecord};
 use ledger::orders::statement::{EntryRow, OrderStatement, STATEMENT_TRANSFERS_MAX, TransferRow, order_statement};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +37,51 @@ pub(crate) struct StatementBody {
     transfers: Vec<TransferBody>,
     /// Whether these are all.
     complete: bool,
+    /// What went back, or is about to.
+    refunds: Vec<StatedRefundBody>,
+    /// What banks ask or asked back.
+    disputes: Vec<StatedDisputeBody>,
+}
+
+/// A refund in a statement. Amounts are minor units of the order's currency.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatedRefund)]
+pub(crate) struct StatedRefundBody {
+    /// Its id.
+    #[schema(value_type = String, example = "ref_0190c5a0b0c07abc8def0123456789ab")]
+    id: RefundId,
+    /// `planned`, `pending`, `succeeded` or `failed`.
+    #[schema(example = "succeeded")]
+    state: String,
+    /// How much goes back.
+    amount: i64,
+    /// Of that, base price; none, as for fees and taxes, where it was not asked for here.
+    base: Option<i64>,
+    /// Fees.
+    fee: Option<i64>,
+    /// Taxes.
+    tax: Option<i64>,
+    /// How many tickets it made void.
+    tickets: u32,
+}
+
+/// A dispute in a statement.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatedDispute)]
+pub(crate) struct StatedDisputeBody {
+    /// Stripe's id.
+    #[schema(example = "du_1")]
+    id: String,
+    /// `inquiry`, `inquiry_closed`, `open`, `won` or `lost`.
+    #[schema(example = "open")]
+    state: String,
+    /// How much the bank asks, in its currency.
+    #[schema(value_type = MoneyBody)]
+    amount: Money,
+    /// What it took of the order's money and has not given back, in minor units of the order's currency.
+    disputed: i64,
+    /// Of that, what is given up.
+    lost: i64,
 }
 
 /// A transfer.
@@ -92,7 +138,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 
 impl StatementBody {
     fn of(order: OrderId, statement: OrderStatement) -> Self {
-        let OrderStatement { state, total, transfers } = statement;
+        let OrderStatement { state, total, transfers, refunds, disputes } = statement;
         let complete = transfers.len() <= STATEMENT_TRANSFERS_MAX as usize;
         let currency = total.currency.as_str();
         let mut held = Money::zero(total.currency);
@@ -108,7 +154,24 @@ impl StatementBody {
             total,
             transfers: transfers.into_iter().take(STATEMENT_TRANSFERS_MAX as usize).map(told).collect(),
             complete,
+            refunds: refunds.into_iter().map(StatedRefundBody::from).collect(),
+            disputes: disputes.into_iter().map(StatedDisputeBody::from).collect(),
         }
+    }
+}
+
+impl From<RefundRecord> for StatedRefundBody {
+    fn from(of: RefundRecord) -> Self {
+        let id = of.id();
+        let RefundRecord { state, amount, base, fee, tax, tickets, .. } = of;
+        Self { id, state, amount, base, fee, tax, tickets }
+    }
+}
+
+impl From<DisputeRecord> for StatedDisputeBody {
+    fn from(of: DisputeRecord) -> Self {
+        let DisputeRecord { stripe_id: id, status: state, amount, currency, withdrawn: disputed, lost, .. } = of;
+        Self { id, state, amount: Money::new(amount, currency), disputed, lost }
     }
 }
 

@@ -1,8 +1,10 @@
-//! The records of an export: which columns there are, and what an order, a line, a payment and a refund put into them.
+//! The records of an export: which columns there are, and what an order, a line, a payment, a
+//! refund and a dispute put into them.
 
 use domain::price::LineKind;
 use jiff::Timestamp;
-use ledger::orders::export::{LineRecord, OrderRecord, PaymentRecord, RefundRecord};
+use ledger::orders::export::{LineRecord, OrderRecord, PaymentRecord};
+use ledger::orders::returns::{DisputeRecord, RefundRecord};
 
 use crate::csv::{Cell, record};
 
@@ -25,7 +27,8 @@ macro_rules! columns {
 }
 
 columns!(
-    record, order, id, number, state, at, kind, name, tier, quantity, currency, amount, captured, refunded, reference
+    record, order, id, number, state, at, kind, name, tier, quantity, currency, amount, captured, refunded, reference,
+    base, fee, tax, disputed, lost
 );
 
 /// The first record: the names of the columns.
@@ -43,7 +46,7 @@ pub(super) fn end(text: &mut String, as_of: Timestamp, orders: usize) {
     Row { record: Cell::Text("end"), at: Cell::Text(&at), quantity, ..Row::default() }.write(text);
 }
 
-/// An order with its lines, payments and refunds.
+/// An order with its lines, payments, refunds and disputes.
 pub(super) fn of_order(text: &mut String, order: &OrderRecord) {
     let (id, number, at) = (order.id.to_string(), order.number.0.to_string(), order.created_at.to_string());
     let sum = |of: fn(&PaymentRecord) -> i64| Cell::Number(order.payments.iter().map(of).sum());
@@ -56,6 +59,7 @@ pub(super) fn of_order(text: &mut String, order: &OrderRecord) {
         amount: Cell::Number(order.total),
         captured: sum(|payment| payment.captured),
         refunded: sum(|payment| payment.refunded),
+        disputed: sum(|payment| payment.disputed),
         ..of.row("order")
     }
     .write(text);
@@ -63,6 +67,7 @@ pub(super) fn of_order(text: &mut String, order: &OrderRecord) {
     for payment in &order.payments {
         of.payment(text, payment);
         payment.refunds.iter().for_each(|refund| of.refund(text, refund));
+        payment.disputes.iter().for_each(|dispute| of.dispute(text, dispute));
     }
 }
 
@@ -103,6 +108,7 @@ impl<'a> Of<'a> {
             amount: Cell::Number(payment.amount),
             captured: Cell::Number(payment.captured),
             refunded: Cell::Number(payment.refunded),
+            disputed: Cell::Number(payment.disputed),
             reference: Cell::some(payment.intent.as_deref()),
             ..self.row("payment")
         }
@@ -117,9 +123,29 @@ impl<'a> Of<'a> {
             at: Cell::Text(&at),
             kind: Cell::Text(&refund.origin),
             name: Cell::Text(&refund.reason),
+            quantity: Cell::Number(refund.tickets.into()),
             amount: Cell::Number(refund.amount),
             reference: Cell::some(refund.stripe_id.as_deref()),
+            base: Cell::number(refund.base),
+            fee: Cell::number(refund.fee),
+            tax: Cell::number(refund.tax),
             ..self.row("refund")
+        }
+        .write(text);
+    }
+
+    /// Its amount is in the currency that the bank asks in; what is disputed and lost of the payment is in the order's.
+    fn dispute(&self, text: &mut String, dispute: &DisputeRecord) {
+        let at = dispute.opened_at.to_string();
+        Row {
+            state: Cell::Text(&dispute.status),
+            at: Cell::Text(&at),
+            currency: Cell::Text(dispute.currency.as_str()),
+            amount: Cell::Number(dispute.amount),
+            disputed: Cell::Number(dispute.withdrawn),
+            lost: Cell::Number(dispute.lost),
+            reference: Cell::Text(&dispute.stripe_id),
+            ..self.row("dispute")
         }
         .write(text);
     }
