@@ -27,9 +27,17 @@ pub(super) fn run(audit: &Audit) -> Result<(), Failure> {
         if audit.chain {
             report.lines.push(audit_chain(&ledger, audit.head.as_ref()).await?);
         }
-        println!("{}", if audit.json { as_json(&report, head) } else { with_head(&report, head) });
+        let redis = if settings.redis_url.is_some() { Redis::Compared } else { Redis::Skipped };
+        println!("{}", if audit.json { as_json(&report, head, redis) } else { in_words(&report, head, redis) });
         if report.holds() { Ok(()) } else { Err(Failure::Breach) }
     })
+}
+
+/// Whether Redis was asked: without its address nothing is known of it, and that is not the same as nothing wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redis {
+    Compared,
+    Skipped,
 }
 
 /// A line for each invariant with its figures; under a broken one, a line for each breach.
@@ -47,22 +55,27 @@ pub(crate) fn as_text(report: &AuditReport) -> String {
     text.trim_end().to_owned()
 }
 
-/// The report, and the last sealed block, to be kept where nobody who can write to the database can.
-fn with_head(report: &AuditReport, head: Option<SealHead>) -> String {
+/// The report, what was not looked at, and the last sealed block, to be kept where nobody who can write to the database can.
+fn in_words(report: &AuditReport, head: Option<SealHead>, redis: Redis) -> String {
+    let skipped = match redis {
+        Redis::Compared => "",
+        Redis::Skipped => "redis was not compared: REDIS_URL is not set\n",
+    };
     let head = match head {
         None => "nothing is sealed yet".to_owned(),
         Some(head) if report.holds() => head.to_string(),
         Some(head) => format!("{head} is not to be kept: something above does not hold"),
     };
-    format!("{}\nhead {head}", as_text(report))
+    format!("{}\n{skipped}head {head}", as_text(report))
 }
 
-fn as_json(report: &AuditReport, head: Option<SealHead>) -> String {
+fn as_json(report: &AuditReport, head: Option<SealHead>, redis: Redis) -> String {
     let line = |line: &AuditLine| {
         let figures: serde_json::Map<_, _> =
             line.figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         json!({ "invariant": line.invariant, "title": line.title, "figures": figures, "breaches": line.breaches })
     };
     let lines: Vec<_> = report.lines.iter().map(line).collect();
-    json!({ "holds": report.holds(), "lines": lines, "head": head.map(|head| head.to_string()) }).to_string()
+    let (compared, head) = (redis == Redis::Compared, head.map(|head| head.to_string()));
+    json!({ "holds": report.holds(), "lines": lines, "redis_compared": compared, "head": head }).to_string()
 }
