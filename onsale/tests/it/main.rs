@@ -6,6 +6,7 @@
 )]
 
 mod a_script;
+mod archive;
 mod audit;
 mod border;
 mod command;
