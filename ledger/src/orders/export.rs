@@ -33,6 +33,8 @@ pub struct OrderRecord {
     pub lines: Vec<LineRecord>,
     /// The attempts to pay it.
     pub payments: Vec<PaymentRecord>,
+    /// What was given back though there was nothing to pay.
+    pub refunds: Vec<RefundRecord>,
 }
 
 /// A line of an order.
@@ -99,9 +101,10 @@ const PAGE: &str = concat!("
                'payments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                                        'id', p.id, 'state', p.state, 'amount', p.amount, 'captured', p.captured,
                                        'refunded', p.refunded, 'disputed', p.disputed, 'intent', p.intent_id, 'begun_at', p.begun_at,
-                                       'refunds', ", refunds_of!(), ", 'disputes', ", disputes_of!(), ")
+                                       'refunds', ", refunds_of!(payment), ", 'disputes', ", disputes_of!(), ")
                                        ORDER BY p.attempt), '[]')
-                              FROM payments p WHERE p.sale_id = o.sale_id AND p.order_id = o.id))
+                              FROM payments p WHERE p.sale_id = o.sale_id AND p.order_id = o.id),
+               'refunds', ", refunds_of!(order), ")
       FROM orders o
      WHERE o.sale_id = $1 AND ($2::uuid IS NULL OR o.id > $2) AND o.created_at <= $3
      ORDER BY o.id LIMIT $4");
@@ -116,6 +119,7 @@ struct OrderDocument {
     created_at: Timestamp,
     lines: Vec<LineRecord>,
     payments: Vec<PaymentRecord>,
+    refunds: Vec<RefundRecord>,
 }
 
 /// The instant that fixes which orders an export has: those written until then.
@@ -143,8 +147,8 @@ pub async fn export_page(
 
 impl OrderDocument {
     fn record(self) -> OrderRecord {
-        let Self { id, number, state, currency, total, created_at, lines, payments } = self;
+        let Self { id, number, state, currency, total, created_at, lines, payments, refunds } = self;
         let (id, number) = (OrderId::from_uuid(id), PlaceNumber(number));
-        OrderRecord { id, number, state, currency, total, created_at, lines, payments }
+        OrderRecord { id, number, state, currency, total, created_at, lines, payments, refunds }
     }
 }

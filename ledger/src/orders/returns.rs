@@ -1,6 +1,6 @@
-//! What went back of a payment, as reports tell it: refunds, and disputes.
+//! What went back of a payment, or of an order that cost nothing, as reports tell it: refunds, and disputes.
 //!
-//! Read by the statements of others: [`refunds_of`] and [`disputes_of`] are expressions over a payment `p`.
+//! Read by the statements of others: [`refunds_of`] and [`disputes_of`] are expressions over a payment `p` or an order `o`.
 
 use domain::{Currency, RefundId};
 use jiff::Timestamp;
@@ -60,14 +60,20 @@ impl RefundRecord {
     }
 }
 
-/// The refunds of the payment `p`, as [`RefundRecord`]s.
+/// The refunds of the payment `p`, or those of the order `o` that had nothing to pay, as [`RefundRecord`]s.
 macro_rules! refunds_of {
-    () => {
-        "(SELECT coalesce(jsonb_agg(jsonb_build_object(
+    (payment) => {
+        refunds_of!("r.sale_id = p.sale_id AND r.payment_id = p.id")
+    };
+    (order) => {
+        refunds_of!("r.sale_id = o.sale_id AND r.order_id = o.id")
+    };
+    ($whose:literal) => {
+        concat!("(SELECT coalesce(jsonb_agg(jsonb_build_object(
                      'id', r.id, 'origin', r.origin, 'reason', r.reason, 'amount', r.amount, 'base', r.base, 'fee', r.fee, 'tax', r.tax,
                      'tickets', (SELECT count(*) FROM refund_tickets g WHERE g.sale_id = r.sale_id AND g.refund_id = r.id),
                      'state', r.state, 'stripe_id', r.stripe_id, 'created_at', r.created_at) ORDER BY r.created_at, r.id), '[]')
-            FROM refunds r WHERE r.sale_id = p.sale_id AND r.payment_id = p.id)"
+            FROM refunds r WHERE ", $whose, ")")
     };
 }
 

@@ -77,9 +77,10 @@ const STATEMENT: &str = concat!("
                           ORDER BY t.recorded_at, t.id), '[]')
                  FROM (SELECT * FROM transfers
                         WHERE sale_id = $1 AND order_id = $2 ORDER BY recorded_at, id LIMIT $3) AS t),
-               'payments', (SELECT coalesce(jsonb_agg(jsonb_build_object('refunds', ", refunds_of!(), ", 'disputes', ", disputes_of!(), ")
+               'payments', (SELECT coalesce(jsonb_agg(jsonb_build_object('refunds', ", refunds_of!(payment), ", 'disputes', ", disputes_of!(), ")
                                                       ORDER BY p.attempt), '[]')
-                              FROM payments p WHERE p.sale_id = o.sale_id AND p.order_id = o.id))
+                              FROM payments p WHERE p.sale_id = o.sale_id AND p.order_id = o.id),
+               'refunds', ", refunds_of!(order), ")
       FROM orders o WHERE o.sale_id = $1 AND o.id = $2");
 
 #[derive(Deserialize)]
@@ -89,6 +90,7 @@ struct Document {
     total: i64,
     transfers: Vec<TransferDocument>,
     payments: Vec<PaymentDocument>,
+    refunds: Vec<RefundRecord>,
 }
 
 #[derive(Deserialize)]
@@ -122,9 +124,9 @@ pub async fn order_statement(
     let Some(row) = ledger.row(STATEMENT, &[&sale.uuid(), &order.uuid(), &limit]).await? else {
         return Ok(None);
     };
-    let Document { state, currency, total, transfers, payments } = documents::read(row.try_get(0)?)?;
+    let Document { state, currency, total, transfers, payments, mut refunds } = documents::read(row.try_get(0)?)?;
     let transfers = transfers.into_iter().map(TransferDocument::row).collect();
-    let (mut refunds, mut disputes) = (Vec::new(), Vec::new());
+    let mut disputes = Vec::new();
     for payment in payments {
         refunds.extend(payment.refunds);
         disputes.extend(payment.disputes);

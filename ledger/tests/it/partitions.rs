@@ -6,7 +6,7 @@ use crate::soak;
 use crate::world::{Layout, Price, World};
 
 /// What is asked of partitioned books: all that posts, reads or tries to change them.
-const SUITE: [&str; 19] = [
+const SUITE: [&str; 20] = [
     "acts::",
     "audits::",
     "balances::",

@@ -64,6 +64,7 @@ pub(super) fn of_order(text: &mut String, order: &OrderRecord) {
     }
     .write(text);
     order.lines.iter().for_each(|line| of.line(text, line));
+    order.refunds.iter().for_each(|refund| of.refund(text, refund));
     for payment in &order.payments {
         of.payment(text, payment);
         payment.refunds.iter().for_each(|refund| of.refund(text, refund));
