@@ -1,6 +1,6 @@
 //! What went back of a payment, or of an order that cost nothing, as reports tell it: refunds, and disputes.
 //!
-//! Read by the statements of others: [`refunds_of`] and [`disputes_of`] are expressions over a payment `p` or an order `o`.
+//! Read by the statements of others: `refunds_of` and `disputes_of` are expressions over a payment `p` or an order `o`.
 
 use domain::{Currency, RefundId};
 use jiff::Timestamp;
