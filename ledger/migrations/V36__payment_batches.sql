@@ -281,8 +281,8 @@ BEGIN
           LEFT JOIN LATERAL payment_of_intent((n.facts).id, (n.facts).sale_id, (n.facts).order_id) AS p ON true
          ORDER BY p.sale_id, p.order_id, n.place
     LOOP
-        -- A transfer that resolves another finds it in the books.
-        IF v_news.order_id = v_order THEN
+        -- A transfer that resolves another finds it in the books. Which order it is may be known only by now.
+        IF v_news.order_id IS NOT DISTINCT FROM v_order THEN
             PERFORM postings_book(v_postings);
             v_postings := '{}';
         END IF;

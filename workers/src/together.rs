@@ -58,9 +58,10 @@ impl<A, R> Together<A, R> {
                 biased;
                 answer = &mut answered => return answer.ok(),
                 turn = self.calls.acquire() => {
-                    let _turn = turn.expect("the semaphore is never closed");
+                    let turn = turn.expect("the semaphore is never closed");
                     if self.lead(&call).await == Line::Empty {
-                        // Somebody else's call has it.
+                        // Somebody else's call has it; the turn is for those who come meanwhile.
+                        drop(turn);
                         return answered.await.ok();
                     }
                 }

@@ -131,7 +131,7 @@ codes! {
     /// More than may still go back in this way: what was captured, less what went, is going or is disputed, and less fees where
     /// the sale keeps them. The detail says how much is left.
     RefundAboveCaptured = "refund_above_captured" CONFLICT "More than can go back";
-    /// The order has no money of its buyer's: it is not paid, it was free, or its payment came too late and goes back by itself.
+    /// The order has nothing of its buyer's: it is not paid, or its payment came too late and goes back by itself.
     OrderNotRefundable = "order_not_refundable" CONFLICT "The order cannot be refunded";
     /// A ticket that opened the door is not given back; an amount may be.
     TicketUsed = "ticket_used" CONFLICT "The ticket was used";

@@ -150,6 +150,10 @@ async fn a_free_order_is_given_back_at_once() {
         (&statement["refunds"][0]["state"], &statement["refunds"][0]["tickets"]),
         (&json!("succeeded"), &json!(2))
     );
+    assert_eq!(
+        statement["tickets"].as_array().unwrap().iter().map(|ticket| &ticket["id"]).collect::<Vec<_>>(),
+        given.body["tickets"].as_array().unwrap().iter().collect::<Vec<_>>()
+    );
     let export = reports("export.csv").await;
     assert!(
         export.as_str().unwrap().lines().any(|record| record.starts_with("refund,") && record.contains("called off"))
@@ -165,7 +169,7 @@ async fn a_sale_may_keep_its_fees() {
     // Of 2.98 € tax 0.18 € are on the fee.
     let above = world.refunds(&sale, &order, "1", &json!({ "amount": 4_281, "reason": "x" })).await;
     assert_eq!((above.status, above.code()), (StatusCode::CONFLICT, Some("refund_above_captured")));
-    assert_eq!(above.body["detail"], "4280 eur are left to go back in this way.");
+    assert_eq!(above.body["detail"], "42.80 EUR are left to go back in this way.");
     let all = world.refunds(&sale, &order, "2", &json!({ "amount": 4_280, "reason": "x" })).await;
     assert_eq!(all.body["parts"], json!({ "base": euros(4_000), "fee": euros(0), "tax": euros(280) }));
     let odd = jazz_with(4, json!({ "refunds": { "amount": "some_fees" } }));

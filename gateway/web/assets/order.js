@@ -43,12 +43,14 @@ const WORDS = {
   cancelled: ['This order was cancelled', 'You pay nothing; whatever your bank reserved is released.'],
   partially_refunded: ['Part of this order was refunded', 'Tickets that are still valid are below.'],
   refunded: ['This order was refunded', 'The money is on its way back to you.'],
+  given_back: ['This order was given back', 'Its tickets are void. There was nothing to pay back.'],
   disputed: ['The payment of this order is disputed', 'Your bank is looking into it. Please contact the organizer.'],
 };
 const SETTLED = new Set(['cancelled', 'partially_refunded', 'refunded', 'disputed']);
 
 /** @param {any} order @param {boolean} justPaid */
 function wordsFor(order, justPaid) {
+  if (order.state === 'refunded' && order.total.amount === 0) return 'given_back';
   if (order.state === 'awaiting_payment' && justPaid) return 'confirming';
   if (order.state === 'paid' && order.tickets.length === 0) return 'processing';
   return order.state === 'expired' && !order.final ? 'expiring' : order.state;
@@ -72,7 +74,7 @@ function render(sale, order, justPaid) {
   part('lines').replaceChildren(...lineRows(order.lines));
   part('receipt').hidden = order.lines.length === 0;
   part('retry').hidden = state !== 'awaiting_payment';
-  part('print').hidden = order.tickets.length === 0;
+  part('print').hidden = !order.tickets.some((/** @type {any} */ ticket) => ticket.state === 'valid');
   renderTickets(sale, order.tickets);
   show('shown');
 }

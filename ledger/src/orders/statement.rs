@@ -5,7 +5,7 @@
 //! these are not all.
 
 use domain::order::OrderState;
-use domain::{Currency, Money, OrderId, SaleId, TransferId};
+use domain::{Currency, Money, OrderId, SaleId, TicketId, TierId, TransferId, UnitNo};
 use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -26,6 +26,28 @@ pub struct OrderStatement {
     pub refunds: Vec<RefundRecord>,
     /// What banks ask or asked back, by payment.
     pub disputes: Vec<DisputeRecord>,
+    /// Its tickets.
+    pub tickets: Vec<StatedTicket>,
+}
+
+/// A ticket, as far as a report names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StatedTicket {
+    id: Uuid,
+    /// The tier of its unit.
+    pub tier: TierId,
+    /// Its unit.
+    pub unit: UnitNo,
+    /// `valid`, `used` or `void`.
+    pub state: String,
+}
+
+impl StatedTicket {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> TicketId {
+        TicketId::from_uuid(self.id)
+    }
 }
 
 /// A transfer as it is stored.
@@ -80,7 +102,10 @@ const STATEMENT: &str = concat!("
                'payments', (SELECT coalesce(jsonb_agg(jsonb_build_object('refunds', ", refunds_of!(payment), ", 'disputes', ", disputes_of!(), ")
                                                       ORDER BY p.attempt), '[]')
                               FROM payments p WHERE p.sale_id = o.sale_id AND p.order_id = o.id),
-               'refunds', ", refunds_of!(order), ")
+               'refunds', ", refunds_of!(order), ",
+               'tickets', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'tier', k.tier_id, 'unit', k.unit_no,
+                                                                        'state', k.state) ORDER BY k.tier_id, k.unit_no, k.id), '[]')
+                             FROM tickets k WHERE k.sale_id = o.sale_id AND k.order_id = o.id))
       FROM orders o WHERE o.sale_id = $1 AND o.id = $2");
 
 #[derive(Deserialize)]
@@ -91,6 +116,7 @@ struct Document {
     transfers: Vec<TransferDocument>,
     payments: Vec<PaymentDocument>,
     refunds: Vec<RefundRecord>,
+    tickets: Vec<StatedTicket>,
 }
 
 #[derive(Deserialize)]
@@ -124,14 +150,15 @@ pub async fn order_statement(
     let Some(row) = ledger.row(STATEMENT, &[&sale.uuid(), &order.uuid(), &limit]).await? else {
         return Ok(None);
     };
-    let Document { state, currency, total, transfers, payments, mut refunds } = documents::read(row.try_get(0)?)?;
+    let Document { state, currency, total, transfers, payments, mut refunds, tickets } =
+        documents::read(row.try_get(0)?)?;
     let transfers = transfers.into_iter().map(TransferDocument::row).collect();
     let mut disputes = Vec::new();
     for payment in payments {
         refunds.extend(payment.refunds);
         disputes.extend(payment.disputes);
     }
-    Ok(Some(OrderStatement { state, total: Money::new(total, currency), transfers, refunds, disputes }))
+    Ok(Some(OrderStatement { state, total: Money::new(total, currency), transfers, refunds, disputes, tickets }))
 }
 
 impl TransferDocument {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use admission::{Store, StoreConfig};
 use ledger::audit::{AuditLine, AuditReport, audit_chain};
+use ledger::sales::{SaleName, sale_fetch};
 use ledger::seals::{SealHead, seal_head};
 use ledger::{Ledger, PoolConfig, Role};
 use secrecy::ExposeSecret as _;
@@ -21,6 +22,11 @@ pub(super) fn run(audit: &Audit) -> Result<(), Failure> {
             Some(url) => Some(Store::connect(url.expose_secret(), StoreConfig::default()).await?),
             None => None,
         };
+        if let Some(id) = audit.sale
+            && sale_fetch(&ledger, SaleName::Id(id)).await?.is_none()
+        {
+            return Err(Failure::Failed(format!("there is no sale {id}").into()));
+        }
         // Read before the books are: what is printed to be kept is what was checked.
         let head = seal_head(&ledger).await?;
         let mut report = crate::audit::audit(&ledger, store, audit.sale).await?;

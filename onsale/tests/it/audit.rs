@@ -32,6 +32,16 @@ async fn an_entry_slipped_in_past_the_triggers_is_named_by_its_invariant() {
     assert!(printed.lines().any(|line| line.starts_with("I3 ") && line.contains("BROKEN")), "{printed}");
 }
 
+/// A mistyped sale has nothing to find fault with, and must not look like one without fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_is_none_has_no_clean_audit() {
+    let world = World::start().await;
+    let sale = world.sells(5).await;
+    assert!(world.audit_with(&["--sale", &sale]).0.success());
+    let (status, printed) = world.audit_with(&["--sale", &format!("sale_{}", uuid::Uuid::nil())]);
+    assert!(!status.success() && printed.is_empty(), "{printed}");
+}
+
 /// Both legs of a payment doubled: every transfer still sums to zero, and only the chain tells. Then the last block goes, which
 /// only a head that was kept elsewhere tells.
 #[tokio::test(flavor = "multi_thread")]

@@ -62,6 +62,19 @@ async fn who_is_alone_waits_for_nobody() {
     assert_eq!(jobs.join_all().await, [(1, Some(10))]);
 }
 
+/// Some of those whose asks are under way had a turn for themselves and found nobody left: they give it back.
+#[tokio::test]
+async fn while_many_wait_for_one_call_the_next_begins() {
+    let (together, calls, mut jobs) = new(2, 10);
+    ask(&mut jobs, &together, &calls, 1..=5);
+    calls.until_begun(1).await;
+    ask(&mut jobs, &together, &calls, [6]);
+    calls.until_begun(2).await;
+    assert_eq!(calls.begun(), [vec![1, 2, 3, 4, 5], vec![6]]);
+    calls.go.notify_waiters();
+    assert_eq!(jobs.join_all().await.len(), 6);
+}
+
 #[tokio::test]
 async fn what_gathers_during_a_call_is_the_next_one_and_each_has_its_own_answer() {
     let (together, calls, mut jobs) = new(1, 3);

@@ -1,8 +1,8 @@
 //! `…/orders/{order}/refunds`: money that the organizer gives back.
 //!
-//! What a refund does, and what becomes of one that fails, is in [`ledger::refunds`]. A request is named by sale, order, key and
-//! Idempotency-Key: repeated, today or next year, it is answered with what it asked for then and asks for nothing more. The
-//! answer says that the refund is under way; its state in the list says what came of it.
+//! What a refund does, and what becomes of one that fails, is in [`ledger::refunds`]. A request is named by sale, order and
+//! Idempotency-Key: repeated, today or next year, with this API key or the one after it, it is answered with what it asked for
+//! then and asks for nothing more. The answer says that the refund is under way; its state in the list says what came of it.
 //!
 //! Bounds: [`TICKETS_MAX`] tickets a request, which is more than an order has.
 
@@ -116,12 +116,12 @@ pub(crate) async fn ask(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
     let body: RefundBody = request.json()?;
     let (wish, reason) = (body.wish()?, body.reason()?);
     let key = request.required_idempotency_key()?;
-    let scope = format!("refund/{}/{order}/{by}", sale.id);
+    let scope = format!("refund/{}/{order}", sale.id);
     let ask = RefundAsk {
         organizer: sale.organizer,
         sale: sale.id,
         order,
-        key: name_of(sale.id, order, &by, key),
+        key: name_of(sale.id, order, key),
         content: Sha256::digest(&request.body).into(),
         wish,
         reason,
@@ -165,17 +165,17 @@ fn page(request: &Request) -> Result<RefundPage, Problem> {
     Ok(page)
 }
 
-/// The name of a request: whose key, for which order, and which Idempotency-Key.
-fn name_of(sale: SaleId, order: OrderId, by: &str, key: &str) -> [u8; 32] {
+/// The name of a request: for which order, and which Idempotency-Key.
+fn name_of(sale: SaleId, order: OrderId, key: &str) -> [u8; 32] {
     let (sale, order) = (sale.uuid(), order.uuid());
-    RequestId::of(&[b"refund", sale.as_bytes(), order.as_bytes(), by.as_bytes(), key.as_bytes()]).0
+    RequestId::of(&[b"refund", sale.as_bytes(), order.as_bytes(), key.as_bytes()]).0
 }
 
 async fn goes_back(ledger: Ledger, ask: RefundAsk) -> Result<RefundedBody, Problem> {
     match refund_ask(&ledger, &ask).await? {
         AskRefund::Asked(refund) => Ok(refund.into()),
         AskRefund::AboveCaptured { left } => {
-            let detail = format!("{} {} are left to go back in this way.", left.minor, left.currency);
+            let detail = format!("{left} are left to go back in this way.");
             Err(Problem::new(Code::RefundAboveCaptured).detail(detail))
         }
         AskRefund::TicketUsed(tickets) => {

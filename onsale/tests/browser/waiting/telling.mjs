@@ -195,6 +195,7 @@ export const TELLING = [
       await step('leaves', async () => {
         await goesTo('leave');
         await page.keyboard.press('Enter');
+        await page.locator('#leaving').waitFor();
         await page.keyboard.press('Tab');
         await page.keyboard.press('Enter');
         await person.seesItAccessible('over', 'left');

@@ -19,14 +19,16 @@ fn back(amount: Option<&str>, tickets: usize) -> Letter {
 #[test]
 fn a_letter_about_a_refund_says_how_much_and_what_of_the_tickets() {
     let by_ticket = back(Some("21.75 EUR"), 1);
-    for part in ["21.75 EUR", "five to ten days", "is void", "Standing (tkt_1)", "other ticket stays valid"] {
+    for part in
+        ["21.75 EUR", "five to ten days", "is void", "Standing (tkt_1)", "One other ticket of yours stays valid"]
+    {
         assert!(by_ticket.text.contains(part), "{part} in\n{}", by_ticket.text);
     }
     for part in ["21.75 EUR", "tkt_1"] {
         assert!(by_ticket.html.contains(part), "{part} in\n{}", by_ticket.html);
     }
     let amount = back(Some("5.00 EUR"), 0);
-    assert!(amount.text.contains("Your tickets stay valid") && !amount.text.contains("void"), "{}", amount.text);
+    assert!(amount.text.contains("2 tickets of yours stay valid") && !amount.text.contains("void"), "{}", amount.text);
     let whole = back(Some("43.50 EUR"), 2);
     assert!(whole.text.contains("These tickets are void") && !whole.text.contains("stay"), "{}", whole.text);
     let free = back(None, 2);

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use domain::order::OrderState;
-use domain::{Money, OrderId, RefundId, TransferId};
+use domain::{Money, OrderId, RefundId, TicketId, TierId, TransferId, UnitNo};
 use http::StatusCode;
 use jiff::Timestamp;
 use ledger::orders::returns::{DisputeRecord, RefundRecord};
-use ledger::orders::statement::{EntryRow, OrderStatement, STATEMENT_TRANSFERS_MAX, TransferRow, order_statement};
+use ledger::orders::statement::{
+    EntryRow, OrderStatement, STATEMENT_TRANSFERS_MAX, StatedTicket, TransferRow, order_statement,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +43,26 @@ pub(crate) struct StatementBody {
     refunds: Vec<StatedRefundBody>,
     /// What banks ask or asked back.
     disputes: Vec<StatedDisputeBody>,
+    /// Its tickets: what a refund by ticket names.
+    tickets: Vec<StatedTicketBody>,
+}
+
+/// A ticket in a statement.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatedTicket)]
+pub(crate) struct StatedTicketBody {
+    /// Its id.
+    #[schema(value_type = String, example = "tkt_0190c5a0b0c07abc8def0123456789ab")]
+    id: TicketId,
+    /// The tier of its unit.
+    #[schema(value_type = String)]
+    tier: TierId,
+    /// Its unit.
+    #[schema(value_type = u32)]
+    unit: UnitNo,
+    /// `valid`, `used` or `void`.
+    #[schema(example = "valid")]
+    state: String,
 }
 
 /// A refund in a statement. Amounts are minor units of the order's currency.
@@ -138,7 +160,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 
 impl StatementBody {
     fn of(order: OrderId, statement: OrderStatement) -> Self {
-        let OrderStatement { state, total, transfers, refunds, disputes } = statement;
+        let OrderStatement { state, total, transfers, refunds, disputes, tickets } = statement;
         let complete = transfers.len() <= STATEMENT_TRANSFERS_MAX as usize;
         let currency = total.currency.as_str();
         let mut held = Money::zero(total.currency);
@@ -156,6 +178,7 @@ impl StatementBody {
             complete,
             refunds: refunds.into_iter().map(StatedRefundBody::from).collect(),
             disputes: disputes.into_iter().map(StatedDisputeBody::from).collect(),
+            tickets: tickets.into_iter().map(StatedTicketBody::from).collect(),
         }
     }
 }
@@ -165,6 +188,14 @@ impl From<RefundRecord> for StatedRefundBody {
         let id = of.id();
         let RefundRecord { state, amount, base, fee, tax, tickets, .. } = of;
         Self { id, state, amount, base, fee, tax, tickets }
+    }
+}
+
+impl From<StatedTicket> for StatedTicketBody {
+    fn from(of: StatedTicket) -> Self {
+        let id = of.id();
+        let StatedTicket { tier, unit, state, .. } = of;
+        Self { id, tier, unit, state }
     }
 }
 
