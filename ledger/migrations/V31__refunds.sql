@@ -18,7 +18,7 @@ ALTER TABLE transfers
         'seats_issued', 'seats_ordered', 'seats_released', 'seats_sold', 'seats_withheld', 'withheld_released', 'seats_returned',
         'authorised', 'authorisation_voided', 'captured', 'captured_late', 'refunded', 'refund_reversed',
         'refund_owed', 'refund_owed_undone',
-        'dispute_withdrawn', 'dispute_reinstated', 'dispute_lost', 'processor_fee'));
+        'dispute_withdrawn', 'dispute_reinstated', 'dispute_borne', 'dispute_lost', 'processor_fee'));
 
 -- Two accounts more: money that Stripe took for a dispute until it is decided, and what is given up.
 ALTER TABLE accounts
@@ -235,6 +235,29 @@ BEGIN
     RETURN (
         SELECT greatest(p_payment.captured - p_payment.disputed - p_payment.exchanged - coalesce(sum(amount), 0), 0)
           FROM refunds WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id AND state <> 'failed');
+END
+$$;
+
+-- What banks have of a payment and may give back.
+CREATE FUNCTION disputes_undecided(p_payment payments) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(sum(withdrawn + exchanged), 0) FROM disputes
+         WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id AND status <> 'lost');
+END
+$$;
+
+-- Whether a payment came too late and bought nothing: all of it is its buyer's, from the moment it came.
+CREATE FUNCTION payment_came_late(p_payment payments) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM transfers WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id
+                                           AND reference = p_payment.intent_id AND kind = 'captured_late');
 END
 $$;
 
@@ -543,11 +566,52 @@ BEGIN
 END
 $$;
 
--- Asks for a refund: of tickets, of an amount, or of the whole rest. Answers asked with the refund, also when the same request
--- asked before; or not_found, key_reused (another request had that key), not_refundable with the order's state, ticket_unknown,
--- ticket_used or ticket_void with which, or above_captured with what may still go back in this way.
+-- Step: writes down who asked for a refund, and answers it. People write names into reasons, and this log is never erased.
+CREATE FUNCTION refund_asked(p_order orders, p_refund refunds, p_wish text, p_by text) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    INSERT INTO audit_log (sale_id, actor, act, detail)
+    VALUES (p_order.sale_id, p_by, 'refund_asked',
+            jsonb_build_object('order', p_order.id, 'wish', p_wish) || (refund_document(p_refund) - 'reason'));
+    RETURN jsonb_build_object('outcome', 'asked', 'refund', refund_document(p_refund));
+END
+$$;
+
+-- Step: makes a refund anew that failed, of money that came too late. Nothing is posted: it is owed as it was from the moment it
+-- came. What a bank has meanwhile is not given back.
+CREATE FUNCTION refund_again(p_order orders, p_refund uuid, p_key bytea, p_hash bytea, p_reason text, p_by text) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_payment payments%ROWTYPE;
+    v_refund  refunds%ROWTYPE;
+BEGIN
+    SELECT p.* INTO v_payment FROM refunds r JOIN payments p ON p.sale_id = r.sale_id AND p.id = r.payment_id
+     WHERE r.sale_id = p_order.sale_id AND r.id = p_refund AND p.order_id = p_order.id
+       AND r.state = 'failed' AND r.origin = 'onsale' AND r.base IS NULL
+       FOR NO KEY UPDATE OF p;
+    IF NOT FOUND THEN
+        RETURN jsonb_build_object('outcome', 'refund_unknown');
+    ELSIF payment_left(v_payment) = 0 THEN
+        RETURN jsonb_build_object('outcome', 'above_captured', 'left', 0, 'currency', v_payment.currency);
+    END IF;
+    INSERT INTO refunds (sale_id, id, payment_id, origin, reason, amount, request_key, request_hash)
+    VALUES (p_order.sale_id, onsale_uuid(), v_payment.id, 'onsale', p_reason, payment_left(v_payment), p_key, p_hash)
+    RETURNING * INTO v_refund;
+    PERFORM refund_job_add(v_payment, v_refund.id, v_refund.amount);
+    RETURN refund_asked(p_order, v_refund, 'again', p_by);
+END
+$$;
+
+-- Asks for a refund: of tickets, of an amount, of the whole rest, or again for one that failed of money that came too late.
+-- Answers asked with the refund, also when the same request asked before; or not_found, key_reused (another request had that
+-- key), not_refundable with the order's state, ticket_unknown, ticket_used or ticket_void with which, refund_unknown, or
+-- above_captured with what may still go back in this way.
 CREATE FUNCTION refund_ask(p_organizer uuid, p_sale uuid, p_order uuid, p_key bytea, p_hash bytea, p_wish text,
-                           p_tickets uuid[], p_amount bigint, p_reason text, p_by text)
+                           p_tickets uuid[], p_amount bigint, p_again uuid, p_reason text, p_by text)
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
@@ -575,6 +639,8 @@ BEGIN
         RETURN jsonb_build_object('outcome', 'key_reused');
     ELSIF FOUND THEN
         RETURN jsonb_build_object('outcome', 'asked', 'refund', refund_document(v_refund));
+    ELSIF p_wish = 'again' THEN
+        RETURN refund_again(v_order, p_again, p_key, p_hash, p_reason, p_by);
     END IF;
     v_payment := payment_to_refund(v_order);
     IF v_payment.order_id IS NULL OR v_order.state NOT IN ('paid', 'partially_refunded', 'refunded', 'disputed') THEN
@@ -592,8 +658,7 @@ BEGIN
     v_price := tickets_parts(v_payment, v_tickets, v_keeps);
     -- The whole is whole: while a bank has some of it and may give it back, it is refused. What is lost the buyer has already.
     v_amount := CASE p_wish WHEN 'tickets' THEN parts_sum(v_price) WHEN 'amount' THEN p_amount
-                            ELSE least(parts_sum(v_pool), payment_left(v_payment) + v_payment.disputed - v_payment.lost
-                                                          + v_payment.exchanged) END;
+                            ELSE least(parts_sum(v_pool), payment_left(v_payment) + disputes_undecided(v_payment)) END;
     IF v_amount > v_room OR (v_amount = 0 AND cardinality(v_tickets) = 0) THEN
         RETURN jsonb_build_object('outcome', 'above_captured', 'left', v_room, 'currency', v_payment.currency);
     END IF;
@@ -611,11 +676,7 @@ BEGIN
     IF v_refund.state = 'succeeded' THEN
         PERFORM refund_tell(p_order, v_refund);
     END IF;
-    -- People write names into reasons, and this log is never erased.
-    INSERT INTO audit_log (sale_id, actor, act, detail)
-    VALUES (p_sale, p_by, 'refund_asked',
-            jsonb_build_object('order', p_order, 'wish', p_wish) || (refund_document(v_refund) - 'reason'));
-    RETURN jsonb_build_object('outcome', 'asked', 'refund', refund_document(v_refund));
+    RETURN refund_asked(v_order, v_refund, p_wish, p_by);
 END
 $$;
 
@@ -733,7 +794,8 @@ AS $$
        FOR NO KEY UPDATE
 $$;
 
--- As V17 had it, with what is owed taken back too when a refund fails, and the buyer told when it succeeds.
+-- As V17 had it, with what is owed taken back too when a refund fails, and the buyer told when it succeeds. A payment bears more
+-- of its disputes when a refund fails, and less when one went that was not counted before.
 CREATE OR REPLACE FUNCTION refund_merge(p_order orders, p_payment payments, p_refund refunds, p_status text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -748,6 +810,7 @@ BEGIN
             PERFORM refund_unbook(p_payment, p_refund);
         END IF;
         PERFORM refund_disown(p_payment, p_refund);
+        PERFORM disputes_settle(p_payment.sale_id, p_payment.id);
         RETURN 'failed';
     ELSIF p_status = 'succeeded' THEN
         PERFORM refund_tell(p_payment.order_id, p_refund);
@@ -756,6 +819,7 @@ BEGIN
         RETURN 'nothing';
     END IF;
     PERFORM refund_book(p_order, p_payment, p_refund);
+    PERFORM disputes_settle(p_payment.sale_id, p_payment.id);
     RETURN 'booked';
 END
 $$;
@@ -814,7 +878,7 @@ BEGIN
         PERFORM event_mark(p_event, 'quarantined', reason);
         RETURN QUERY SELECT 'quarantined', reason;
         RETURN;
-    ELSIF v_refund.id IS NULL AND v_payment.state <> 'cancelled'
+    ELSIF coalesce(v_refund.state, 'planned') = 'planned' AND v_payment.state <> 'cancelled'
           AND (v_payment.captured = 0 OR (p_status <> 'failed' AND v_payment.refunded + p_amount > v_payment.captured)) THEN
         RETURN QUERY SELECT 'early', NULL::text;
         RETURN;
@@ -859,7 +923,7 @@ REVOKE SELECT ON refunds FROM onsale_readonly;
 GRANT SELECT (sale_id, id, payment_id, order_id, origin, amount, state, stripe_id, created_at, changed_at, base, fee, tax, keeps_fees)
     ON refunds TO onsale_readonly;
 GRANT EXECUTE ON FUNCTION
-    refund_ask(uuid, uuid, uuid, bytea, bytea, text, uuid[], bigint, text, text),
+    refund_ask(uuid, uuid, uuid, bytea, bytea, text, uuid[], bigint, uuid, text, text),
     refunds_document(uuid, uuid, uuid, uuid, bigint)
     TO onsale_gateway;
 GRANT EXECUTE ON FUNCTION refund_refused(uuid, uuid), refund_document(refunds) TO onsale_workers;

@@ -1,31 +1,40 @@
 -- Disputes: money that a bank takes back through Stripe. A dispute is a fact; what Stripe's balance transactions say of it is
 -- booked, each once by its id, whatever we think of it.
 --
--- | act                | debit                                        | credit                      |
--- |--------------------|----------------------------------------------|-----------------------------|
--- | dispute_withdrawn  | disputed; suspense, what exceeds the payment | payment_clearing            |
--- | dispute_reinstated | payment_clearing                             | disputed; suspense, the rest |
--- | dispute_lost       | organizer_payable; refund_due of a payment that came too late | disputed   |
--- | processor_fee      | processor_fee                                | payment_clearing            |
+-- | act                | debit                                        | credit           |
+-- |--------------------|----------------------------------------------|------------------|
+-- | dispute_withdrawn  | suspense                                     | payment_clearing |
+-- | dispute_reinstated | payment_clearing                             | suspense         |
+-- | dispute_borne      | disputed                                     | suspense         |
+-- | dispute_lost       | organizer_payable; refund_due of a payment that came too late | disputed |
+-- | processor_fee      | processor_fee                                | payment_clearing |
 --
--- The payment bears what was captured, less what went back or was asked back, and what is disputed already; more than that, and
--- all of another currency than the sale's, is suspense and set aside for people. An inquiry moves no money and flags nothing. No dispute frees
--- a unit. Order of locks: order, payment, dispute.
+-- Two steps, so that the books do not depend on what was heard first. A balance transaction moves money between Stripe and
+-- suspense, as it says. Then disputes_settle, which looks at nothing but what is known by now, says how much of it the payment
+-- bears and how much of that is lost, and books the difference to what it said before; so it does whenever a refund comes, goes
+-- or fails. The payment bears what was captured, less what we gave or are to give back; its disputes have that in the order of
+-- their names. What is left in suspense, and all of another currency than the sale's, is for people. What somebody gave back at
+-- Stripe by hand is in suspense too and takes nothing from a bank's part. An inquiry moves no money and flags nothing. No dispute
+-- frees a unit. Order of locks: order, payment, dispute.
 
 CREATE TABLE disputes (
-    sale_id    uuid        NOT NULL,
-    stripe_id  text        NOT NULL,
-    payment_id uuid        NOT NULL,
-    status     text        NOT NULL,
-    amount     bigint      NOT NULL,
-    currency   text        NOT NULL,
-    -- Of the payment's money, what is withdrawn, and how much of that is given up.
-    withdrawn  bigint      NOT NULL DEFAULT 0,
-    lost       bigint      NOT NULL DEFAULT 0,
-    -- What was withdrawn in another currency, counted in the sale's: it is not booked as disputed, but it is not there either.
-    exchanged  bigint      NOT NULL DEFAULT 0,
-    opened_at  timestamptz NOT NULL DEFAULT onsale_now(),
-    changed_at timestamptz NOT NULL DEFAULT onsale_now(),
+    sale_id         uuid        NOT NULL,
+    stripe_id       text        NOT NULL,
+    payment_id      uuid        NOT NULL,
+    status          text        NOT NULL,
+    amount          bigint      NOT NULL,
+    currency        text        NOT NULL,
+    -- What Stripe took for it, less what came back, in the sale's currency and in another. Less than nothing while only what
+    -- came back was heard of.
+    taken           bigint      NOT NULL DEFAULT 0,
+    taken_elsewhere bigint      NOT NULL DEFAULT 0,
+    -- Of the payment's money, how much that is, and how much of it is given up.
+    withdrawn       bigint      NOT NULL DEFAULT 0,
+    lost            bigint      NOT NULL DEFAULT 0,
+    -- What was taken in another currency, counted in the sale's: it is not booked as disputed, but it is not there either.
+    exchanged       bigint      NOT NULL DEFAULT 0,
+    opened_at       timestamptz NOT NULL DEFAULT onsale_now(),
+    changed_at      timestamptz NOT NULL DEFAULT onsale_now(),
     CONSTRAINT disputes_pkey PRIMARY KEY (sale_id, stripe_id),
     CONSTRAINT disputes_payment_fkey FOREIGN KEY (sale_id, payment_id) REFERENCES payments (sale_id, id),
     CONSTRAINT disputes_status_check CHECK (status IN ('inquiry', 'inquiry_closed', 'open', 'won', 'lost')),
@@ -53,91 +62,96 @@ BEGIN
 END
 $$;
 
--- Step: so much of a dispute is lost, or, below nothing, is not lost after all. It is the organizer's loss; of a payment that came
--- too late the organizer never had anything, and its buyer is owed that much less.
-CREATE FUNCTION dispute_lose(p_payment payments, p_dispute text, p_amount bigint) RETURNS void
+-- Step: books a balance transaction that was not booked before.
+CREATE FUNCTION dispute_move(p_payment payments, p_dispute text, p_movement dispute_movement) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 DECLARE
-    v_prefix constant text := format('dispute:%s:lost:', p_dispute);
-    v_whose  text := 'organizer_payable';
+    v_key constant text := format('dispute:%s', p_movement.id);
+BEGIN
+    IF EXISTS (SELECT FROM transfers WHERE sale_id = p_payment.sale_id AND idem_key IN (v_key, v_key || ':fee')) THEN
+        RETURN;
+    END IF;
+    INSERT INTO accounts (sale_id, account, unit_of_account)
+    SELECT p_payment.sale_id, account, p_movement.currency FROM unnest(ARRAY['payment_clearing', 'processor_fee', 'suspense']) AS account
+        ON CONFLICT DO NOTHING;
+    UPDATE disputes SET changed_at = onsale_now(),
+           taken = taken - CASE WHEN p_movement.currency = p_payment.currency THEN p_movement.amount ELSE 0 END,
+           taken_elsewhere = taken_elsewhere - CASE WHEN p_movement.currency = p_payment.currency THEN 0 ELSE p_movement.amount END
+     WHERE sale_id = p_payment.sale_id AND stripe_id = p_dispute;
+    IF p_movement.amount <> 0 THEN
+        PERFORM post(p_payment.sale_id, CASE WHEN p_movement.amount < 0 THEN 'dispute_withdrawn' ELSE 'dispute_reinstated' END, v_key,
+                     p_payment.order_id, p_payment.intent_id, onsale_now(), NULL, NULL,
+                     ARRAY[ROW('suspense', p_movement.currency, -p_movement.amount)::leg,
+                           ROW('payment_clearing', p_movement.currency, p_movement.amount)::leg]);
+    END IF;
+    PERFORM dispute_fee_book(p_payment, p_movement);
+END
+$$;
+
+-- Step: books how much more, or less, of a payment is disputed than was said before, or lost. A loss is the organizer's; of a
+-- payment that came too late the organizer never had anything, and its buyer is owed that much less.
+CREATE FUNCTION dispute_book(p_payment payments, p_dispute text, p_kind text, p_amount bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_prefix constant text := format('dispute:%s:%s:', p_dispute, p_kind);
+    v_legs   leg[];
     v_before bigint;
 BEGIN
     IF p_amount = 0 THEN
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM transfers WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id
-                                       AND reference = p_payment.intent_id AND kind = 'captured_late') THEN
-        v_whose := 'refund_due';
-    END IF;
+    v_legs := CASE p_kind
+        WHEN 'dispute_borne' THEN ARRAY[ROW('disputed', p_payment.currency, p_amount)::leg,
+                                        ROW('suspense', p_payment.currency, -p_amount)::leg]
+        ELSE ARRAY[ROW(CASE WHEN payment_came_late(p_payment) THEN 'refund_due' ELSE 'organizer_payable' END,
+                       p_payment.currency, p_amount)::leg,
+                   ROW('disputed', p_payment.currency, -p_amount)::leg] END;
     SELECT count(*) INTO v_before FROM transfers
      WHERE sale_id = p_payment.sale_id AND order_id = p_payment.order_id AND starts_with(idem_key, v_prefix);
-    PERFORM post(p_payment.sale_id, 'dispute_lost', v_prefix || v_before, p_payment.order_id, p_payment.intent_id, onsale_now(), NULL, NULL,
-                 ARRAY[ROW(v_whose, p_payment.currency, p_amount)::leg, ROW('disputed', p_payment.currency, -p_amount)::leg]);
-    UPDATE disputes SET lost = lost + p_amount WHERE sale_id = p_payment.sale_id AND stripe_id = p_dispute;
-    UPDATE payments SET lost = lost + p_amount WHERE sale_id = p_payment.sale_id AND id = p_payment.id;
+    PERFORM post(p_payment.sale_id, p_kind, v_prefix || v_before, p_payment.order_id, p_payment.intent_id, onsale_now(), NULL, NULL, v_legs);
 END
 $$;
 
--- What a payment can bear of a dispute. Refunds that were asked for count though they did not go yet; that of a payment that
--- came too late does not, for a dispute takes its place.
-CREATE FUNCTION dispute_room(p_payment payments) RETURNS bigint
-LANGUAGE plpgsql STABLE
-SET search_path = public, pg_temp
-AS $$
-BEGIN
-    RETURN (
-        SELECT greatest(p_payment.captured - p_payment.refunded - p_payment.disputed - p_payment.exchanged - coalesce(sum(amount), 0), 0)
-          FROM refunds WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id AND state = 'planned' AND base IS NOT NULL);
-END
-$$;
-
--- Step: books a balance transaction that was not booked before, and answers whether the payment could not bear all of it.
-CREATE FUNCTION dispute_move(p_sale uuid, p_dispute text, p_movement dispute_movement) RETURNS boolean
+-- Step: says what a payment bears of its disputes, and what of that is lost. The refund of a payment that came too late takes no
+-- room before it went: a dispute takes its place.
+CREATE FUNCTION disputes_settle(p_sale uuid, p_payment uuid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 DECLARE
-    v_dispute   disputes%ROWTYPE;
     v_payment   payments%ROWTYPE;
-    v_key       constant text := format('dispute:%s', p_movement.id);
-    v_moved     bigint := 0;
-    v_exchanged bigint := 0;
+    v_dispute   disputes%ROWTYPE;
+    v_room      bigint;
+    v_withdrawn bigint;
+    v_lost      bigint;
+    v_exchanged bigint;
 BEGIN
-    SELECT * INTO v_dispute FROM disputes WHERE sale_id = p_sale AND stripe_id = p_dispute;
-    SELECT * INTO v_payment FROM payments WHERE sale_id = p_sale AND id = v_dispute.payment_id;
-    IF EXISTS (SELECT FROM transfers WHERE sale_id = p_sale AND idem_key IN (v_key, v_key || ':fee')) THEN
-        RETURN false;
-    END IF;
-    INSERT INTO accounts (sale_id, account, unit_of_account)
-    SELECT p_sale, account, p_movement.currency FROM unnest(ARRAY['payment_clearing', 'processor_fee', 'disputed', 'suspense']) AS account
-        ON CONFLICT DO NOTHING;
-    -- What is withdrawn counts up, what is reinstated counts down; neither beyond what the payment, or the dispute, has.
-    IF p_movement.currency = v_payment.currency AND p_movement.amount < 0 THEN
-        v_moved := least(-p_movement.amount, dispute_room(v_payment));
-    ELSIF p_movement.currency = v_payment.currency THEN
-        v_moved := -least(p_movement.amount, v_dispute.withdrawn);
-        -- What was given up comes back last.
-        PERFORM dispute_lose(v_payment, p_dispute, least(v_dispute.withdrawn + v_moved - v_dispute.lost, 0));
-    ELSIF p_movement.amount < 0 THEN
-        v_exchanged := least(v_dispute.amount, dispute_room(v_payment));
-    ELSE
-        v_exchanged := -v_dispute.exchanged;
-    END IF;
-    UPDATE disputes SET withdrawn = withdrawn + v_moved, exchanged = exchanged + v_exchanged, changed_at = onsale_now()
-     WHERE sale_id = p_sale AND stripe_id = p_dispute;
-    UPDATE payments SET disputed = disputed + v_moved, exchanged = exchanged + v_exchanged, changed_at = onsale_now()
-     WHERE sale_id = p_sale AND id = v_payment.id;
-    IF p_movement.amount <> 0 THEN
-        PERFORM post(p_sale, CASE WHEN p_movement.amount < 0 THEN 'dispute_withdrawn' ELSE 'dispute_reinstated' END, v_key,
-                     v_payment.order_id, v_payment.intent_id, onsale_now(), NULL, NULL,
-                     ARRAY[ROW('disputed', p_movement.currency, v_moved)::leg,
-                           ROW('suspense', p_movement.currency, -p_movement.amount - v_moved)::leg,
-                           ROW('payment_clearing', p_movement.currency, p_movement.amount)::leg]);
-    END IF;
-    PERFORM dispute_fee_book(v_payment, p_movement);
-    RETURN v_moved <> -p_movement.amount;
+    SELECT * INTO v_payment FROM payments WHERE sale_id = p_sale AND id = p_payment;
+    SELECT v_payment.captured - coalesce(sum(amount), 0) INTO v_room FROM refunds
+     WHERE sale_id = p_sale AND payment_id = p_payment AND origin = 'onsale'
+       AND (state IN ('pending', 'succeeded') OR (state = 'planned' AND base IS NOT NULL));
+    FOR v_dispute IN
+        SELECT * FROM disputes WHERE sale_id = p_sale AND payment_id = p_payment ORDER BY stripe_id
+    LOOP
+        v_withdrawn := greatest(least(v_dispute.taken, v_room), 0);
+        v_room := v_room - v_withdrawn;
+        v_exchanged := greatest(least(CASE WHEN v_dispute.taken_elsewhere > 0 THEN v_dispute.amount ELSE 0 END, v_room), 0);
+        v_room := v_room - v_exchanged;
+        v_lost := CASE v_dispute.status WHEN 'lost' THEN v_withdrawn ELSE 0 END;
+        PERFORM dispute_book(v_payment, v_dispute.stripe_id, 'dispute_borne', v_withdrawn - v_dispute.withdrawn);
+        PERFORM dispute_book(v_payment, v_dispute.stripe_id, 'dispute_lost', v_lost - v_dispute.lost);
+        UPDATE disputes SET withdrawn = v_withdrawn, lost = v_lost, exchanged = v_exchanged
+         WHERE sale_id = p_sale AND stripe_id = v_dispute.stripe_id;
+    END LOOP;
+    UPDATE payments p SET disputed = d.withdrawn, lost = d.lost, exchanged = d.exchanged, changed_at = onsale_now()
+      FROM (SELECT coalesce(sum(withdrawn), 0) AS withdrawn, coalesce(sum(lost), 0) AS lost, coalesce(sum(exchanged), 0) AS exchanged
+              FROM disputes WHERE sale_id = p_sale AND payment_id = p_payment) AS d
+     WHERE p.sale_id = p_sale AND p.id = p_payment
+       AND (p.disputed, p.lost, p.exchanged) <> (d.withdrawn, d.lost, d.exchanged);
 END
 $$;
 
@@ -159,8 +173,9 @@ END
 $$;
 
 -- Applies what Stripe says of a dispute, and the mark on its event. News comes in any order: what is won or lost stays so, and
--- an inquiry that became a dispute is one. Answers booked, nothing, excess (booked, and for people), early (nothing was
--- captured yet: bring it again), or unknown_payment.
+-- an inquiry that became a dispute is one. Money that came too late and that no bank has any more is given back again. Answers
+-- booked, nothing, excess (booked, and for people: more is gone than came, or not all of it was the payment's), early (nothing
+-- was captured yet: bring it again), or unknown_payment.
 CREATE FUNCTION dispute_apply(p_event text, p_dispute text, p_intent text, p_amount bigint, p_currency text, p_status text,
                               p_movement_ids text[], p_movement_amounts bigint[], p_movement_fees bigint[], p_movement_currencies text[])
 RETURNS text
@@ -173,7 +188,8 @@ DECLARE
     v_payment  payments%ROWTYPE;
     v_before   bigint;
     v_changed  boolean;
-    v_excess   boolean := false;
+    v_dispute  disputes%ROWTYPE;
+    v_excess   boolean;
     v_movement dispute_movement;
 BEGIN
     SELECT * INTO v_payment FROM payments WHERE intent_id = p_intent;
@@ -195,19 +211,20 @@ BEGIN
     FOR v_movement IN
         SELECT id, amount, fee, currency
           FROM unnest(p_movement_ids, p_movement_amounts, p_movement_fees, p_movement_currencies) AS m (id, amount, fee, currency)
-         ORDER BY amount, id
     LOOP
-        -- Withdrawn before reinstated, in whatever order they were told.
-        v_excess := dispute_move(v_payment.sale_id, p_dispute, v_movement) OR v_excess;
+        PERFORM dispute_move(v_payment, p_dispute, v_movement);
     END LOOP;
-    SELECT * INTO v_payment FROM payments WHERE sale_id = v_payment.sale_id AND id = v_payment.id;
-    -- What is withdrawn for a lost dispute is lost, also what is withdrawn after it was lost.
-    PERFORM dispute_lose(v_payment, p_dispute, (
-        SELECT CASE status WHEN 'lost' THEN withdrawn - lost ELSE 0 END
-          FROM disputes WHERE sale_id = v_payment.sale_id AND stripe_id = p_dispute));
+    PERFORM disputes_settle(v_payment.sale_id, v_payment.id);
     PERFORM dispute_flag(v_order, v_payment);
     v_changed := v_changed
         OR v_before < (SELECT count(*) FROM transfers WHERE sale_id = v_payment.sale_id AND order_id = v_payment.order_id);
+    SELECT * INTO v_payment FROM payments WHERE sale_id = v_payment.sale_id AND id = v_payment.id;
+    SELECT * INTO v_dispute FROM disputes WHERE sale_id = v_payment.sale_id AND stripe_id = p_dispute;
+    v_excess := v_changed AND (v_dispute.taken <> v_dispute.withdrawn OR v_dispute.taken_elsewhere <> 0
+                               OR v_payment.refunded + v_payment.disputed + v_payment.exchanged > v_payment.captured);
+    IF v_changed AND v_dispute.status = 'won' AND payment_came_late(v_payment) AND payment_left(v_payment) > 0 THEN
+        PERFORM refund_plan(v_payment, payment_left(v_payment), 'late_payment');
+    END IF;
 
     PERFORM event_mark(p_event, CASE WHEN v_excess THEN 'quarantined' ELSE 'done' END,
                        CASE WHEN v_excess THEN 'dispute_excess' ELSE 'dispute' END);

@@ -1,9 +1,11 @@
 //! Disputes: money that a bank takes back, booked as Stripe's balance transactions say.
 //!
-//! Guarantees. Each balance transaction is booked once, by its id, in whatever order news of it comes. The payment bears at
-//! most what was captured less what went back or was asked back; what exceeds it, or is of another currency than the sale's, is booked in
-//! suspense and the event is set aside for people. While money is disputed it cannot be refunded a second time. An order is
-//! `disputed` while a dispute of it is open or was lost, and what its money says when all were won. No unit is freed.
+//! Guarantees. Each balance transaction is booked once, by its id, and what the payment bears of it follows from what is known of
+//! its disputes and refunds, not from the order in which it was heard. The payment bears at most what was captured less what we
+//! gave back or are to; what exceeds it, or is of another currency than the sale's, stays in suspense and the event is set aside
+//! for people. While money is disputed it cannot be refunded a second time. Money that came too late is given back after all when
+//! its dispute is won. An order is `disputed` while a dispute of it is open or was lost, and what its money says when all were
+//! won. No unit is freed.
 //!
 //! | status of ours | Stripe's words |
 //! |---|---|
@@ -69,7 +71,7 @@ pub enum DisputeApplied {
     Booked,
     /// All of it was known.
     Nothing,
-    /// Booked, some of it in suspense: people must look.
+    /// Booked, and more is gone than came, or some of it is in suspense: people must look.
     Excess,
     /// It comes before the capture it is of: fetch the intent, and bring this again. The event is not marked.
     Early,

@@ -14,6 +14,7 @@
 //! | [`RefundWish::Tickets`] | their price | void, their units free |
 //! | [`RefundWish::Amount`] | the amount, in proportion to what is left of each part | stay |
 //! | [`RefundWish::Whole`] | everything that is left | all void, their units free |
+//! | [`RefundWish::Again`] | money that came too late and whose refund failed | there are none |
 //!
 //! Whether fees go back is the sale's setting ([`domain::sale::RefundConfig`]). A refund that fails leaves its tickets void, for
 //! somebody else may have the units by then; its money may be asked for again, for the same tickets, as an amount or as the
@@ -66,6 +67,8 @@ pub enum RefundWish {
     Amount(i64),
     /// Everything that is left; all tickets become void.
     Whole,
+    /// What this refund was to give back, which failed: money that came too late, so that nothing was bought with it.
+    Again(RefundId),
 }
 
 /// What asking for a refund came to.
@@ -84,6 +87,8 @@ pub enum AskRefund {
     TicketVoid(Vec<TicketId>),
     /// These are not the order's.
     TicketUnknown(Vec<TicketId>),
+    /// It is no refund of the order that failed, of money that came too late.
+    RefundUnknown,
     /// No money of the order is ours to give back.
     NotRefundable(OrderState),
     /// The key named another request.
@@ -172,7 +177,7 @@ impl RefundState {
 
 pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, ONE, REFUSED, UNMADE];
 
-const ASK: &str = "SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const ASK: &str = "SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const OF_ORDER: &str = "SELECT refunds_document($1, $2, $3, $4, $5)";
 const ONE: &str = "SELECT refund_document(r) FROM refunds r WHERE sale_id = $1 AND id = $2";
 const REFUSED: &str = "SELECT refund_refused($1, $2)";
@@ -188,6 +193,7 @@ enum AskDocument {
     TicketUsed { tickets: Vec<Uuid> },
     TicketVoid { tickets: Vec<Uuid> },
     TicketUnknown { tickets: Vec<Uuid> },
+    RefundUnknown,
     NotRefundable { state: OrderState },
     KeyReused,
     NotFound,
@@ -211,15 +217,26 @@ struct RefundDocument {
 /// # Errors
 /// The database is away or refuses.
 pub async fn refund_ask(ledger: &Ledger, ask: &RefundAsk) -> Result<AskRefund, LedgerError> {
-    let (wish, tickets, amount) = match &ask.wish {
-        RefundWish::Tickets(tickets) => ("tickets", Some(tickets.iter().map(|ticket| ticket.uuid()).collect()), None),
-        RefundWish::Amount(amount) => ("amount", None, Some(*amount)),
-        RefundWish::Whole => ("whole", None::<Vec<Uuid>>, None),
+    let (mut tickets, mut amount, mut again) = (None::<Vec<Uuid>>, None, None);
+    let wish = match &ask.wish {
+        RefundWish::Tickets(these) => {
+            tickets = Some(these.iter().map(|ticket| ticket.uuid()).collect());
+            "tickets"
+        }
+        RefundWish::Amount(minor) => {
+            amount = Some(*minor);
+            "amount"
+        }
+        RefundWish::Whole => "whole",
+        RefundWish::Again(failed) => {
+            again = Some(failed.uuid());
+            "again"
+        }
     };
     let (organizer, sale, order) = (ask.organizer.uuid(), ask.sale.uuid(), ask.order.uuid());
     let (key, content) = (ask.key.as_slice(), ask.content.as_slice());
-    let params: [&(dyn ToSql + Sync); 10] =
-        [&organizer, &sale, &order, &key, &content, &wish, &tickets, &amount, &ask.reason, &ask.by];
+    let params: [&(dyn ToSql + Sync); 11] =
+        [&organizer, &sale, &order, &key, &content, &wish, &tickets, &amount, &again, &ask.reason, &ask.by];
     let row = ledger.one(ASK, &params).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         AskDocument::Asked { refund } => AskRefund::Asked(refund.row()),
@@ -227,6 +244,7 @@ pub async fn refund_ask(ledger: &Ledger, ask: &RefundAsk) -> Result<AskRefund, L
         AskDocument::TicketUsed { tickets } => AskRefund::TicketUsed(ids(tickets)),
         AskDocument::TicketVoid { tickets } => AskRefund::TicketVoid(ids(tickets)),
         AskDocument::TicketUnknown { tickets } => AskRefund::TicketUnknown(ids(tickets)),
+        AskDocument::RefundUnknown => AskRefund::RefundUnknown,
         AskDocument::NotRefundable { state } => AskRefund::NotRefundable(state),
         AskDocument::KeyReused => AskRefund::KeyReused,
         AskDocument::NotFound => AskRefund::NotFound,

@@ -1,15 +1,22 @@
 //! `…/orders/{order}/refunds`
 
+use domain::RefundId;
 use http::{Method, StatusCode};
 use ledger::audit::audit;
+use ledger::orders::orders_expire_due;
 use ledger::organizers::KeyRole;
-use sandbox::actors::{Answer, Buyer, Order};
+use ledger::outbox::{Queue, claim};
+use ledger::payments::Applied;
+use ledger::refunds::refund_refused;
+use sandbox::actors::{Answer, Buyer, Card, Order};
 use serde_json::{Value, json};
 
 use crate::world::{World, jazz, jazz_with};
 
 /// Of one unit: 40.00 €, 2.50 € fee, 7 % tax on both.
 const UNIT_PRICE: i64 = 4_000 + 250 + 298;
+/// No refund has it.
+const UNKNOWN: &str = "ref_0190c5a0b0c07abc8def0123456789ab";
 
 impl World {
     async fn refunds(&self, sale: &str, order: &Order, key: &str, body: &Value) -> Answer {
@@ -125,6 +132,34 @@ async fn a_ticket_whose_refund_failed_is_asked_for_again() {
     world.stop().await;
 }
 
+/// The order expired, and nobody ever had a ticket for it; its money is owed until it went.
+#[tokio::test]
+async fn money_that_came_too_late_is_given_back_again_after_a_failure() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(1)).await;
+    let (buyer, _, order) = world.order(&sale, 1).await;
+    let base_url = world.stripe.base_url();
+    buyer.pays(&order, Card::AuthenticationRequired, &base_url).await.unwrap().expect(StatusCode::OK).unwrap();
+    world.database.advance_clock(3_600_000).await.unwrap();
+    orders_expire_due(&world.workers, 10).await.unwrap();
+    claim(&world.workers, Queue::Stock, 10, 60).await.unwrap();
+    assert_eq!(world.money_comes().await, Applied::LateRefund);
+    let planned = &world.refund_list(&sale, &order).await[0];
+    assert_eq!((&planned["state"], &planned["reason"]), (&json!("planned"), &json!("late_payment")));
+    let failed: RefundId = planned["id"].as_str().unwrap().parse().unwrap();
+    assert!(refund_refused(&world.workers, sale.parse().unwrap(), failed).await.unwrap());
+
+    let anew = world.refunds(&sale, &order, "anew", &json!({ "amount": 1, "reason": "x" })).await;
+    assert_eq!((anew.status, anew.code()), (StatusCode::CONFLICT, Some("order_not_refundable")));
+    let again = json!({ "again": failed, "reason": "the card was closed" });
+    let made = world.refunds(&sale, &order, "again", &again).await.expect(StatusCode::CREATED).unwrap();
+    assert_eq!((&made["state"], &made["amount"]), (&json!("planned"), &planned["amount"]));
+    assert_eq!(world.refunds(&sale, &order, "again", &again).await.body, made);
+    let twice = world.refunds(&sale, &order, "twice", &again).await;
+    assert_eq!((twice.status, twice.code()), (StatusCode::CONFLICT, Some("refund_above_captured")));
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_free_order_is_given_back_at_once() {
     let world = World::new().await;
@@ -193,6 +228,9 @@ async fn what_cannot_be_refunded_is_told_where_it_stands() {
         (json!({ "amount": -1, "reason": "x" }), "/amount"),
         (json!({ "amount": 1.5, "reason": "x" }), "/amount"),
         (json!({ "whole": false, "reason": "x" }), "/whole"),
+        (json!({ "whole": true, "again": UNKNOWN, "reason": "x" }), ""),
+        (json!({ "again": "1", "reason": "x" }), "/again"),
+        (json!({ "again": UNKNOWN, "reason": "x" }), "/again"),
         (json!({ "tickets": [], "reason": "x" }), "/tickets"),
         (json!({ "tickets": vec![first; 21], "reason": "x" }), "/tickets"),
         (json!({ "tickets": [first, first], "reason": "x" }), "/tickets/1"),

@@ -346,6 +346,12 @@ impl World {
     pub(crate) async fn paid_order(&self, sale: &str, quantity: u32) -> (Buyer, Order) {
         let (buyer, _, order) = self.order(sale, quantity).await;
         buyer.pays(&order, Card::Visa, &self.stripe.base_url()).await.unwrap().expect(StatusCode::OK).unwrap();
+        assert_eq!(self.money_comes().await, Applied::Captured);
+        (buyer, order)
+    }
+
+    /// What comes of it when Stripe says that the money of its latest intent was captured.
+    pub(crate) async fn money_comes(&self) -> Applied {
         let intent = self.stripe.payment_intents().pop().unwrap().id;
         let promised = stripe_client(&self.stripe).fetch(&intent).await.unwrap().facts();
         let received = promised.amount.minor;
@@ -365,8 +371,7 @@ impl World {
             tickets: units.into_iter().map(ticket).collect(),
             qr_kid: self.ticket_signer.kid(),
         };
-        assert_eq!(payment_apply(&self.workers, &captured).await.unwrap(), Applied::Captured);
-        (buyer, order)
+        payment_apply(&self.workers, &captured).await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

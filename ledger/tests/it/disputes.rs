@@ -6,9 +6,9 @@ use ledger::disputes::{DisputeApplied, DisputeFacts, DisputeMovement, DisputeSta
 use ledger::orders::orders_expire_due;
 use ledger::outbox::{Queue, claim};
 use ledger::payments::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
-use ledger::refunds::{AskRefund, RefundWish};
+use ledger::refunds::{AskRefund, RefundPage, RefundRow, RefundState, RefundWish, refund_refused, refunds_of_order};
 
-use crate::world::{Paying, Price, World, euros};
+use crate::world::{Paying, Price, TestSale, World, euros};
 
 const PRICE: i64 = 5891;
 const FEE: i64 = 1500;
@@ -87,7 +87,7 @@ async fn what_exceeds_the_payment_is_suspense_and_people_are_told() {
     assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (PRICE - 5000, 5000));
 
     let won = facts(&paying, DisputeStatus::Won, vec![moved("txn_1", -PRICE, 0), moved("txn_2", PRICE, 0)]);
-    assert_eq!(hears(&world, &won).await, DisputeApplied::Excess);
+    assert_eq!(hears(&world, &won).await, DisputeApplied::Booked, "nothing is left to look at");
     assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (0, 0));
     assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::PartiallyRefunded);
 }
@@ -153,34 +153,120 @@ async fn balance_transactions_told_in_any_order_come_to_the_same() {
     assert!(matches!(sale.asks(&sale.ask(&paying, RefundWish::Whole)).await, AskRefund::Asked(_)));
 }
 
-/// Whichever is heard of first, together they are more than came, and people are told.
+/// What came back is heard of by itself, before what was taken.
 #[tokio::test]
-async fn a_refund_and_a_dispute_of_the_same_money_are_told_in_either_order() {
+async fn news_of_a_dispute_in_reverse_come_to_the_same() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let won = facts(&paying, DisputeStatus::Won, vec![moved("txn_2", PRICE, 0)]);
+    assert_eq!(hears(&world, &won).await, DisputeApplied::Excess, "so far it is money out of nowhere");
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (0, -PRICE));
+    let open = facts(&paying, DisputeStatus::Open, vec![moved("txn_1", -PRICE, 0)]);
+    assert_eq!(hears(&world, &open).await, DisputeApplied::Booked);
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (0, 0));
+    assert_eq!(sale.looks_at(paying.order.id).await.state, OrderState::Paid);
+}
+
+/// Money that somebody gives back by hand is not what we gave: whichever is heard of first, the bank's part is the payment's,
+/// the other one is in suspense, and people are told.
+#[tokio::test]
+async fn a_refund_by_hand_and_a_dispute_of_the_same_money_are_told_in_either_order() {
+    for hand_first in [true, false] {
+        let world = World::new().await;
+        let sale = world.sale(1, Price::Paid).await;
+        let paying = sale.paid_order([0]).await;
+        let lost = facts(&paying, DisputeStatus::Lost, vec![moved("txn_1", -PRICE, 0)]);
+        let by_hand = RefundFacts {
+            event: None,
+            id: "re_hand".to_owned(),
+            refund: None,
+            intent: paying.intent.clone(),
+            amount: euros(PRICE),
+            status: RefundStatus::Succeeded,
+        };
+        if hand_first {
+            assert_eq!(refund_apply(&world.workers, &by_hand).await.unwrap(), RefundApplied::Booked);
+            assert_eq!(hears(&world, &lost).await, DisputeApplied::Excess);
+        } else {
+            assert_eq!(hears(&world, &lost).await, DisputeApplied::Booked);
+            let told = refund_apply(&world.workers, &by_hand).await.unwrap();
+            assert_eq!(told, RefundApplied::Quarantined("more_than_captured".to_owned()));
+        }
+        for (account, balance) in
+            [("disputed", 0), ("suspense", PRICE), ("organizer_payable", PRICE - 4500), ("payment_clearing", -PRICE)]
+        {
+            assert_eq!(world.balance(account).await, balance, "{account}, by hand first: {hand_first}");
+        }
+        let more = sale.asks(&sale.ask(&paying, RefundWish::Amount(1))).await;
+        assert_eq!(more, AskRefund::AboveCaptured { left: euros(0) });
+        world.audits_clean().await;
+    }
+}
+
+/// A bank takes what is to go back. Where the refund goes all the same, the bank's is too much; where Stripe refuses it, the
+/// bank's is the payment's, and nothing is left to ask for.
+#[tokio::test]
+async fn a_refund_that_meets_a_dispute_is_counted_once() {
     let world = World::new().await;
     let sale = world.sale(2, Price::Paid).await;
-    let first = sale.paid_order([0]).await;
-    let refund = sale.refunds(&first, RefundWish::Amount(PRICE)).await;
-    let open = facts(&first, DisputeStatus::Open, vec![moved("txn_1", -PRICE, 0)]);
+    let paying = sale.paid_order([0]).await;
+    let refund = sale.refunds(&paying, RefundWish::Whole).await;
+    let open = facts(&paying, DisputeStatus::Open, vec![moved("txn_1", -PRICE, 0)]);
     assert_eq!(hears(&world, &open).await, DisputeApplied::Excess, "it was asked back already");
-    assert_eq!(world.balance("suspense").await, PRICE);
-    refund_apply(&world.workers, &first.refund_news(&refund, RefundStatus::Succeeded)).await.unwrap();
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (0, PRICE));
+    assert!(refund_refused(&world.workers, sale.id, refund.id).await.unwrap());
     world.audits_clean().await;
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (PRICE, 0));
+    let whole = sale.asks(&sale.ask(&paying, RefundWish::Whole)).await;
+    assert_eq!(whole, AskRefund::AboveCaptured { left: euros(0) }, "the bank has it and may give it back");
+    assert_eq!(hears(&world, &facts(&paying, DisputeStatus::Lost, vec![])).await, DisputeApplied::Booked);
+    for (account, balance) in [("disputed", 0), ("refund_due", 0), ("organizer_payable", PRICE - 4500)] {
+        assert_eq!(world.balance(account).await, balance, "{account}");
+    }
 
     let second = sale.paid_order([1]).await;
+    let refund = sale.refunds(&second, RefundWish::Amount(PRICE)).await;
     let mut open = facts(&second, DisputeStatus::Open, vec![moved("txn_2", -PRICE, 0)]);
     open.id = "du_2".to_owned();
-    assert_eq!(hears(&world, &open).await, DisputeApplied::Booked);
-    let by_hand = RefundFacts {
-        event: None,
-        id: "re_hand".to_owned(),
-        refund: None,
-        intent: second.intent.clone(),
-        amount: euros(PRICE),
-        status: RefundStatus::Succeeded,
-    };
-    let told = refund_apply(&world.workers, &by_hand).await.unwrap();
-    assert_eq!(told, RefundApplied::Quarantined("more_than_captured".to_owned()));
-    assert_eq!(world.broken().await, ["I12"], "and the audit says so until people have mended it");
+    assert_eq!(hears(&world, &open).await, DisputeApplied::Excess);
+    refund_apply(&world.workers, &second.refund_news(&refund, RefundStatus::Succeeded)).await.unwrap();
+    world.audits_clean().await;
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (0, PRICE));
+}
+
+/// What one dispute does not need any more, the next one has.
+#[tokio::test]
+async fn disputes_share_what_the_payment_has() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let first = facts(&paying, DisputeStatus::Open, vec![moved("txn_1", -5_000, 0)]);
+    assert_eq!(hears(&world, &first).await, DisputeApplied::Booked);
+    let mut second = facts(&paying, DisputeStatus::Lost, vec![moved("txn_2", -2_000, 0)]);
+    second.id = "du_2".to_owned();
+    assert_eq!(hears(&world, &second).await, DisputeApplied::Excess);
+    let excess = 7_000 - PRICE;
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (5_000, excess));
+    hears(&world, &facts(&paying, DisputeStatus::Won, vec![moved("txn_3", 5_000, 0)])).await;
+    assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (0, 0));
+    assert_eq!(world.balance("organizer_payable").await, 2_000 - 4_500);
+}
+
+/// Of that, too, the buyer has the money, and the seat may be sold again.
+#[tokio::test]
+async fn what_is_lost_in_another_currency_does_not_keep_the_seat() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let taken = DisputeMovement { currency: "usd".parse().unwrap(), ..moved("txn_1", -6_400, 0) };
+    assert_eq!(hears(&world, &facts(&paying, DisputeStatus::Open, vec![taken])).await, DisputeApplied::Excess);
+    let whole = || sale.ask(&paying, RefundWish::Whole);
+    assert_eq!(sale.asks(&whole()).await, AskRefund::AboveCaptured { left: euros(0) });
+    hears(&world, &facts(&paying, DisputeStatus::Lost, vec![])).await;
+    let AskRefund::Asked(refund) = sale.asks(&whole()).await else { panic!("it is lost") };
+    assert_eq!((refund.amount.minor, refund.tickets.len()), (0, 1));
+    world.audits_clean().await;
 }
 
 /// Nothing is void, and no unit free, for money that a bank has and may give back.
@@ -200,20 +286,88 @@ async fn the_whole_is_not_given_back_while_a_bank_has_some_of_it() {
     world.audits_clean().await;
 }
 
+/// An order whose money came when its unit was gone, and the refund that was planned for it.
+async fn paid_late(sale: &TestSale<'_>, world: &World) -> (Paying, RefundRow) {
+    let paying = sale.order_being_paid([0]).await;
+    world.database.advance_clock(601_000).await.expect("an answer");
+    orders_expire_due(&world.workers, 10).await.expect("an answer");
+    claim(&world.workers, Queue::Stock, 10, 60).await.expect("an answer");
+    world.applies(&paying.news(IntentStatus::Succeeded)).await;
+    assert_eq!(world.balance("refund_due").await, -PRICE);
+    let refund = refunds(sale, world, &paying).await.remove(0);
+    (paying, refund)
+}
+
+async fn refunds(sale: &TestSale<'_>, world: &World, paying: &Paying) -> Vec<RefundRow> {
+    let page = RefundPage { after: None, limit: 10 };
+    let refunds = refunds_of_order(&world.gateway, sale.organizer, sale.id, paying.order.id, page).await;
+    refunds.expect("an answer").expect("the order is theirs")
+}
+
 /// The organizer never had that money, so it is not the organizer's loss.
 #[tokio::test]
 async fn a_dispute_of_a_payment_that_came_too_late_is_lost_instead_of_its_refund() {
     let world = World::new().await;
     let sale = world.sale(1, Price::Paid).await;
-    let paying = sale.order_being_paid([0]).await;
-    world.database.advance_clock(601_000).await.unwrap();
-    orders_expire_due(&world.workers, 10).await.unwrap();
-    claim(&world.workers, Queue::Stock, 10, 60).await.unwrap();
-    world.applies(&paying.news(IntentStatus::Succeeded)).await;
-    assert_eq!(world.balance("refund_due").await, -PRICE);
+    let (paying, _) = paid_late(&sale, &world).await;
     let lost = facts(&paying, DisputeStatus::Lost, vec![moved("txn_1", -PRICE, 0)]);
     assert_eq!(hears(&world, &lost).await, DisputeApplied::Booked);
     for account in ["refund_due", "disputed", "organizer_payable", "suspense", "payment_clearing"] {
         assert_eq!(world.balance(account).await, 0, "{account}");
     }
+}
+
+/// Stripe refuses to give back what a bank has; when the bank returns it, it is given back after all.
+#[tokio::test]
+async fn money_that_came_too_late_is_given_back_once_its_dispute_is_won() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let (paying, refund) = paid_late(&sale, &world).await;
+    let taken = moved("txn_1", -PRICE, 0);
+    hears(&world, &facts(&paying, DisputeStatus::Open, vec![taken.clone()])).await;
+    assert!(refund_refused(&world.workers, sale.id, refund.id).await.unwrap());
+    world.audits_clean().await;
+    let again = sale.ask(&paying, RefundWish::Again(refund.id));
+    assert_eq!(sale.asks(&again).await, AskRefund::AboveCaptured { left: euros(0) }, "the bank has it");
+
+    let won = facts(&paying, DisputeStatus::Won, vec![taken, moved("txn_2", PRICE, 0)]);
+    assert_eq!(hears(&world, &won).await, DisputeApplied::Booked);
+    assert_eq!(hears(&world, &won).await, DisputeApplied::Nothing);
+    let all = refunds(&sale, &world, &paying).await;
+    assert_eq!(all.len(), 2, "planned once: {all:?}");
+    assert_eq!((all[1].state, all[1].amount), (RefundState::Planned, euros(PRICE)));
+    refund_apply(&world.workers, &paying.refund_news(&all[1], RefundStatus::Succeeded)).await.unwrap();
+    for account in ["refund_due", "disputed", "suspense", "payment_clearing"] {
+        assert_eq!(world.balance(account).await, 0, "{account}");
+    }
+    world.audits_clean().await;
+}
+
+/// It is owed until it went: whoever sees that it failed may have it made again, once.
+#[tokio::test]
+async fn money_that_came_too_late_and_whose_refund_failed_is_given_back_again() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let (paying, refund) = paid_late(&sale, &world).await;
+    let again = |refund: &RefundRow| sale.ask(&paying, RefundWish::Again(refund.id));
+    assert_eq!(sale.asks(&again(&refund)).await, AskRefund::RefundUnknown, "it did not fail");
+    refund_apply(&world.workers, &paying.refund_news(&refund, RefundStatus::Failed)).await.unwrap();
+    assert_eq!((world.broken().await, world.balance("refund_due").await), (vec!["I5"], -PRICE));
+
+    let ask = again(&refund);
+    let AskRefund::Asked(second) = sale.asks(&ask).await else { panic!("it failed") };
+    assert_eq!((second.state, second.amount), (RefundState::Planned, euros(PRICE)));
+    assert_eq!(sale.asks(&ask).await, AskRefund::Asked(second.clone()), "the same request");
+    assert_eq!(sale.asks(&again(&refund)).await, AskRefund::AboveCaptured { left: euros(0) }, "another one");
+    world.audits_clean().await;
+    refund_apply(&world.workers, &paying.refund_news(&second, RefundStatus::Succeeded)).await.unwrap();
+    assert_eq!((world.balance("refund_due").await, world.balance("payment_clearing").await), (0, 0));
+    world.audits_clean().await;
+
+    // What was bought is asked for anew, by its tickets or its amount; and each order knows its own refunds only.
+    let other = sale.paid_order([1]).await;
+    let failed = sale.refunds(&other, RefundWish::Amount(100)).await;
+    refund_apply(&world.workers, &other.refund_news(&failed, RefundStatus::Failed)).await.unwrap();
+    assert_eq!(sale.asks(&sale.ask(&other, RefundWish::Again(failed.id))).await, AskRefund::RefundUnknown);
+    assert_eq!(sale.asks(&sale.ask(&other, RefundWish::Again(refund.id))).await, AskRefund::RefundUnknown);
 }

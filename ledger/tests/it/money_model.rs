@@ -113,7 +113,7 @@ impl Model<'_> {
     async fn acts(&mut self) {
         let acts = [
             "order", "promise", "capture", "capture", "give up", "expire", "cancel", "refund", "refund", "refund",
-            "repeat", "news", "news", "dispute", "decide", "hand",
+            "again", "repeat", "news", "news", "dispute", "decide", "hand",
         ];
         let act = if self.orders.is_empty() { "order" } else { *self.dice.of(&acts) };
         self.acts.push(act);
@@ -125,6 +125,7 @@ impl Model<'_> {
             "expire" => self.expires().await,
             "cancel" => self.cancels().await,
             "refund" => self.refunds().await,
+            "again" => self.refunds_again().await,
             "repeat" => self.repeats().await,
             "dispute" => self.disputes().await,
             "decide" => self.decides().await,
@@ -197,7 +198,7 @@ impl Model<'_> {
             Life::Over => {
                 assert_eq!(applied, Applied::LateRefund);
                 order.life = Life::PaidLate;
-                let refund = planned_refund(self.world, &order.paying).await;
+                let refund = planned_refund(self.world, order).await;
                 order.refunds.push(refund);
             }
             Life::Dead => assert_eq!(applied, Applied::AskStripe),
@@ -257,9 +258,10 @@ impl Model<'_> {
             RefundWish::Tickets(tickets) => order.price(tickets.len()),
             RefundWish::Amount(amount) => (*amount, split(*amount, order.left)),
             RefundWish::Whole => {
-                let rest = pool.min(order.room() + order.banks.disputed() - order.banks.lost);
+                let rest = pool.min(order.room() + order.disputed() - order.lost());
                 (rest, split(rest, order.left))
             }
+            RefundWish::Again(_) => unreachable!("that is another act"),
         };
         let given = order.given(&ask.wish);
         let may_go = given.iter().all(|(ticket, unit)| unit.is_some() || order.failed(*ticket));
@@ -302,6 +304,24 @@ impl Model<'_> {
         }
     }
 
+    /// Money that came too late is owed until it went; of what an order bought, a refund is asked for anew.
+    async fn refunds_again(&mut self) {
+        let index = self.any_order();
+        let order = &mut self.orders[index];
+        let Some(refund) = order.refunds.iter().find(|refund| refund.state == RefundState::Failed) else { return };
+        let ask = self.sale.ask(&order.paying, RefundWish::Again(refund.id));
+        match self.sale.asks(&ask).await {
+            AskRefund::RefundUnknown => assert_eq!(order.life, Life::Paid),
+            AskRefund::AboveCaptured { left } => assert_eq!((left, order.room()), (euros(0), 0)),
+            AskRefund::Asked(refund) => {
+                assert!(order.life == Life::PaidLate && refund.amount == euros(order.room()), "{refund:?}");
+                let (id, amount, state) = (refund.id, refund.amount.minor, refund.state);
+                order.refunds.push(Refund { id, amount, parts: [0; 3], state, ask: Some(ask), tickets: vec![] });
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// A request that is made again, perhaps long after.
     async fn repeats(&mut self) {
         let index = self.any_order();
@@ -318,15 +338,9 @@ impl Model<'_> {
         let order = &mut self.orders[index];
         let count = order.refunds.len().max(1);
         let Some(refund) = order.refunds.get_mut(turn % count).filter(|refund| refund.amount > 0) else { return };
-        if refund.ask.is_none() && status == RefundStatus::Failed {
-            // Late money that cannot go back is a breach that people must mend.
-            return;
-        }
         let (amount, state) = (refund.amount, refund.state);
         let goes = state == RefundState::Planned && status != RefundStatus::Failed;
-        if goes && !order.may_have_gone(amount) {
-            return;
-        }
+        let is_early = goes && !order.may_have_gone(amount);
         let is_over = goes && order.would_be_over(amount);
         let refund = order.refunds.get_mut(turn % count).expect("it was there");
         let facts = RefundFacts {
@@ -339,6 +353,10 @@ impl Model<'_> {
         };
         let applied = refund_apply(&self.world.workers, &facts).await.expect("an answer");
         let (mut expected, next) = refund.hears(status);
+        if is_early {
+            assert_eq!(applied, RefundApplied::Early);
+            return;
+        }
         if is_over {
             expected = RefundApplied::Quarantined("more_than_captured".to_owned());
         }
@@ -355,22 +373,22 @@ impl Model<'_> {
     async fn agrees(&self) {
         let (mut clearing, mut due, mut whose, mut suspense, mut disputed) = (0, 0, [0; 3], 0, 0);
         for order in &self.orders {
-            if matches!(order.life, Life::Paid | Life::PaidLate) {
+            if order.is_paid() {
                 clearing += order.paying.order.total.minor;
             }
             for (sum, left) in whose.iter_mut().zip(order.left) {
                 *sum -= left;
             }
-            clearing -= order.banks.by_hand + order.banks.excess + order.banks.disputed();
-            suspense += order.banks.by_hand + order.banks.excess;
-            disputed += order.banks.disputed() - order.banks.lost;
-            whose[0] += order.banks.lost;
-            for refund in &order.refunds {
-                match refund.state {
-                    RefundState::Planned => due -= refund.amount,
-                    RefundState::Pending | RefundState::Succeeded => clearing -= refund.amount,
-                    RefundState::Failed => {}
-                }
+            let in_suspense = order.banks.by_hand + order.banks.taken() - order.disputed();
+            clearing -= in_suspense + order.disputed() + order.gone();
+            suspense += in_suspense;
+            disputed += order.disputed() - order.lost();
+            if order.life == Life::PaidLate {
+                due -= order.total() - order.gone() - order.lost();
+            } else {
+                whose[0] += order.lost();
+                let planned = order.refunds.iter().filter(|refund| refund.state == RefundState::Planned);
+                due -= planned.map(|refund| refund.amount).sum::<i64>();
             }
         }
         let [base, fee, tax] = whose;
@@ -391,32 +409,32 @@ impl Model<'_> {
         let balances: Vec<i64> = row.get(0);
         assert_eq!(balances, expected.map(|(_, balance)| balance), "{expected:?}");
         assert_eq!(row.get::<_, i64>(1), i64::try_from(self.free.len()).expect("few"), "units are free");
-        let mut broken = Vec::new();
-        if self.orders.iter().any(Order::is_wronged) {
-            broken.push("I5");
-        }
-        if self.orders.iter().any(Order::is_over) {
-            broken.push("I12");
-        }
+        let wronged = self.orders.iter().any(Order::is_wronged);
+        let broken: &[&str] = if wronged { &["I5"] } else { &[] };
         assert_eq!(self.world.broken().await, broken);
     }
 }
 
 impl Order {
-    /// Whether a ticket is gone whose price did not go back, because a refund failed.
+    fn is_paid(&self) -> bool {
+        matches!(self.life, Life::Paid | Life::PaidLate)
+    }
+
+    /// Whether a ticket is gone, or never was, and its price did not go back, because a refund failed.
     fn is_wronged(&self) -> bool {
         let void = self.tickets.iter().filter(|(_, unit)| unit.is_none()).count();
         let price = UNIT.iter().sum::<i64>() * i64::try_from(void).expect("few");
+        let due = if self.life == Life::PaidLate { self.total() } else { price };
         let counts = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
-        let back = counts.map(|refund| refund.amount).sum::<i64>() + self.banks.by_hand + self.banks.disputed();
-        self.life == Life::Paid && back < price
+        let back = counts.map(|refund| refund.amount).sum::<i64>() + self.banks.by_hand + self.disputed();
+        self.is_paid() && back < due
     }
 
     /// The tickets that a wish gives back, with their units; none for one that is void.
     fn given(&self, wish: &RefundWish) -> Vec<(TicketId, Option<u32>)> {
         let wanted = |(ticket, unit): &&(TicketId, Option<u32>)| match wish {
             RefundWish::Tickets(tickets) => tickets.contains(ticket),
-            RefundWish::Amount(_) => false,
+            RefundWish::Amount(_) | RefundWish::Again(_) => false,
             RefundWish::Whole => unit.is_some() || self.failed(*ticket),
         };
         self.tickets.iter().filter(wanted).copied().collect()
@@ -474,11 +492,14 @@ fn split(amount: i64, pool: [i64; 3]) -> [i64; 3] {
     parts
 }
 
-/// The refund that the ledger planned by itself.
-async fn planned_refund(world: &World, paying: &Paying) -> Refund {
+/// The refund that the ledger planned by itself, for an order that does not have it yet.
+async fn planned_refund(world: &World, order: &Order) -> Refund {
+    let is_new = |id: RefundId| order.refunds.iter().all(|refund| refund.id != id);
     let jobs = claim(&world.workers, Queue::Stripe, ALL, 1).await.expect("an answer");
     let refund = jobs.into_iter().find_map(|job| match job.work {
-        Work::PaymentRefund { refund, call, amount } if call.intent == paying.intent => Some((refund, amount)),
+        Work::PaymentRefund { refund, call, amount } if call.intent == order.paying.intent && is_new(refund) => {
+            Some((refund, amount))
+        }
         _ => None,
     });
     let (id, amount) = refund.expect("it is planned");

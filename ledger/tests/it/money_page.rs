@@ -282,7 +282,7 @@ async fn of_disputes(world: &World, sale: &TestSale<'_>, page: &mut Page) {
     let paying = sale.paid_order([2]).await;
     page.news().await;
     disputes(world, &paying, DisputeStatus::Open, &movement(-price.minor - 300, 0)).await;
-    let words = [("amount", price.minor + 300), ("left", price.minor), ("excess", 300)].into();
+    let words = [("amount", price.minor + 300), ("left", price.minor)].into();
     page.tells("a bank takes back more than the payment has left", &words).await;
 
     let paying = sale.paid_order([3]).await;

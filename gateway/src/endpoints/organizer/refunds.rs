@@ -35,7 +35,7 @@ const TICKETS_MAX: usize = PER_BUYER_LIMIT_MAX as usize;
 /// The longest reason.
 const REASON_CHARS_MAX: usize = 500;
 
-/// What is to go back: the price of tickets, an amount, or the whole.
+/// What is to go back: the price of tickets, an amount, the whole, or again what failed to.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewRefund)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +49,10 @@ pub(crate) struct RefundBody {
     /// `true`: everything that is left; all tickets become void.
     #[schema(required = false)]
     whole: Option<bool>,
+    /// A refund of the order that failed, with the reason `late_payment` or itself made again: money that came too late and
+    /// bought nothing. Any other is asked for anew.
+    #[schema(required = false, value_type = String, example = "ref_0190c5a0b0c07abc8def0123456789ab")]
+    again: Option<RefundId>,
     /// Why. It is kept beside the books; it should name nobody.
     #[schema(max_length = 500)]
     reason: String,
@@ -189,6 +193,9 @@ async fn goes_back(ledger: Ledger, ask: RefundAsk) -> Result<RefundedBody, Probl
         AskRefund::TicketUnknown(tickets) => {
             Err(Problem::invalid(at(&ask.wish, &tickets, "must be a ticket of the order")))
         }
+        AskRefund::RefundUnknown => {
+            Err(Problem::invalid_at("/again", "must be a refund of the order that failed, of money that came too late"))
+        }
         AskRefund::NotRefundable(state) => {
             Err(Problem::new(Code::OrderNotRefundable).detail(format!("The order is {}.", state.word())))
         }
@@ -199,13 +206,14 @@ async fn goes_back(ledger: Ledger, ask: RefundAsk) -> Result<RefundedBody, Probl
 
 impl RefundBody {
     fn wish(&self) -> Result<RefundWish, Problem> {
-        match (&self.tickets, self.amount, self.whole) {
-            (Some(tickets), None, None) => tickets_of(tickets).map(RefundWish::Tickets),
-            (None, Some(amount), None) if amount >= 1 => Ok(RefundWish::Amount(amount)),
-            (None, Some(_), None) => Err(Problem::invalid_at("/amount", "must be at least 1")),
-            (None, None, Some(true)) => Ok(RefundWish::Whole),
-            (None, None, Some(false)) => Err(Problem::invalid_at("/whole", "must be true, or left out")),
-            _ => Err(Problem::invalid_at("", "must have one of tickets, amount and whole")),
+        match (&self.tickets, self.amount, self.whole, self.again) {
+            (Some(tickets), None, None, None) => tickets_of(tickets).map(RefundWish::Tickets),
+            (None, Some(amount), None, None) if amount >= 1 => Ok(RefundWish::Amount(amount)),
+            (None, Some(_), None, None) => Err(Problem::invalid_at("/amount", "must be at least 1")),
+            (None, None, Some(true), None) => Ok(RefundWish::Whole),
+            (None, None, Some(false), None) => Err(Problem::invalid_at("/whole", "must be true, or left out")),
+            (None, None, None, Some(failed)) => Ok(RefundWish::Again(failed)),
+            _ => Err(Problem::invalid_at("", "must have one of tickets, amount, whole and again")),
         }
     }
 

@@ -5,58 +5,84 @@ use ledger::disputes::{DisputeApplied, DisputeFacts, DisputeMovement, DisputeSta
 use ledger::payments::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 use ledger::refunds::RefundState;
 
-use super::{Life, Model, Order};
+use super::{Life, Model, Order, planned_refund};
 use crate::world::euros;
 
 /// What banks and people at Stripe did to an order.
 #[derive(Default)]
 pub(super) struct Banks {
-    /// Of the open dispute: how much was withdrawn, and how much of that the payment bore.
-    open: Option<(i64, i64)>,
-    /// How many disputes there were.
-    disputes: u32,
-    /// Borne and given up.
-    pub(super) lost: i64,
+    disputes: Vec<Dispute>,
     /// Given back by hand, and how often.
     pub(super) by_hand: i64,
     hands: u32,
-    /// Withdrawn and not borne, and not given back.
-    pub(super) excess: i64,
+}
+
+struct Dispute {
+    /// Withdrawn less reinstated, as far as that was heard.
+    taken: i64,
+    status: DisputeStatus,
 }
 
 impl Banks {
-    /// Of the payment's money, what banks have.
-    pub(super) fn disputed(&self) -> i64 {
-        self.lost + self.open.map_or(0, |(_, borne)| borne)
+    /// Withdrawn and not given back.
+    pub(super) fn taken(&self) -> i64 {
+        self.disputes.iter().map(|dispute| dispute.taken).sum()
     }
 }
 
 impl Order {
+    pub(super) fn total(&self) -> i64 {
+        self.paying.order.total.minor
+    }
+
+    /// What went back as we wished.
+    pub(super) fn gone(&self) -> i64 {
+        self.amounts(|state| matches!(state, RefundState::Pending | RefundState::Succeeded))
+    }
+
+    fn amounts(&self, counts: impl Fn(RefundState) -> bool) -> i64 {
+        self.refunds.iter().filter(|refund| counts(refund.state)).map(|refund| refund.amount).sum()
+    }
+
     fn refunded(&self) -> i64 {
-        let made = |refund: &&super::Refund| matches!(refund.state, RefundState::Pending | RefundState::Succeeded);
-        self.refunds.iter().filter(made).map(|refund| refund.amount).sum::<i64>() + self.banks.by_hand
+        self.gone() + self.banks.by_hand
+    }
+
+    /// Of each dispute how much the payment bears: what we did not give back, one dispute after the other.
+    fn borne(&self) -> impl Iterator<Item = (&Dispute, i64)> {
+        let takes_room = |state| state == RefundState::Planned && self.life != Life::PaidLate;
+        let mut room = self.total() - self.gone() - self.amounts(takes_room);
+        self.banks.disputes.iter().map(move |dispute| {
+            let borne = dispute.taken.min(room).max(0);
+            room -= borne;
+            (dispute, borne)
+        })
+    }
+
+    /// Of the payment's money, what banks have.
+    pub(super) fn disputed(&self) -> i64 {
+        self.borne().map(|(_, borne)| borne).sum()
+    }
+
+    /// Of that, what is given up.
+    pub(super) fn lost(&self) -> i64 {
+        self.borne().filter(|(dispute, _)| dispute.status == DisputeStatus::Lost).map(|(_, borne)| borne).sum()
     }
 
     /// Whether as much more can have gone back at Stripe, which never gives back more than came.
     pub(super) fn may_have_gone(&self, amount: i64) -> bool {
-        self.refunded() + amount <= self.paying.order.total.minor
+        self.refunded() + amount <= self.total()
     }
 
     /// What may be asked back: nothing of what went, goes or is disputed.
     pub(super) fn room(&self) -> i64 {
-        let planned = self.refunds.iter().filter(|refund| refund.state == RefundState::Planned);
-        let planned: i64 = planned.map(|refund| refund.amount).sum();
-        (self.paying.order.total.minor - self.refunded() - planned - self.banks.disputed()).max(0)
+        let planned = self.amounts(|state| state == RefundState::Planned);
+        (self.total() - self.refunded() - planned - self.disputed()).max(0)
     }
 
-    /// Whether more went and is disputed than came, which people must mend.
-    pub(super) fn is_over(&self) -> bool {
-        self.would_be_over(0)
-    }
-
-    /// Whether it would be, once so much more went.
+    /// Whether more would have gone and be disputed than came, once so much more went: people are told.
     pub(super) fn would_be_over(&self, amount: i64) -> bool {
-        self.refunded() + self.banks.disputed() + amount > self.paying.order.total.minor
+        self.refunded() + self.disputed() + amount > self.total()
     }
 }
 
@@ -65,30 +91,31 @@ impl Model<'_> {
     pub(super) async fn disputes(&mut self) {
         let index = self.any_order();
         let order = &mut self.orders[index];
-        if order.life != Life::Paid || order.banks.open.is_some() {
+        if !order.is_paid() {
             return;
         }
-        let withdrawn = self.dice.between(1, order.paying.order.total.minor);
-        let borne = withdrawn.min(order.room());
-        order.banks.disputes += 1;
-        order.banks.open = Some((withdrawn, borne));
-        order.banks.excess += withdrawn - borne;
-        let applied = hears(self, index, DisputeStatus::Open, -withdrawn).await;
-        assert_eq!(applied, if borne == withdrawn { DisputeApplied::Booked } else { DisputeApplied::Excess });
+        let taken = self.dice.between(1, order.total());
+        order.banks.disputes.push(Dispute { taken: 0, status: DisputeStatus::Open });
+        let latest = order.banks.disputes.len() - 1;
+        if self.dice.below(4) == 0 {
+            // It was won since, and of that we hear first.
+            self.hears(index, latest, DisputeStatus::Won, taken).await;
+            self.agrees().await;
+        }
+        self.hears(index, latest, DisputeStatus::Open, -taken).await;
     }
 
-    /// The dispute is won, and everything comes back; or it is lost.
+    /// A dispute is won, and everything comes back; or it is lost.
     pub(super) async fn decides(&mut self) {
         let index = self.any_order();
-        let Some((withdrawn, borne)) = self.orders[index].banks.open.take() else { return };
-        let applied = if self.dice.below(2) == 0 {
-            self.orders[index].banks.excess -= withdrawn - borne;
-            hears(self, index, DisputeStatus::Won, withdrawn).await
+        let disputes = &self.orders[index].banks.disputes;
+        let Some(open) = disputes.iter().position(|dispute| dispute.status == DisputeStatus::Open) else { return };
+        let taken = disputes[open].taken;
+        if self.dice.below(2) == 0 {
+            self.hears(index, open, DisputeStatus::Won, taken).await;
         } else {
-            self.orders[index].banks.lost += borne;
-            hears(self, index, DisputeStatus::Lost, 0).await
-        };
-        assert!(matches!(applied, DisputeApplied::Booked | DisputeApplied::Excess), "{applied:?}");
+            self.hears(index, open, DisputeStatus::Lost, 0).await;
+        }
     }
 
     /// Somebody gives money back at Stripe; never an amount that is planned, which would be that refund.
@@ -123,20 +150,36 @@ impl Model<'_> {
             order.banks.hands += 1;
         }
     }
-}
 
-/// What Stripe says of the latest dispute of an order; of nothing moved there is no balance transaction.
-async fn hears(model: &Model<'_>, index: usize, status: DisputeStatus, moved: i64) -> DisputeApplied {
-    let order = &model.orders[index];
-    let id = format!("du_{}_{}", order.paying.intent, order.banks.disputes);
-    let movement = DisputeMovement { id: format!("txn_{id}_{moved}"), amount: moved, fee: 0, currency: Currency::EUR };
-    let facts = DisputeFacts {
-        event: None,
-        id,
-        intent: order.paying.intent.clone(),
-        amount: order.paying.order.total,
-        status,
-        movements: if moved == 0 { vec![] } else { vec![movement] },
-    };
-    dispute_apply(&model.world.workers, &facts).await.expect("an answer")
+    /// What Stripe says of a dispute of an order; of nothing moved there is no balance transaction. Money that came too late
+    /// and that comes back from a bank is given back at once.
+    async fn hears(&mut self, index: usize, which: usize, status: DisputeStatus, moved: i64) {
+        let order = &mut self.orders[index];
+        let dispute = &mut order.banks.disputes[which];
+        dispute.taken -= moved;
+        if dispute.status == DisputeStatus::Open {
+            dispute.status = status;
+        }
+        let id = format!("du_{}_{which:03}", order.paying.intent);
+        let movement =
+            DisputeMovement { id: format!("txn_{id}_{moved}"), amount: moved, fee: 0, currency: Currency::EUR };
+        let facts = DisputeFacts {
+            event: None,
+            id,
+            intent: order.paying.intent.clone(),
+            amount: order.paying.order.total,
+            status,
+            movements: if moved == 0 { vec![] } else { vec![movement] },
+        };
+        let applied = dispute_apply(&self.world.workers, &facts).await.expect("an answer");
+        let (dispute, borne) = order.borne().nth(which).expect("it was counted");
+        let is_whole = dispute.taken == borne && !order.would_be_over(0);
+        let expected = if is_whole { DisputeApplied::Booked } else { DisputeApplied::Excess };
+        assert_eq!(applied, expected, "{status:?}, {moved}");
+        if dispute.status == DisputeStatus::Won && order.life == Life::PaidLate && order.room() > 0 {
+            let refund = planned_refund(self.world, order).await;
+            assert_eq!(refund.amount, order.room());
+            order.refunds.push(refund);
+        }
+    }
 }
