@@ -9,8 +9,9 @@
 #               of the books has.
 # ONSALE        the command, `onsale` when not set: of the version that wrote the archive.
 #
-# Everything is read in one snapshot. Left out is what can be computed (balances), what other databases than this one's
-# cannot use (jobs, seals) and who bought (contacts). Fails, with what is wrong, before it leaves half of anything.
+# The rows are read in one snapshot, and what keeps a sale from being archived is asked before and after. Left out is what can
+# be computed (balances), what other databases than this one's cannot use (jobs, seals) and who bought (contacts). Fails, with
+# what is wrong, before it leaves half of anything.
 set -eu
 
 usage="archive.sh write|verify SALE DIRECTORY"
@@ -67,9 +68,13 @@ version() { asks -c "SELECT max(version) FROM refinery_schema_history"; }
 
 trial_balance="SELECT * FROM balances_recompute(:'sale') ORDER BY unit_of_account, account"
 
-writes() {
+must_be_ready() {
     hindered=$(hindrances)
     [ -z "$hindered" ] || fail "not ready: $hindered"
+}
+
+writes() {
+    must_be_ready
     "$ONSALE" audit --sale "$sale" >"$directory/audit.txt" || fail "$(cat "$directory/audit.txt")"
     version >"$directory/version"
     tables >"$directory/tables"
@@ -83,6 +88,8 @@ writes() {
         says "\\o"
         says "COMMIT;"
     } | asks
+    # A bank may have come meanwhile.
+    must_be_ready
     sums=$(cd "$directory" && sha256sum -- *)
     says "$sums" >"$directory/SHA256SUMS"
 }
