@@ -238,18 +238,6 @@ BEGIN
 END
 $$;
 
--- What banks have of a payment and may give back.
-CREATE FUNCTION disputes_undecided(p_payment payments) RETURNS bigint
-LANGUAGE plpgsql STABLE
-SET search_path = public, pg_temp
-AS $$
-BEGIN
-    RETURN (
-        SELECT coalesce(sum(withdrawn + exchanged), 0) FROM disputes
-         WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id AND status <> 'lost');
-END
-$$;
-
 -- Whether a payment came too late and bought nothing: all of it is its buyer's, from the moment it came.
 CREATE FUNCTION payment_came_late(p_payment payments) RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -344,6 +332,19 @@ BEGIN
     v_rest := parts_split(parts_sum(p_price) - parts_sum(v_taken),
                           ROW(p_pool.base - v_taken.base, p_pool.fee - v_taken.fee, p_pool.tax - v_taken.tax)::money_parts);
     RETURN ROW(v_taken.base + v_rest.base, v_taken.fee + v_rest.fee, v_taken.tax + v_rest.tax)::money_parts;
+END
+$$;
+
+-- What is left of a pool when all of a payment is to go back: less what its buyer has already, by a bank or by hand.
+CREATE FUNCTION refund_rest(p_payment payments, p_pool money_parts) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT greatest(least(parts_sum(p_pool) - p_payment.disputed - p_payment.exchanged - coalesce(sum(amount), 0),
+                              payment_left(p_payment)), 0)
+          FROM refunds WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id AND state <> 'failed' AND origin = 'stripe');
 END
 $$;
 
@@ -656,13 +657,18 @@ BEGIN
     v_pool := refund_pool(v_payment, p_wish);
     v_room := least(payment_left(v_payment), parts_sum(v_pool));
     v_price := tickets_parts(v_payment, v_tickets, v_keeps);
-    -- The whole is whole: while a bank has some of it and may give it back, it is refused. What is lost the buyer has already.
     v_amount := CASE p_wish WHEN 'tickets' THEN parts_sum(v_price) WHEN 'amount' THEN p_amount
-                            ELSE least(parts_sum(v_pool), payment_left(v_payment) + disputes_undecided(v_payment)) END;
-    IF v_amount > v_room OR (v_amount = 0 AND cardinality(v_tickets) = 0) THEN
+                            ELSE refund_rest(v_payment, v_pool) END;
+    -- What is lost the buyer has already. While a bank may give it back, the whole would not be the whole.
+    IF p_wish = 'tickets' AND v_payment.lost + v_payment.exchanged > 0 AND NOT payment_is_undecided(v_payment) THEN
+        v_amount := least(v_amount, v_room);
+    END IF;
+    IF v_amount > v_room OR (v_amount = 0 AND cardinality(v_tickets) = 0)
+       OR (p_wish = 'whole' AND payment_is_undecided(v_payment)) THEN
         RETURN jsonb_build_object('outcome', 'above_captured', 'left', v_room, 'currency', v_payment.currency);
     END IF;
-    v_price := CASE p_wish WHEN 'tickets' THEN parts_take(v_price, v_pool) ELSE parts_split(v_amount, v_pool) END;
+    v_price := CASE WHEN p_wish = 'tickets' AND v_amount = parts_sum(v_price) THEN parts_take(v_price, v_pool)
+                    ELSE parts_split(v_amount, v_pool) END;
 
     INSERT INTO refunds (sale_id, id, payment_id, order_id, origin, reason, amount, base, fee, tax, keeps_fees,
                          request_key, request_hash, state)
@@ -780,15 +786,18 @@ BEGIN
 END
 $$;
 
--- As V17 had it, without refunds that Stripe refused to make: what it reports under their name is another one.
-CREATE OR REPLACE FUNCTION refund_of(p_payment payments, p_stripe_id text, p_refund uuid, p_amount bigint) RETURNS SETOF refunds
+-- As V17 had it, without refunds that Stripe refused to make: what it reports under their name is another one. One that is
+-- planned has the place of one that was made by hand, but not of one that failed to be.
+DROP FUNCTION refund_of(payments, text, uuid, bigint);
+CREATE FUNCTION refund_of(p_payment payments, p_stripe_id text, p_refund uuid, p_amount bigint, p_status text) RETURNS SETOF refunds
 LANGUAGE sql VOLATILE
 SET search_path = public, pg_temp
 AS $$
     SELECT * FROM refunds r
      WHERE r.sale_id = p_payment.sale_id AND r.payment_id = p_payment.id
        AND (r.stripe_id = p_stripe_id
-            OR (r.stripe_id IS NULL AND r.state = 'planned' AND r.amount = p_amount AND r.id = coalesce(p_refund, r.id)))
+            OR (r.stripe_id IS NULL AND r.state = 'planned' AND r.amount = p_amount
+                AND (r.id = p_refund OR (p_refund IS NULL AND p_status <> 'failed'))))
      ORDER BY r.stripe_id IS NULL, r.id
      LIMIT 1
        FOR NO KEY UPDATE
@@ -868,7 +877,7 @@ BEGIN
     END IF;
     SELECT * INTO v_order FROM orders o WHERE o.sale_id = v_payment.sale_id AND o.id = v_payment.order_id FOR NO KEY UPDATE;
     SELECT * INTO v_payment FROM payments p WHERE p.sale_id = v_payment.sale_id AND p.id = v_payment.id FOR NO KEY UPDATE;
-    SELECT * INTO v_refund FROM refund_of(v_payment, p_stripe_id, p_refund, p_amount);
+    SELECT * INTO v_refund FROM refund_of(v_payment, p_stripe_id, p_refund, p_amount, p_status);
 
     reason := CASE
         WHEN p_currency <> v_payment.currency THEN 'currency'

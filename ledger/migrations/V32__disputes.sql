@@ -28,6 +28,8 @@ CREATE TABLE disputes (
     -- came back was heard of.
     taken           bigint      NOT NULL DEFAULT 0,
     taken_elsewhere bigint      NOT NULL DEFAULT 0,
+    -- Whether anything came back.
+    reinstated      boolean     NOT NULL DEFAULT false,
     -- Of the payment's money, how much that is, and how much of it is given up.
     withdrawn       bigint      NOT NULL DEFAULT 0,
     lost            bigint      NOT NULL DEFAULT 0,
@@ -76,7 +78,7 @@ BEGIN
     INSERT INTO accounts (sale_id, account, unit_of_account)
     SELECT p_payment.sale_id, account, p_movement.currency FROM unnest(ARRAY['payment_clearing', 'processor_fee', 'suspense']) AS account
         ON CONFLICT DO NOTHING;
-    UPDATE disputes SET changed_at = onsale_now(),
+    UPDATE disputes SET changed_at = onsale_now(), reinstated = reinstated OR p_movement.amount > 0,
            taken = taken - CASE WHEN p_movement.currency = p_payment.currency THEN p_movement.amount ELSE 0 END,
            taken_elsewhere = taken_elsewhere - CASE WHEN p_movement.currency = p_payment.currency THEN 0 ELSE p_movement.amount END
      WHERE sale_id = p_payment.sale_id AND stripe_id = p_dispute;
@@ -116,6 +118,27 @@ BEGIN
 END
 $$;
 
+-- Whether no more of it is to come: it is lost, or won and what the bank gives back came. It may give back less than it took.
+CREATE FUNCTION dispute_is_decided(p_dispute disputes) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN p_dispute.status = 'lost' OR (p_dispute.status = 'won' AND p_dispute.reinstated);
+END
+$$;
+
+-- Whether a bank has some of a payment and may give it back.
+CREATE FUNCTION payment_is_undecided(p_payment payments) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM disputes d WHERE sale_id = p_payment.sale_id AND payment_id = p_payment.id
+                                            AND (taken > 0 OR taken_elsewhere > 0) AND NOT dispute_is_decided(d));
+END
+$$;
+
 -- Step: says what a payment bears of its disputes, and what of that is lost. The refund of a payment that came too late takes no
 -- room before it went: a dispute takes its place.
 CREATE FUNCTION disputes_settle(p_sale uuid, p_payment uuid) RETURNS void
@@ -139,9 +162,13 @@ BEGIN
     LOOP
         v_withdrawn := greatest(least(v_dispute.taken, v_room), 0);
         v_room := v_room - v_withdrawn;
-        v_exchanged := greatest(least(CASE WHEN v_dispute.taken_elsewhere > 0 THEN v_dispute.amount ELSE 0 END, v_room), 0);
+        -- What it came to in the sale's currency is known only where the dispute itself is in that.
+        v_exchanged := CASE
+            WHEN v_dispute.taken_elsewhere <= 0 OR (v_dispute.status = 'won' AND v_dispute.reinstated) THEN 0
+            WHEN v_dispute.currency = v_payment.currency THEN greatest(least(v_dispute.amount, v_room), 0)
+            ELSE greatest(v_room, 0) END;
         v_room := v_room - v_exchanged;
-        v_lost := CASE v_dispute.status WHEN 'lost' THEN v_withdrawn ELSE 0 END;
+        v_lost := CASE WHEN dispute_is_decided(v_dispute) THEN v_withdrawn ELSE 0 END;
         PERFORM dispute_book(v_payment, v_dispute.stripe_id, 'dispute_borne', v_withdrawn - v_dispute.withdrawn);
         PERFORM dispute_book(v_payment, v_dispute.stripe_id, 'dispute_lost', v_lost - v_dispute.lost);
         UPDATE disputes SET withdrawn = v_withdrawn, lost = v_lost, exchanged = v_exchanged
@@ -173,9 +200,9 @@ END
 $$;
 
 -- Applies what Stripe says of a dispute, and the mark on its event. News comes in any order: what is won or lost stays so, and
--- an inquiry that became a dispute is one. Money that came too late and that no bank has any more is given back again. Answers
--- booked, nothing, excess (booked, and for people: more is gone than came, or not all of it was the payment's), early (nothing
--- was captured yet: bring it again), or unknown_payment.
+-- an inquiry that became a dispute is one. Money that came too late and that a bank gives back is given back again. Answers
+-- booked, nothing, excess (booked, and for people: more is gone than came, or some of it is in suspense), early (nothing was
+-- captured yet: bring it again), or unknown_payment.
 CREATE FUNCTION dispute_apply(p_event text, p_dispute text, p_intent text, p_amount bigint, p_currency text, p_status text,
                               p_movement_ids text[], p_movement_amounts bigint[], p_movement_fees bigint[], p_movement_currencies text[])
 RETURNS text
@@ -188,7 +215,7 @@ DECLARE
     v_payment  payments%ROWTYPE;
     v_before   bigint;
     v_changed  boolean;
-    v_dispute  disputes%ROWTYPE;
+    v_after    payments%ROWTYPE;
     v_excess   boolean;
     v_movement dispute_movement;
 BEGIN
@@ -204,7 +231,8 @@ BEGIN
 
     INSERT INTO disputes AS known (sale_id, stripe_id, payment_id, status, amount, currency)
     VALUES (v_payment.sale_id, p_dispute, v_payment.id, p_status, p_amount, p_currency)
-        ON CONFLICT (sale_id, stripe_id) DO UPDATE SET status = excluded.status, changed_at = onsale_now()
+        ON CONFLICT (sale_id, stripe_id) DO UPDATE
+       SET status = excluded.status, amount = excluded.amount, currency = excluded.currency, changed_at = onsale_now()
      WHERE array_position(c_ranks, known.status) < array_position(c_ranks, excluded.status) AND known.status <> 'lost';
     v_changed := FOUND;
     SELECT count(*) INTO v_before FROM transfers WHERE sale_id = v_payment.sale_id AND order_id = v_payment.order_id;
@@ -218,12 +246,13 @@ BEGIN
     PERFORM dispute_flag(v_order, v_payment);
     v_changed := v_changed
         OR v_before < (SELECT count(*) FROM transfers WHERE sale_id = v_payment.sale_id AND order_id = v_payment.order_id);
-    SELECT * INTO v_payment FROM payments WHERE sale_id = v_payment.sale_id AND id = v_payment.id;
-    SELECT * INTO v_dispute FROM disputes WHERE sale_id = v_payment.sale_id AND stripe_id = p_dispute;
-    v_excess := v_changed AND (v_dispute.taken <> v_dispute.withdrawn OR v_dispute.taken_elsewhere <> 0
-                               OR v_payment.refunded + v_payment.disputed + v_payment.exchanged > v_payment.captured);
-    IF v_changed AND v_dispute.status = 'won' AND payment_came_late(v_payment) AND payment_left(v_payment) > 0 THEN
-        PERFORM refund_plan(v_payment, payment_left(v_payment), 'late_payment');
+    SELECT * INTO v_after FROM payments WHERE sale_id = v_payment.sale_id AND id = v_payment.id;
+    v_excess := v_changed AND (v_after.refunded + v_after.disputed + v_after.exchanged > v_after.captured
+        OR EXISTS (SELECT FROM disputes WHERE sale_id = v_payment.sale_id AND payment_id = v_payment.id
+                                          AND (taken <> withdrawn OR taken_elsewhere <> 0)));
+    IF v_after.disputed + v_after.exchanged < v_payment.disputed + v_payment.exchanged AND payment_came_late(v_payment)
+       AND payment_left(v_after) > 0 THEN
+        PERFORM refund_plan(v_after, payment_left(v_after), 'late_payment');
     END IF;
 
     PERFORM event_mark(p_event, CASE WHEN v_excess THEN 'quarantined' ELSE 'done' END,

@@ -3,8 +3,8 @@
 //! Guarantees. Each balance transaction is booked once, by its id, and what the payment bears of it follows from what is known of
 //! its disputes and refunds, not from the order in which it was heard. The payment bears at most what was captured less what we
 //! gave back or are to; what exceeds it, or is of another currency than the sale's, stays in suspense and the event is set aside
-//! for people. While money is disputed it cannot be refunded a second time. Money that came too late is given back after all when
-//! its dispute is won. An order is `disputed` while a dispute of it is open or was lost, and what its money says when all were
+//! for people. While money is disputed it cannot be refunded a second time. What a bank gives back of money that came too late is
+//! given back to its buyer. An order is `disputed` while a dispute of it is open or was lost, and what its money says when all were
 //! won. No unit is freed.
 //!
 //! | status of ours | Stripe's words |

@@ -1,14 +1,14 @@
 //! Disputes: opened, won, lost, after a refund, above the payment, in another currency, in any order.
 
 use domain::order::OrderState;
-use domain::{Currency, payment::IntentStatus};
+use domain::{Currency, Money, payment::IntentStatus};
 use ledger::disputes::{DisputeApplied, DisputeFacts, DisputeMovement, DisputeStatus, dispute_apply};
 use ledger::orders::orders_expire_due;
 use ledger::outbox::{Queue, claim};
 use ledger::payments::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 use ledger::refunds::{AskRefund, RefundPage, RefundRow, RefundState, RefundWish, refund_refused, refunds_of_order};
 
-use crate::world::{Paying, Price, TestSale, World, euros};
+use crate::world::{Paying, Price, TestSale, World, euros, keeping_fees};
 
 const PRICE: i64 = 5891;
 const FEE: i64 = 1500;
@@ -253,6 +253,108 @@ async fn disputes_share_what_the_payment_has() {
     assert_eq!(world.balance("organizer_payable").await, 2_000 - 4_500);
 }
 
+/// Whichever comes first, and whatever their names: what one does not leave the other is in suspense, and people are told.
+#[tokio::test]
+async fn who_loses_room_to_another_dispute_is_told_of() {
+    for ids in [["du_1", "du_2"], ["du_2", "du_1"]] {
+        let world = World::new().await;
+        let sale = world.sale(1, Price::Paid).await;
+        let paying = sale.paid_order([0]).await;
+        let mut applied = Vec::new();
+        for id in ids {
+            let movement = moved(&format!("txn_{id}"), -PRICE, 0);
+            let open = DisputeFacts { id: id.to_owned(), ..facts(&paying, DisputeStatus::Open, vec![movement]) };
+            applied.push(hears(&world, &open).await);
+        }
+        assert_eq!(applied, [DisputeApplied::Booked, DisputeApplied::Excess], "{ids:?}");
+        assert_eq!((world.balance("disputed").await, world.balance("suspense").await), (PRICE, PRICE));
+    }
+}
+
+/// What a bank keeps of a dispute that it lost will not come back either, and must not hold the rest.
+#[tokio::test]
+async fn a_bank_that_gives_back_less_than_it_took_keeps_no_more_than_that() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let whole = |paying: &Paying| sale.ask(paying, RefundWish::Whole);
+    let taken = moved("txn_1", -PRICE, 0);
+    hears(&world, &facts(&paying, DisputeStatus::Won, vec![taken])).await;
+    assert_eq!(sale.asks(&whole(&paying)).await, AskRefund::AboveCaptured { left: euros(0) }, "nothing came back yet");
+    let short = facts(&paying, DisputeStatus::Won, vec![moved("txn_2", PRICE - 41, 0)]);
+    assert_eq!(hears(&world, &short).await, DisputeApplied::Booked);
+    assert_eq!((world.balance("disputed").await, world.balance("organizer_payable").await), (0, 41 - 4_500));
+    let AskRefund::Asked(refund) = sale.asks(&whole(&paying)).await else { panic!("it is decided") };
+    assert_eq!((refund.amount, refund.tickets.len()), (euros(PRICE - 41), 1));
+
+    let second = sale.paid_order([1]).await;
+    let dollars = |id: &str, amount| DisputeMovement { currency: "usd".parse().unwrap(), ..moved(id, amount, 0) };
+    let movements = vec![dollars("txn_3", -6_400), dollars("txn_4", 6_390)];
+    let won = DisputeFacts { id: "du_2".to_owned(), ..facts(&second, DisputeStatus::Won, movements) };
+    assert_eq!(hears(&world, &won).await, DisputeApplied::Excess, "ten cents are gone");
+    let AskRefund::Asked(refund) = sale.asks(&whole(&second)).await else { panic!("it is decided") };
+    assert_eq!(refund.amount, euros(PRICE));
+    world.audits_clean().await;
+}
+
+/// A ticket opened the door, and all the money is lost: the other one is still given back, for nothing.
+#[tokio::test]
+async fn a_ticket_whose_money_is_lost_is_given_back_for_what_is_left() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let tickets: Vec<_> = paying.tickets().into_iter().map(|(.., ticket)| ticket).collect();
+    let one = || sale.ask(&paying, RefundWish::Tickets(vec![tickets[1]]));
+    hears(&world, &facts(&paying, DisputeStatus::Open, vec![moved("txn_1", -2 * PRICE, 0)])).await;
+    assert_eq!(sale.asks(&one()).await, AskRefund::AboveCaptured { left: euros(0) }, "it may come back");
+    hears(&world, &facts(&paying, DisputeStatus::Lost, vec![])).await;
+    let AskRefund::Asked(refund) = sale.asks(&one()).await else { panic!("it is lost") };
+    assert_eq!((refund.amount, refund.state), (euros(0), RefundState::Succeeded));
+    world.audits_clean().await;
+}
+
+/// Kept fees are what the buyer is not to have: what a bank or somebody by hand gave back counts as much as our refunds.
+#[tokio::test]
+async fn a_buyer_who_has_some_of_the_whole_gets_the_rest() {
+    const KEPT: i64 = 450 + 86;
+    let world = World::new().await;
+    let sale = world.sale_with(keeping_fees()).await;
+    let disputed = sale.paid_order([0]).await;
+    let whole = |paying: &Paying| sale.ask(paying, RefundWish::Whole);
+    hears(&world, &facts(&disputed, DisputeStatus::Open, vec![moved("txn_1", -500, 0)])).await;
+    let refused = sale.asks(&whole(&disputed)).await;
+    assert!(matches!(refused, AskRefund::AboveCaptured { .. }), "a bank has some of it: {refused:?}");
+    hears(&world, &facts(&disputed, DisputeStatus::Lost, vec![])).await;
+    let AskRefund::Asked(refund) = sale.asks(&whole(&disputed)).await else { panic!("it is lost") };
+    assert_eq!(refund.amount, euros(PRICE - KEPT - 500));
+
+    let by_hand = sale.paid_order([1]).await;
+    let hand = RefundFacts {
+        event: None,
+        id: "re_hand".to_owned(),
+        refund: None,
+        intent: by_hand.intent.clone(),
+        amount: euros(500),
+        status: RefundStatus::Succeeded,
+    };
+    refund_apply(&world.workers, &hand).await.unwrap();
+    let AskRefund::Asked(refund) = sale.asks(&whole(&by_hand)).await else { panic!("there is a rest") };
+    assert_eq!(refund.amount, euros(PRICE - KEPT - 500));
+    world.audits_clean().await;
+}
+
+/// An amount of the whole is on its way when a bank takes the whole: the ticket waits for what becomes of it.
+#[tokio::test]
+async fn nothing_is_void_for_money_that_a_bank_has_beside_a_refund() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    sale.refunds(&paying, RefundWish::Amount(PRICE)).await;
+    hears(&world, &facts(&paying, DisputeStatus::Open, vec![moved("txn_1", -PRICE, 0)])).await;
+    let whole = sale.asks(&sale.ask(&paying, RefundWish::Whole)).await;
+    assert_eq!(whole, AskRefund::AboveCaptured { left: euros(0) });
+}
+
 /// Of that, too, the buyer has the money, and the seat may be sold again.
 #[tokio::test]
 async fn what_is_lost_in_another_currency_does_not_keep_the_seat() {
@@ -284,6 +386,26 @@ async fn the_whole_is_not_given_back_while_a_bank_has_some_of_it() {
     let AskRefund::Asked(refund) = sale.asks(&whole()).await else { panic!("it is lost") };
     assert_eq!((refund.amount.minor, refund.tickets.len()), (0, 1));
     world.audits_clean().await;
+}
+
+/// What the dispute itself counts in another currency cannot be counted in the sale's: it is all that is left. What a dispute
+/// is about grows with its news.
+#[tokio::test]
+async fn a_dispute_in_another_currency_leaves_nothing_to_give_back() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    for (unit, currency, amounts) in [(0, "gbp", [5_000, 5_000]), (1, "eur", [1_000, PRICE])] {
+        let paying = sale.paid_order([unit]).await;
+        let amount = |minor| Money::new(minor, currency.parse().unwrap());
+        let id = format!("du_{currency}");
+        let inquiry = facts(&paying, DisputeStatus::Inquiry, vec![]);
+        hears(&world, &DisputeFacts { id: id.clone(), amount: amount(amounts[0]), ..inquiry }).await;
+        let taken = DisputeMovement { currency: "gbp".parse().unwrap(), ..moved(&format!("txn_{unit}"), -5_000, 0) };
+        let open = facts(&paying, DisputeStatus::Open, vec![taken]);
+        hears(&world, &DisputeFacts { id, amount: amount(amounts[1]), ..open }).await;
+        let refused = sale.asks(&sale.ask(&paying, RefundWish::Amount(1))).await;
+        assert_eq!(refused, AskRefund::AboveCaptured { left: euros(0) }, "{currency}");
+    }
 }
 
 /// An order whose money came when its unit was gone, and the refund that was planned for it.
@@ -341,6 +463,19 @@ async fn money_that_came_too_late_is_given_back_once_its_dispute_is_won() {
         assert_eq!(world.balance(account).await, 0, "{account}");
     }
     world.audits_clean().await;
+}
+
+/// A bank that gives back what it said was lost.
+#[tokio::test]
+async fn late_money_that_was_lost_and_comes_back_is_given_back() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let (paying, refund) = paid_late(&sale, &world).await;
+    hears(&world, &facts(&paying, DisputeStatus::Lost, vec![moved("txn_1", -PRICE, 0)])).await;
+    assert!(refund_refused(&world.workers, sale.id, refund.id).await.unwrap());
+    hears(&world, &facts(&paying, DisputeStatus::Won, vec![moved("txn_2", PRICE, 0)])).await;
+    let all = refunds(&sale, &world, &paying).await;
+    assert_eq!((all.len(), all[1].state, all[1].amount), (2, RefundState::Planned, euros(PRICE)));
 }
 
 /// It is owed until it went: whoever sees that it failed may have it made again, once.

@@ -464,6 +464,23 @@ async fn a_refund_made_by_hand_takes_the_place_of_one_that_was_asked_for() {
     world.audits_clean().await;
 }
 
+/// Somebody tried, and it failed: ours is still to be made.
+#[tokio::test]
+async fn a_refund_by_hand_that_failed_takes_nobodys_place() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let refund = sale.refunds(&paying, RefundWish::Whole).await;
+    let by_hand =
+        RefundFacts { id: "re_hand".to_owned(), refund: None, ..paying.refund_news(&refund, RefundStatus::Failed) };
+    assert_eq!(hears(&world, &by_hand).await, RefundApplied::Failed);
+    assert!(refund_unmade_for(&world.workers, sale.id, refund.id).await.unwrap().is_some());
+    let ours = paying.refund_news(&refund, RefundStatus::Succeeded);
+    assert_eq!(hears(&world, &ours).await, RefundApplied::Booked);
+    assert_eq!((world.balance("payment_clearing").await, world.balance("suspense").await), (0, 0));
+    world.audits_clean().await;
+}
+
 /// What went first failed, and it was given back by hand instead; of that we hear first.
 #[tokio::test]
 async fn a_refund_by_hand_waits_for_the_failure_that_makes_room_for_it() {

@@ -21,6 +21,13 @@ struct Dispute {
     /// Withdrawn less reinstated, as far as that was heard.
     taken: i64,
     status: DisputeStatus,
+    reinstated: bool,
+}
+
+impl Dispute {
+    fn is_decided(&self) -> bool {
+        self.status == DisputeStatus::Lost || (self.status == DisputeStatus::Won && self.reinstated)
+    }
 }
 
 impl Banks {
@@ -48,25 +55,32 @@ impl Order {
         self.gone() + self.banks.by_hand
     }
 
-    /// Of each dispute how much the payment bears: what we did not give back, one dispute after the other.
-    fn borne(&self) -> impl Iterator<Item = (&Dispute, i64)> {
+    /// Of each dispute how much the payment bears: what we did not give back, the latest first, for so they are named.
+    fn borne(&self) -> Vec<i64> {
         let takes_room = |state| state == RefundState::Planned && self.life != Life::PaidLate;
         let mut room = self.total() - self.gone() - self.amounts(takes_room);
-        self.banks.disputes.iter().map(move |dispute| {
-            let borne = dispute.taken.min(room).max(0);
-            room -= borne;
-            (dispute, borne)
-        })
+        let mut borne = vec![0; self.banks.disputes.len()];
+        for (dispute, borne) in self.banks.disputes.iter().zip(&mut borne).rev() {
+            *borne = dispute.taken.min(room).max(0);
+            room -= *borne;
+        }
+        borne
     }
 
     /// Of the payment's money, what banks have.
     pub(super) fn disputed(&self) -> i64 {
-        self.borne().map(|(_, borne)| borne).sum()
+        self.borne().iter().sum()
     }
 
-    /// Of that, what is given up.
+    /// Of that, what will not come back.
     pub(super) fn lost(&self) -> i64 {
-        self.borne().filter(|(dispute, _)| dispute.status == DisputeStatus::Lost).map(|(_, borne)| borne).sum()
+        let disputes = self.banks.disputes.iter().zip(self.borne());
+        disputes.filter(|(dispute, _)| dispute.is_decided()).map(|(_, borne)| borne).sum()
+    }
+
+    /// Whether a bank has some and may give it back.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.banks.disputes.iter().any(|dispute| dispute.taken > 0 && !dispute.is_decided())
     }
 
     /// Whether as much more can have gone back at Stripe, which never gives back more than came.
@@ -95,7 +109,7 @@ impl Model<'_> {
             return;
         }
         let taken = self.dice.between(1, order.total());
-        order.banks.disputes.push(Dispute { taken: 0, status: DisputeStatus::Open });
+        order.banks.disputes.push(Dispute { taken: 0, status: DisputeStatus::Open, reinstated: false });
         let latest = order.banks.disputes.len() - 1;
         if self.dice.below(4) == 0 {
             // It was won since, and of that we hear first.
@@ -105,14 +119,15 @@ impl Model<'_> {
         self.hears(index, latest, DisputeStatus::Open, -taken).await;
     }
 
-    /// A dispute is won, and everything comes back; or it is lost.
+    /// A dispute is won, and all of it or less comes back; or it is lost.
     pub(super) async fn decides(&mut self) {
         let index = self.any_order();
         let disputes = &self.orders[index].banks.disputes;
         let Some(open) = disputes.iter().position(|dispute| dispute.status == DisputeStatus::Open) else { return };
         let taken = disputes[open].taken;
         if self.dice.below(2) == 0 {
-            self.hears(index, open, DisputeStatus::Won, taken).await;
+            let back = if self.dice.below(2) == 0 { taken } else { self.dice.between(1, taken) };
+            self.hears(index, open, DisputeStatus::Won, back).await;
         } else {
             self.hears(index, open, DisputeStatus::Lost, 0).await;
         }
@@ -155,12 +170,14 @@ impl Model<'_> {
     /// and that comes back from a bank is given back at once.
     async fn hears(&mut self, index: usize, which: usize, status: DisputeStatus, moved: i64) {
         let order = &mut self.orders[index];
+        let before = order.disputed();
         let dispute = &mut order.banks.disputes[which];
         dispute.taken -= moved;
+        dispute.reinstated |= moved > 0;
         if dispute.status == DisputeStatus::Open {
             dispute.status = status;
         }
-        let id = format!("du_{}_{which:03}", order.paying.intent);
+        let id = format!("du_{}_{:03}", order.paying.intent, 999 - which);
         let movement =
             DisputeMovement { id: format!("txn_{id}_{moved}"), amount: moved, fee: 0, currency: Currency::EUR };
         let facts = DisputeFacts {
@@ -172,11 +189,11 @@ impl Model<'_> {
             movements: if moved == 0 { vec![] } else { vec![movement] },
         };
         let applied = dispute_apply(&self.world.workers, &facts).await.expect("an answer");
-        let (dispute, borne) = order.borne().nth(which).expect("it was counted");
-        let is_whole = dispute.taken == borne && !order.would_be_over(0);
+        let all_borne = order.banks.disputes.iter().zip(order.borne()).all(|(dispute, borne)| dispute.taken == borne);
+        let is_whole = all_borne && !order.would_be_over(0);
         let expected = if is_whole { DisputeApplied::Booked } else { DisputeApplied::Excess };
         assert_eq!(applied, expected, "{status:?}, {moved}");
-        if dispute.status == DisputeStatus::Won && order.life == Life::PaidLate && order.room() > 0 {
+        if order.disputed() < before && order.life == Life::PaidLate && order.room() > 0 {
             let refund = planned_refund(self.world, order).await;
             assert_eq!(refund.amount, order.room());
             order.refunds.push(refund);
