@@ -6,11 +6,12 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -125,6 +126,9 @@ async fn accept(socket: TcpListener, handler: Handler, stop: CancellationToken, 
         }
     };
     stop.run_until_cancelled(accepting).await.unwrap_or(());
+    // Dropping it does not end listening at once: a process just being started has a copy of every open file. An error says
+    // that nothing listens any more.
+    let _ = SockRef::from(&socket).shutdown(Shutdown::Both);
 }
 
 async fn bind_somewhere(address: Option<SocketAddr>) -> Result<TcpListener, SandboxError> {

@@ -1,5 +1,9 @@
 //! The fault proxy in front of a real Redis.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sandbox::{FaultProxy, LostReplies, Redis, RedisOptions};
@@ -116,4 +120,31 @@ async fn a_request_that_is_held_back_arrives_later_and_the_others_at_once() {
     proxy.restore().await.unwrap();
     assert_eq!(waiting.join_next().await.unwrap().unwrap().unwrap(), ":1\r\n");
     assert_eq!((straight.says("GET sold").await.unwrap(), proxy.held_back()), ("$1\r\n1\r\n".to_owned(), 1));
+}
+
+/// A process that is being started has a copy of every open file until it runs its own program.
+#[tokio::test]
+async fn a_cut_proxy_refuses_also_while_processes_are_started() {
+    const CUTS: usize = 300;
+    let (_redis, proxy) = start().await;
+    let starting = Arc::new(AtomicBool::new(true));
+    let starters: Vec<_> = (0..4)
+        .map(|_| {
+            let starting = starting.clone();
+            std::thread::spawn(move || {
+                while starting.load(Ordering::Relaxed) {
+                    assert!(Command::new("true").process_group(0).status().unwrap().success());
+                }
+            })
+        })
+        .collect();
+    let mut let_in = 0;
+    for _ in 0..CUTS {
+        proxy.cut().await;
+        let_in += usize::from(Line::to(&proxy).await.is_ok());
+        proxy.restore().await.unwrap();
+    }
+    starting.store(false, Ordering::Relaxed);
+    starters.into_iter().for_each(|starter| starter.join().unwrap());
+    assert_eq!(let_in, 0, "of {CUTS}");
 }
