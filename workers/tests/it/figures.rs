@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use domain::order::OrderState;
 use domain::sale::CaptureMode::Manual;
+use ledger::audit::audit_in_turn;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::eventually::eventually;
@@ -71,7 +72,8 @@ async fn a_run_can_be_read_from_its_metrics() {
     for must_be_0 in ["onsale_oversold_units", "onsale_ledger_imbalance"] {
         eventually("the audit ran", async || sample(must_be_0, &[]) == Some(0.0)).await;
     }
-    assert_eq!(sample("onsale_sweep_failures_total", &[("sweep", "audit_books")]), None, "the workers may audit");
+    // Asked directly: a round of another test of this process may fail, where a machine is slow.
+    audit_in_turn(&world.workers).await.expect("the workers may audit");
     eventually("what was posted is added up", async || {
         let kept = "SELECT count(*) FROM balances WHERE account = 'payment_clearing' AND debits > 0";
         sample("onsale_balances_lag_seconds", &[]).is_some() && world.database.number(kept).await.unwrap() == 1
