@@ -6,6 +6,8 @@
  * ever read as HTML.
  */
 
+import { settle } from './settling.js';
+
 /**
  * The element of that id, which the shell is known to have.
  * @template {HTMLElement} [T=HTMLElement]
@@ -65,7 +67,9 @@ export function show(id) {
     /** @type {HTMLElement} */ (aside).hidden = !dataset.with?.split(' ').includes(id);
   }
   markStep(part(id).dataset.step);
-  if (!first) /** @type {HTMLElement | null} */ (part(id).querySelector('h2'))?.focus();
+  if (first) return;
+  settle(part(id), shownView);
+  /** @type {HTMLElement | null} */ (part(id).querySelector('h2'))?.focus();
 }
 
 /** @param {string | undefined} step */

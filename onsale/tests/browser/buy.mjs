@@ -85,6 +85,8 @@ const PURCHASES = [
       await buyer.hasNoSockets();
       await getsATurn(buyer, step);
       await step('gives them back', () => buyer.givesThemBack());
+      await step('holds one by a slow double press', () => buyer.holdsByASlowDoublePress());
+      await step('gives it back', () => buyer.givesThemBack());
       await step('leaves', () => buyer.leaves());
     },
   },

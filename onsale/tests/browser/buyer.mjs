@@ -84,6 +84,22 @@ export class Buyer {
     await this.#sees('details');
   }
 
+  /** Presses once, and again where another view has come meanwhile, and a button that gives the tickets back. */
+  async holdsByASlowDoublePress() {
+    const { mouse } = this.#page;
+    await this.#page.locator('#take').click();
+    await this.#sees('details');
+    const giveBack = this.#page.locator('#give-back');
+    await giveBack.scrollIntoViewIfNeeded();
+    const box = await giveBack.boundingBox();
+    if (!box) throw new Error('nothing gives the tickets back');
+    await mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await mouse.down({ clickCount: 2 });
+    await mouse.up({ clickCount: 2 });
+    await this.#page.reload();
+    await this.#sees('details');
+  }
+
   async findsThemHeldAfterAReload() {
     const before = await this.#page.locator('#held').textContent();
     await this.#page.reload();
