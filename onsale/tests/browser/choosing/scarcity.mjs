@@ -134,9 +134,10 @@ export const SCARCITY = [
       const chooser = new Chooser(person);
       await step('reads that the map is not there, and sees it when it comes', async () => {
         await chooser.getsATurn();
-        await page.route('**/seats', (route) => route.fulfill({ status: 503, json: { code: 'store_unavailable' } }), { times: 2 });
+        await page.route('**/seats', (route) => route.fulfill({ status: 503, json: { code: 'store_unavailable' } }));
         await page.locator('#by-name').check();
         await person.reads('seat-trouble', /trouble for a moment/);
+        await page.unroute('**/seats');
         await page.locator('.seats').waitFor();
         await page.locator('#seat-trouble:empty').waitFor({ state: 'attached' });
       });
