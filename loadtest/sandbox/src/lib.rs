@@ -45,5 +45,5 @@ pub use redis::{Persistence, Redis, RedisCluster, RedisOptions, RedisSentinel, S
 pub use shared::{Shared, shared};
 pub use stripe::{
     Authentication, Availability, BankAnswer, CallFault, EventSummary, FakeStripe, FakeStripeOptions, IntentSnapshot,
-    IntentStatus, Latency, Mode, Operation, Refused, Webhook, WebhookFault, sign_webhook,
+    IntentStatus, Latency, Limits, Mode, Operation, Refused, Webhook, WebhookFault, sign_webhook,
 };

@@ -3,7 +3,8 @@
 //! It covers what a card payment by Payment Element needs: confirmation tokens, payment intents with manual and automatic
 //! capture, 3-D Secure, refunds, charges, the list of events, signed webhooks that are tried again, idempotency keys, and a
 //! stand-in for Stripe.js. Anything else is refused as Stripe refuses what it does not know. It keeps books of its own for
-//! audits, and does wrong on request: see [`CallFault`], [`WebhookFault`], [`Availability`], [`Latency`].
+//! audits, and does wrong on request: see [`CallFault`], [`WebhookFault`], [`Availability`], [`Latency`],
+//! [`Limits`].
 //!
 //! Guarantees: a call is carried out once per idempotency key; one call at a time changes a payment intent; every change
 //! has its events; the captured and refunded sums are exact. Bounds: connections, bodies, intents, remembered answers,
@@ -23,6 +24,7 @@ mod intent;
 mod journal;
 mod keys;
 mod latency;
+mod limits;
 mod options;
 mod refusal;
 mod shape;
@@ -42,6 +44,7 @@ pub use self::call::Operation;
 pub use self::fault::{CallFault, WebhookFault};
 pub use self::intent::IntentStatus;
 pub use self::latency::Latency;
+pub use self::limits::Limits;
 pub use self::options::{Availability, FakeStripeOptions, Mode, Webhook};
 pub use self::webhook::sign_webhook;
 
@@ -133,6 +136,11 @@ impl FakeStripe {
         self.core.state().latency = latency;
     }
 
+    /// Calls from now on meet these limits.
+    pub fn set_limits(&self, limits: Limits) {
+        self.core.state().limiter.set(limits);
+    }
+
     /// Events made from now on are delivered with these faults; an empty list ends them.
     pub fn set_webhook_faults(&self, faults: Vec<WebhookFault>) {
         self.core.state().webhook_faults = faults;
@@ -191,6 +199,19 @@ impl FakeStripe {
     #[must_use]
     pub fn calls(&self) -> BTreeMap<Operation, u64> {
         self.core.state().calls.clone()
+    }
+
+    /// How often each operation was answered with each HTTP status. A lost answer is none.
+    #[must_use]
+    pub fn answers(&self) -> BTreeMap<(Operation, u16), u64> {
+        self.core.state().answers.clone()
+    }
+
+    /// The most writes of the seller's server that were taken on within any one second, those that got the answer of their key
+    /// again and those that failed included; those refused at a limit or with 503 not.
+    #[must_use]
+    pub fn peak_writes(&self) -> usize {
+        self.core.state().limiter.peak_writes()
     }
 
     /// Every event, the oldest first.

@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use super::limits::Access;
+
 /// One call of Stripe's API, or of the stand-in for Stripe.js.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
@@ -66,6 +68,25 @@ impl Operation {
         })
     }
 
+    /// Whether it counts as a read or as a write.
+    pub(super) fn access(self) -> Access {
+        match self {
+            Operation::CreateConfirmationToken
+            | Operation::CreateIntent
+            | Operation::ConfirmIntent
+            | Operation::CaptureIntent
+            | Operation::CancelIntent
+            | Operation::AuthenticateIntent
+            | Operation::CreateRefund => Access::Write,
+            Operation::GetIntent
+            | Operation::GetRefund
+            | Operation::ListRefunds
+            | Operation::GetCharge
+            | Operation::ListEvents
+            | Operation::GetEvent => Access::Read,
+        }
+    }
+
     /// Whether a page may make this call.
     pub(super) fn is_open_to(self, caller: Caller) -> bool {
         let for_browsers =
@@ -84,7 +105,7 @@ impl Operation {
         )
     }
 
-    /// Whether a fault for "the next call" applies: the calls a seller's server makes, not what stands in for a buyer.
+    /// Whether limits, and a fault for "the next call", apply: the calls a seller's server makes, not what stands in for a buyer.
     pub(super) fn is_the_sellers(self) -> bool {
         !matches!(self, Operation::CreateConfirmationToken | Operation::AuthenticateIntent)
     }

@@ -1,7 +1,7 @@
 //! The one state behind all connections, and the order in which a call passes through it.
 //!
-//! Order of a call: counted, its idempotency key looked up, its payment intent locked, its fault and its time drawn; then it
-//! takes that time; then it is carried out and remembered; then its events become due. A caller who hangs up meanwhile
+//! Order of a call: counted, let in by the limits, its fault drawn, its idempotency key looked up, its payment intent locked,
+//! its time drawn; then it takes that time; then it is carried out and remembered; then its events become due. A caller who hangs up meanwhile
 //! changes nothing: the call runs on a task of its own, as it would at Stripe.
 
 use std::collections::{BTreeMap, HashSet};
@@ -17,13 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::books::{Books, Call, Cause};
-use super::call::Operation;
+use super::call::{Caller, Operation};
 use super::fault::{self, CallFault, CallFaults, WebhookFault};
 use super::journal::{Delivery, Next, Receipt};
 use super::keys::{Fingerprint, Keys, Remembered};
 use super::latency::Latency;
+use super::limits::Limiter;
 use super::options::{Availability, FakeStripeOptions, Webhook};
-use super::refusal::Refusal;
+use super::refusal::{LimitReason, Refusal};
 use crate::clock::unix_s;
 use crate::random::Random;
 
@@ -42,6 +43,9 @@ pub(super) struct Core {
 pub(super) struct State {
     pub(super) books: Books,
     pub(super) calls: BTreeMap<Operation, u64>,
+    /// Answers sent, by operation and status.
+    pub(super) answers: BTreeMap<(Operation, u16), u64>,
+    pub(super) limiter: Limiter,
     pub(super) call_faults: CallFaults,
     pub(super) webhook_faults: Vec<WebhookFault>,
     pub(super) latency: Latency,
@@ -59,6 +63,8 @@ pub(super) struct Outcome {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
     pub(super) request: String,
+    /// The limit the call met.
+    pub(super) limited: Option<LimitReason>,
     pub(super) replay: Replay,
     pub(super) delivery: AnswerDelivery,
 }
@@ -88,6 +94,8 @@ impl Core {
         let state = State {
             books,
             calls: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            limiter: Limiter::new(options.limits),
             call_faults: CallFaults::default(),
             webhook_faults: Vec::new(),
             latency: options.latency,
@@ -135,6 +143,15 @@ impl Core {
     }
 
     async fn run(&self, call: Call) -> Outcome {
+        let operation = call.operation;
+        let outcome = self.pass(call).await;
+        if outcome.delivery == AnswerDelivery::Sent {
+            *self.state().answers.entry((operation, outcome.status.as_u16())).or_default() += 1;
+        }
+        outcome
+    }
+
+    async fn pass(&self, call: Call) -> Outcome {
         let begun = match self.state().begin(&call) {
             Ok(Begin::Run(begun)) => begun,
             Ok(Begin::Replay(remembered)) => return Outcome::again(remembered),
@@ -192,12 +209,21 @@ impl State {
         if !call.operation.is_open_to(call.caller) {
             return Err(Refusal::Forbidden);
         }
+        let now = Instant::now();
+        if is_limited(call) {
+            self.limiter.admit(call.operation.access(), now).map_err(Refusal::RateLimited)?;
+        }
         let fault = self.call_faults.take(call.operation);
         match fault {
-            Some(CallFault::RateLimited) => return Err(Refusal::RateLimited),
+            Some(CallFault::RateLimited) => return Err(Refusal::RateLimited(LimitReason::GlobalRate)),
             Some(CallFault::LockTimeout) => return Err(Refusal::LockTimeout),
-            Some(CallFault::ServerError) => return Err(Refusal::ServerError),
-            Some(CallFault::ServerErrorRemembered | CallFault::AnswerLost) | None => {}
+            Some(CallFault::ServerError | CallFault::ServerErrorRemembered | CallFault::AnswerLost) | None => {}
+        }
+        if is_limited(call) {
+            self.limiter.taken_on(call.operation, now);
+        }
+        if fault == Some(CallFault::ServerError) {
+            return Err(Refusal::ServerError);
         }
         if let Some(key) = &call.key
             && let Some(remembered) = self.keys.begin(key, &fingerprint(call))?
@@ -210,6 +236,9 @@ impl State {
             self.forget_key(call);
             return Err(Refusal::LockTimeout);
         }
+        if is_limited(call) {
+            self.limiter.begun();
+        }
         Ok(Begin::Run(Begun { fault, takes: self.latency.draw(&mut self.random) }))
     }
 
@@ -219,6 +248,9 @@ impl State {
             _ => self.books.carry_out(call, unix_s()),
         };
         let mut outcome = Outcome::of(&result, call.request.clone());
+        if is_limited(call) {
+            self.limiter.ended();
+        }
         if let Some(intent) = locks(call) {
             self.locked.remove(intent);
         }
@@ -264,17 +296,24 @@ impl Outcome {
             Ok(object) => (StatusCode::OK, object.to_string()),
             Err(refusal) => (refusal.status(), refusal.body().to_string()),
         };
-        Outcome { status, body: body.into(), request, replay: Replay::First, delivery: AnswerDelivery::Sent }
+        let limited = result.as_ref().err().and_then(Refusal::limit_reason);
+        let (replay, delivery) = (Replay::First, AnswerDelivery::Sent);
+        Outcome { status, body: body.into(), request, limited, replay, delivery }
     }
 
     fn again(remembered: Remembered) -> Outcome {
         let Remembered { status, body, request } = remembered;
-        Outcome { status, body, request, replay: Replay::Again, delivery: AnswerDelivery::Sent }
+        Outcome { status, body, request, limited: None, replay: Replay::Again, delivery: AnswerDelivery::Sent }
     }
 
     fn to_remember(&self) -> Remembered {
         Remembered { status: self.status, body: self.body.clone(), request: self.request.clone() }
     }
+}
+
+/// Whether the seller's limits are over the call.
+fn is_limited(call: &Call) -> bool {
+    call.caller == Caller::Server && call.operation.is_the_sellers()
 }
 
 fn fingerprint(call: &Call) -> Fingerprint {

@@ -13,7 +13,7 @@ use super::browser;
 use super::call::{Caller, Operation};
 use super::core::{AnswerDelivery, Core, Outcome, Replay};
 use super::form::Form;
-use super::refusal::Refusal;
+use super::refusal::{LimitReason, Refusal};
 use super::shape::API_VERSION;
 use crate::http::{Answer, Cut, answer};
 
@@ -93,6 +93,9 @@ fn answered(outcome: Outcome, key: Option<&str>) -> Answer {
     let mut answer = with_headers(answer(outcome.status, JSON, outcome.body), &outcome.request);
     if let Some(key) = key.and_then(|key| HeaderValue::from_str(key).ok()) {
         answer.headers_mut().insert("idempotency-key", key);
+    }
+    if let Some(reason) = outcome.limited {
+        answer.headers_mut().insert(LimitReason::HEADER, HeaderValue::from_static(reason.as_str()));
     }
     if outcome.replay == Replay::Again {
         answer.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::latency::Latency;
+use super::limits::Limits;
 
 /// How to start a [`super::FakeStripe`]. The default is a quick, healthy Stripe in test mode without a webhook.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,8 @@ pub struct FakeStripeOptions {
     pub webhook: Option<Webhook>,
     /// How long calls take.
     pub latency: Latency,
+    /// How much it takes at once; [`super::FakeStripe::set_limits`] can say so later.
+    pub limits: Limits,
     /// Seed of latency and webhook order, printed by tests that draw one.
     pub seed: u64,
     /// Whether objects say `livemode`.

@@ -31,12 +31,36 @@ pub(super) enum Refusal {
     KeyInUse { key: String },
     /// Another call is changing the same object.
     LockTimeout,
-    /// Too many calls.
-    RateLimited,
+    /// Too many calls; carries which limit says so.
+    RateLimited(LimitReason),
     /// Something broke on Stripe's side.
     ServerError,
     /// Stripe is down.
     Unavailable,
+}
+
+/// The limit a call met, as the header [`LimitReason::HEADER`] tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LimitReason {
+    /// The account's calls in a second.
+    GlobalRate,
+    /// The account's calls under way.
+    GlobalConcurrency,
+    /// Too much of one kind of object.
+    ResourceSpecific,
+}
+
+impl LimitReason {
+    pub(super) const HEADER: &str = "stripe-rate-limited-reason";
+
+    /// As Stripe writes it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            LimitReason::GlobalRate => "global-rate",
+            LimitReason::GlobalConcurrency => "global-concurrency",
+            LimitReason::ResourceSpecific => "resource-specific",
+        }
+    }
 }
 
 impl Refusal {
@@ -61,7 +85,7 @@ impl Refusal {
             | Refusal::KeyReused { .. } => StatusCode::BAD_REQUEST,
             Refusal::Declined { .. } => StatusCode::PAYMENT_REQUIRED,
             Refusal::KeyInUse { .. } => StatusCode::CONFLICT,
-            Refusal::LockTimeout | Refusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::LockTimeout | Refusal::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -71,6 +95,14 @@ impl Refusal {
     /// for parameters it does not understand, conflicts and limits.
     pub(super) fn is_remembered(&self) -> bool {
         matches!(self, Refusal::Declined { .. } | Refusal::UnexpectedState { .. })
+    }
+
+    /// The limit that was met, if it was one.
+    pub(super) fn limit_reason(&self) -> Option<LimitReason> {
+        match self {
+            Refusal::RateLimited(reason) => Some(*reason),
+            _ => None,
+        }
     }
 
     /// The body: `{"error": {…}}`.
@@ -104,7 +136,7 @@ impl Refusal {
             Refusal::Declined { decline, .. } => Some(decline.code()),
             Refusal::KeyInUse { .. } => Some("idempotency_key_in_use"),
             Refusal::LockTimeout => Some("lock_timeout"),
-            Refusal::RateLimited => Some("rate_limit"),
+            Refusal::RateLimited(_) => Some("rate_limit"),
             Refusal::Unauthorized
             | Refusal::Forbidden
             | Refusal::NoSuchPath { .. }
@@ -132,7 +164,7 @@ impl Refusal {
             Refusal::LockTimeout => {
                 "This object cannot be accessed right now because another API request or Stripe process is currently accessing it.".into()
             }
-            Refusal::RateLimited => "Request rate limit exceeded.".into(),
+            Refusal::RateLimited(_) => "Request rate limit exceeded.".into(),
             Refusal::ServerError => "An unknown error occurred".into(),
             Refusal::Unavailable => "Stripe is temporarily unavailable.".into(),
         }

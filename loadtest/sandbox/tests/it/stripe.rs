@@ -3,6 +3,7 @@
 mod browser;
 mod faults;
 mod idempotency;
+mod limits;
 mod payments;
 mod seller;
 mod webhooks;

@@ -6,7 +6,7 @@ use super::{Books, Cause, INTENTS_MAX, new_id};
 use crate::stripe::card::Card;
 use crate::stripe::form::Form;
 use crate::stripe::intent::{ActionStyle, AllowRedirects, CaptureMethod, Intent, IntentStatus, Terms};
-use crate::stripe::refusal::Refusal;
+use crate::stripe::refusal::{LimitReason, Refusal};
 use crate::stripe::token::Token;
 
 /// The smallest charge, in minor units; Stripe's own smallest differ a little by currency.
@@ -44,7 +44,7 @@ impl Books {
     /// From a script `payment_method=pm_card_…`, from the card form `card[number]`.
     pub(super) fn create_token(&mut self, form: &Form, now: i64) -> Result<Value, Refusal> {
         if self.tokens.len() >= INTENTS_MAX {
-            return Err(Refusal::RateLimited);
+            return Err(Refusal::RateLimited(LimitReason::ResourceSpecific));
         }
         let token = Token {
             id: new_id("ctoken_1"),
@@ -62,7 +62,7 @@ impl Books {
     pub(super) fn create_intent(&mut self, form: &Form, cause: &Cause) -> Result<Value, Refusal> {
         form.knows_only(&INTENT_PARAMETERS)?;
         if self.intents.len() >= INTENTS_MAX {
-            return Err(Refusal::RateLimited);
+            return Err(Refusal::RateLimited(LimitReason::ResourceSpecific));
         }
         let confirm = form.is_set("confirm")?;
         let terms = terms(form)?;
