@@ -1,7 +1,7 @@
 //! A fake Stripe: real HTTP, real object shapes, real signatures, no money.
 //!
 //! It covers what a card payment by Payment Element needs: confirmation tokens, payment intents with manual and automatic
-//! capture, 3-D Secure, refunds, charges, the list of events, signed webhooks that are tried again, idempotency keys, and a
+//! capture, 3-D Secure, refunds, charges, balance transactions, the list of events, signed webhooks that are tried again, idempotency keys, and a
 //! stand-in for Stripe.js. Anything else is refused as Stripe refuses what it does not know. It keeps books of its own for
 //! audits, and does wrong on request: see [`CallFault`], [`WebhookFault`], [`Availability`], [`Latency`],
 //! [`Limits`].
@@ -9,8 +9,9 @@
 //! Guarantees: a call is carried out once per idempotency key; one call at a time changes a payment intent; every change
 //! has its events; the captured and refunded sums are exact. Bounds: connections, bodies, intents, remembered answers,
 //! events, deliveries at once and attempts per delivery each have a named one in their module. It does not check amounts
-//! against a currency's own minimum, and has no disputes, payouts or balance transactions.
+//! against a currency's own minimum, and has no disputes and no payouts.
 
+mod audit;
 mod books;
 mod browser;
 mod call;
@@ -25,13 +26,15 @@ mod journal;
 mod keys;
 mod latency;
 mod limits;
+mod movement;
 mod options;
+mod page;
 mod refusal;
+mod register;
 mod shape;
 mod token;
 mod webhook;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,17 +42,20 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use self::audit::EventSummary;
 pub use self::books::{Authentication, BankAnswer, IntentSnapshot};
 pub use self::call::Operation;
 pub use self::fault::{CallFault, WebhookFault};
 pub use self::intent::IntentStatus;
 pub use self::latency::Latency;
 pub use self::limits::Limits;
+pub use self::movement::{Fees, Movement, MovementKind, Tally};
 pub use self::options::{Availability, FakeStripeOptions, Mode, Webhook};
 pub use self::webhook::sign_webhook;
 
 use self::books::{Books, Cause};
 use self::core::Core;
+use self::page::Listed;
 use self::refusal::Refusal;
 use self::shape::Shape;
 use crate::SandboxError;
@@ -67,21 +73,6 @@ pub struct FakeStripe {
     listener: Listener,
 }
 
-/// An event as the fake remembers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventSummary {
-    /// `evt_…`
-    pub id: String,
-    /// `payment_intent.succeeded`, …
-    pub kind: String,
-    /// The id of the object it is about.
-    pub object: String,
-    /// Deliveries tried.
-    pub attempts: u32,
-    /// Deliveries answered 2xx.
-    pub acknowledged: u32,
-}
-
 /// The fake has no such object, or the object is in another state.
 #[derive(Debug, thiserror::Error)]
 #[error("the fake Stripe refused: {0}")]
@@ -94,8 +85,8 @@ impl FakeStripe {
     /// When the port cannot be bound.
     pub async fn start(options: FakeStripeOptions) -> Result<FakeStripe, SandboxError> {
         let shape = Shape { mode: options.mode, base_url: String::new() };
-        let (bind, account) = (options.bind, options.account.clone());
-        let core = Arc::new(Core::new(options, Books::new(shape, account)));
+        let (bind, account, fees) = (options.bind, options.account.clone(), options.fees);
+        let core = Arc::new(Core::new(options, Books::new(shape, account, fees)));
         let answering = core.clone();
         let listener = Listener::start(bind, move |stream| {
             let core = answering.clone();
@@ -171,64 +162,6 @@ impl FakeStripe {
         }
     }
 
-    /// What was captured in `currency`, in minor units.
-    #[must_use]
-    pub fn captured_total(&self, currency: &str) -> i64 {
-        self.core.state().books.totals(currency).0
-    }
-
-    /// What was refunded in `currency`, in minor units.
-    #[must_use]
-    pub fn refunded_total(&self, currency: &str) -> i64 {
-        self.core.state().books.totals(currency).1
-    }
-
-    /// Every payment intent, in the order of creation.
-    #[must_use]
-    pub fn payment_intents(&self) -> Vec<IntentSnapshot> {
-        self.core.state().books.snapshots()
-    }
-
-    /// One payment intent.
-    #[must_use]
-    pub fn payment_intent(&self, id: &str) -> Option<IntentSnapshot> {
-        self.core.state().books.snapshot(id)
-    }
-
-    /// How often each operation was called, whatever came of it.
-    #[must_use]
-    pub fn calls(&self) -> BTreeMap<Operation, u64> {
-        self.core.state().calls.clone()
-    }
-
-    /// How often each operation was answered with each HTTP status. A lost answer is none.
-    #[must_use]
-    pub fn answers(&self) -> BTreeMap<(Operation, u16), u64> {
-        self.core.state().answers.clone()
-    }
-
-    /// The most writes of the seller's server that were taken on within any one second, those that got the answer of their key
-    /// again and those that failed included; those refused at a limit or with 503 not.
-    #[must_use]
-    pub fn peak_writes(&self) -> usize {
-        self.core.state().limiter.peak_writes()
-    }
-
-    /// Every event, the oldest first.
-    #[must_use]
-    pub fn events(&self) -> Vec<EventSummary> {
-        let state = self.core.state();
-        let mut events: Vec<EventSummary> = state.books.journal.newest_first().map(EventSummary::of).collect();
-        events.reverse();
-        events
-    }
-
-    /// The bytes of an event, as they are delivered.
-    #[must_use]
-    pub fn event_body(&self, id: &str) -> Option<bytes::Bytes> {
-        self.core.state().books.journal.event(id).map(|event| event.body.clone())
-    }
-
     /// Makes and delivers an event that no call caused, and says its id.
     pub fn deliver(&self, kind: &str, object: &Value) -> String {
         self.core.change(|state| state.announce(kind, object))
@@ -274,6 +207,12 @@ impl FakeStripe {
         self.on_its_own(|books, cause| books.bank_answers(intent, answer, cause))
     }
 
+    /// Stripe takes `amount` minor units for itself, as it does once a month; says the id of the balance transaction.
+    pub fn takes_fee(&self, currency: &str, amount: i64, why: &str) -> String {
+        let cause = Cause { now: unix_s(), ..Cause::default() };
+        self.core.change(|state| state.books.take_fee(currency, amount, why, &cause))
+    }
+
     /// The authorisation runs out.
     ///
     /// # Errors
@@ -300,17 +239,5 @@ impl FakeStripe {
 impl Drop for FakeStripe {
     fn drop(&mut self) {
         self.core.stop();
-    }
-}
-
-impl EventSummary {
-    fn of(event: &journal::Event) -> EventSummary {
-        EventSummary {
-            id: event.id.clone(),
-            kind: event.kind.clone(),
-            object: event.object.clone(),
-            attempts: event.attempts,
-            acknowledged: event.acknowledged,
-        }
     }
 }

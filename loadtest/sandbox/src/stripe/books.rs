@@ -3,8 +3,10 @@
 //! Pure but for ids: no waiting, no network; the time comes with the call. Each change records its events with the object
 //! as it is at that moment, in the order Stripe makes them. Bound: [`INTENTS_MAX`] payment intents, then `rate_limit`.
 
+mod balance;
 mod confirm;
 mod create;
+mod expand;
 mod read;
 mod settle;
 
@@ -19,7 +21,9 @@ use super::charge::{Charge, Refund};
 use super::form::Form;
 use super::intent::Intent;
 use super::journal::Journal;
+use super::movement::{Fees, Movement};
 use super::refusal::Refusal;
+use super::register::Register;
 use super::shape::{API_VERSION, Shape};
 use super::token::Token;
 
@@ -58,22 +62,26 @@ pub(super) struct Books {
     pub(super) journal: Journal,
     /// Numbers of events to deliver, in order; the owner schedules and empties them.
     pub(super) unscheduled: Vec<u64>,
-    intents: HashMap<String, Intent>,
-    charges: HashMap<String, Charge>,
-    refunds: HashMap<String, Refund>,
+    fees: Fees,
+    intents: Register<Intent>,
+    charges: Register<Charge>,
+    refunds: Register<Refund>,
+    movements: Register<Movement>,
     tokens: HashMap<String, Token>,
 }
 
 impl Books {
-    pub(super) fn new(shape: Shape, account: Option<String>) -> Books {
+    pub(super) fn new(shape: Shape, account: Option<String>, fees: Fees) -> Books {
         Books {
             shape,
             account,
             journal: Journal::default(),
             unscheduled: Vec::new(),
-            intents: HashMap::new(),
-            charges: HashMap::new(),
-            refunds: HashMap::new(),
+            fees,
+            intents: Register::default(),
+            charges: Register::default(),
+            refunds: Register::default(),
+            movements: Register::default(),
             tokens: HashMap::new(),
         }
     }
@@ -82,7 +90,8 @@ impl Books {
     pub(super) fn carry_out(&mut self, call: &Call, now: i64) -> Result<Value, Refusal> {
         let cause = Cause { now, request: Some(call.request.clone()), key: call.key.clone() };
         let (id, form) = (call.id.as_str(), &call.form);
-        match call.operation {
+        expand::check(form)?;
+        let answer = match call.operation {
             Operation::CreateConfirmationToken => self.create_token(form, now),
             Operation::CreateIntent => self.create_intent(form, &cause),
             Operation::GetIntent => self.get_intent(call),
@@ -94,32 +103,27 @@ impl Books {
             Operation::GetRefund => self.get_refund(id),
             Operation::ListRefunds => self.list_refunds(form),
             Operation::GetCharge => self.get_charge(id),
+            Operation::GetBalance => Ok(self.get_balance(now)),
+            Operation::GetMovement => self.get_movement(id, now),
+            Operation::ListMovements => self.list_movements(form, now),
             Operation::ListEvents => self.list_events(form),
             Operation::GetEvent => self.get_event(id),
-        }
+        }?;
+        self.expanded(answer, form, now)
     }
 
     fn intent(&self, id: &str) -> Result<&Intent, Refusal> {
-        self.intents.get(id).ok_or_else(|| Refusal::Missing { what: "payment_intent", id: id.to_owned() })
+        self.intents.find(id)
     }
 
     /// For ids that came out of `self.intents`.
     fn intent_mut(&mut self, id: &str) -> &mut Intent {
-        self.intents.get_mut(id).expect("intents are never removed")
+        self.intents.change(id)
     }
 
-    /// The intent as an answer, with `expand[]=latest_charge` followed.
-    fn show(&self, id: &str, form: &Form) -> Result<Value, Refusal> {
-        let intent = self.intent(id)?;
-        let mut shown = self.shape.intent(intent);
-        for wanted in form.list("expand") {
-            match (wanted.as_str(), &intent.latest_charge) {
-                ("latest_charge", Some(charge)) => shown["latest_charge"] = self.shape.charge(&self.charges[charge]),
-                ("latest_charge", None) => {}
-                _ => return Err(Refusal::invalid("expand", format!("This property cannot be expanded ({wanted})."))),
-            }
-        }
-        Ok(shown)
+    /// The intent as an answer.
+    fn show(&self, id: &str) -> Result<Value, Refusal> {
+        Ok(self.shape.intent(self.intent(id)?))
     }
 
     fn unexpected_state(&self, intent: &Intent, verb: &str) -> Refusal {

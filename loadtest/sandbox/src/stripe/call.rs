@@ -29,6 +29,12 @@ pub enum Operation {
     ListRefunds,
     /// `GET /v1/charges/{id}`
     GetCharge,
+    /// `GET /v1/balance`
+    GetBalance,
+    /// `GET /v1/balance_transactions/{id}`
+    GetMovement,
+    /// `GET /v1/balance_transactions`
+    ListMovements,
     /// `GET /v1/events`
     ListEvents,
     /// `GET /v1/events/{id}`
@@ -62,6 +68,9 @@ impl Operation {
             (&Method::GET, ["refunds", id]) => (Operation::GetRefund, id),
             (&Method::GET, ["refunds"]) => (Operation::ListRefunds, ""),
             (&Method::GET, ["charges", id]) => (Operation::GetCharge, id),
+            (&Method::GET, ["balance"]) => (Operation::GetBalance, ""),
+            (&Method::GET, ["balance_transactions", id]) => (Operation::GetMovement, id),
+            (&Method::GET, ["balance_transactions"]) => (Operation::ListMovements, ""),
             (&Method::GET, ["events"]) => (Operation::ListEvents, ""),
             (&Method::GET, ["events", id]) => (Operation::GetEvent, id),
             _ => return None,
@@ -82,6 +91,9 @@ impl Operation {
             | Operation::GetRefund
             | Operation::ListRefunds
             | Operation::GetCharge
+            | Operation::GetBalance
+            | Operation::GetMovement
+            | Operation::ListMovements
             | Operation::ListEvents
             | Operation::GetEvent => Access::Read,
         }

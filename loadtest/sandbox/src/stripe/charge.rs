@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::card::{Card, Decline};
+use super::page::Row;
 
 /// One try to take money from a card.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(super) struct Charge {
     /// Captured money given back.
     pub(super) refunded: i64,
     pub(super) failure: Option<Decline>,
+    /// The balance transaction of what was captured.
+    pub(super) movement: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
 }
 
@@ -33,6 +36,8 @@ pub(super) struct Refund {
     pub(super) amount: i64,
     pub(super) currency: String,
     pub(super) reason: Option<String>,
+    /// Its balance transaction.
+    pub(super) movement: String,
     pub(super) metadata: BTreeMap<String, String>,
 }
 
@@ -51,5 +56,29 @@ impl Charge {
     pub(super) fn settle(&mut self, amount: i64) {
         self.captured = amount;
         self.released = self.amount - amount;
+    }
+}
+
+impl Row for Charge {
+    const WHAT: &'static str = "charge";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
+}
+
+impl Row for Refund {
+    const WHAT: &'static str = "refund";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }

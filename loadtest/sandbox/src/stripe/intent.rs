@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use super::card::{Card, Decline};
+use super::page::Row;
 
 /// Stripe's statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,8 +134,6 @@ pub(super) enum AllowRedirects {
 #[derive(Debug, Clone)]
 pub(super) struct Intent {
     pub(super) id: String,
-    /// Order of creation.
-    pub(super) sequence: usize,
     pub(super) secret: String,
     pub(super) created: i64,
     pub(super) terms: Terms,
@@ -205,5 +204,17 @@ impl Intent {
     pub(super) fn cancel(&mut self, at: i64, reason: Option<String>) {
         self.status = IntentStatus::Canceled;
         self.canceled = Some(Cancellation { at, reason });
+    }
+}
+
+impl Row for Intent {
+    const WHAT: &'static str = "payment_intent";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }

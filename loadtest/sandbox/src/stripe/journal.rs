@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::page::{Listed, Row};
+
 /// Events kept, of about 3 KiB each.
 const EVENTS_MAX: usize = 50_000;
 /// Attempts before a delivery is given up; about three minutes.
@@ -92,19 +94,9 @@ impl Journal {
         }
     }
 
-    /// The number of the event `id`.
-    pub(super) fn number(&self, id: &str) -> Option<u64> {
-        self.numbers.get(id).copied()
-    }
-
     /// The event `id`.
     pub(super) fn event(&self, id: &str) -> Option<&Event> {
         self.events.get(&self.number(id)?)
-    }
-
-    /// All events, the newest first, as Stripe lists them.
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Event> {
-        self.events.values().rev()
     }
 
     /// The delivery that is due at `now`, taken; or when the next one is.
@@ -153,6 +145,34 @@ impl Journal {
     fn push(&mut self, at: Instant, delivery: Delivery) {
         self.last_due += 1;
         self.due.insert((at, self.last_due), delivery);
+    }
+}
+
+impl Listed for Journal {
+    type Row = Event;
+
+    fn number(&self, id: &str) -> Option<u64> {
+        self.numbers.get(id).copied()
+    }
+
+    fn older(&self, than: Option<u64>) -> impl Iterator<Item = &Event> {
+        self.events.range(..than.unwrap_or(u64::MAX)).rev().map(|(_, event)| event)
+    }
+
+    fn newer(&self, than: u64) -> impl Iterator<Item = &Event> {
+        self.events.range(than + 1..).map(|(_, event)| event)
+    }
+}
+
+impl Row for Event {
+    const WHAT: &'static str = "event";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::latency::Latency;
 use super::limits::Limits;
+use super::movement::Fees;
 
 /// How to start a [`super::FakeStripe`]. The default is a quick, healthy Stripe in test mode without a webhook.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,8 @@ pub struct FakeStripeOptions {
     pub latency: Latency,
     /// How much it takes at once; [`super::FakeStripe::set_limits`] can say so later.
     pub limits: Limits,
+    /// What it takes for itself.
+    pub fees: Fees,
     /// Seed of latency and webhook order, printed by tests that draw one.
     pub seed: u64,
     /// Whether objects say `livemode`.

@@ -1,6 +1,8 @@
 //! Stripe's objects as JSON, with the fields of API version [`API_VERSION`] that a card payment has.
 //! Source: the API reference and the generated types of async-stripe.
 
+mod balance;
+
 use serde_json::{Map, Value, json};
 
 use super::card::Card;
@@ -150,14 +152,13 @@ impl Shape {
 
     pub(super) fn charge(&self, charge: &Charge) -> Value {
         let succeeded = charge.failure.is_none();
-        let transaction = (charge.captured > 0).then(|| charge.id.replacen("ch_", "txn_", 1));
         let object = json!({
             "id": charge.id,
             "object": "charge",
             "amount": charge.amount,
             "amount_captured": charge.captured,
             "amount_refunded": charge.returned(),
-            "balance_transaction": transaction,
+            "balance_transaction": charge.movement,
             "billing_details": billing_details(),
             "calculated_statement_descriptor": "ONSALE SANDBOX",
             "captured": charge.captured > 0,
@@ -188,7 +189,7 @@ impl Shape {
             "id": refund.id,
             "object": "refund",
             "amount": refund.amount,
-            "balance_transaction": refund.id.replacen("re_", "txn_", 1),
+            "balance_transaction": refund.movement,
             "charge": refund.charge,
             "created": refund.created,
             "currency": refund.currency,

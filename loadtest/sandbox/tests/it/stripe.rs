@@ -1,5 +1,6 @@
 //! The fake Stripe, seen from a seller's server, a browser and a webhook endpoint.
 
+mod balance;
 mod browser;
 mod faults;
 mod idempotency;

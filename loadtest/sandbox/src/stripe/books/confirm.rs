@@ -43,7 +43,7 @@ impl Books {
         }
         self.take_method(id, form)?;
         self.attempt(id, cause)?;
-        self.show(id, form)
+        self.show(id)
     }
 
     /// The end of 3-D Secure, told by the page.
@@ -174,7 +174,10 @@ impl Books {
         let intent = self.intent_mut(id);
         intent.authorise(charge.clone());
         let (captured, status) = (intent.captured, intent.status);
-        self.charges.get_mut(&charge).expect("just inserted").captured = captured;
+        if captured > 0 {
+            self.charges.change(&charge).captured = captured;
+            self.charge_moves(&charge, cause);
+        }
         self.charge_event("charge.succeeded", &charge, cause);
         let kind = match status {
             IntentStatus::RequiresCapture => "payment_intent.amount_capturable_updated",
@@ -212,10 +215,11 @@ impl Books {
             released: 0,
             refunded: 0,
             failure,
+            movement: None,
             metadata: intent.terms.metadata.clone(),
         };
         let id = charge.id.clone();
-        self.charges.insert(id.clone(), charge);
+        self.charges.insert(charge);
         id
     }
 }

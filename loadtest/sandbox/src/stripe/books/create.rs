@@ -77,7 +77,7 @@ impl Books {
             self.take_method(&id, form)?;
             self.intent_mut(&id).status = IntentStatus::RequiresConfirmation;
         }
-        self.show(&id, form)
+        self.show(&id)
     }
 
     fn insert(&mut self, terms: Terms, cause: &Cause) -> String {
@@ -85,7 +85,6 @@ impl Books {
         let intent = Intent {
             secret: format!("{id}_secret_{}", new_id("")),
             id: id.clone(),
-            sequence: self.intents.len(),
             created: cause.now,
             terms,
             status: IntentStatus::RequiresPaymentMethod,
@@ -97,7 +96,7 @@ impl Books {
             captured: 0,
             canceled: None,
         };
-        self.intents.insert(id.clone(), intent);
+        self.intents.insert(intent);
         id
     }
 

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::balance::Moved;
 use super::{Books, Cause, new_id};
 use crate::stripe::charge::Refund;
 use crate::stripe::form::Form;
 use crate::stripe::intent::IntentStatus;
+use crate::stripe::movement::MovementKind;
 use crate::stripe::refusal::Refusal;
 
 const CAPTURE_PARAMETERS: [&str; 5] =
@@ -31,10 +33,11 @@ impl Books {
                 message: "The amount to capture must be positive and no more than what is authorised.".into(),
             });
         }
-        self.settle(id, amount);
+        let charge = self.settle(id, amount);
+        self.charge_moves(&charge, cause);
         self.intent_mut(id).capture(amount);
         self.intent_event("payment_intent.succeeded", id, cause);
-        self.show(id, form)
+        self.show(id)
     }
 
     pub(super) fn cancel_intent(&mut self, id: &str, form: &Form, cause: &Cause) -> Result<Value, Refusal> {
@@ -45,7 +48,7 @@ impl Books {
         }
         let reason = one_of(form, "cancellation_reason", &CANCEL_REASONS)?;
         self.let_go(id, reason, cause);
-        self.show(id, form)
+        self.show(id)
     }
 
     /// The authorisation runs out, as it does after a week without capture.
@@ -64,7 +67,7 @@ impl Books {
         let charge = &self.charges[&charge_id];
         let amount = form.number("amount")?.unwrap_or(charge.refundable());
         check_refund(charge.captured, charge.refundable(), amount)?;
-        let refund = Refund {
+        let mut refund = Refund {
             id: new_id("re_3"),
             intent: charge.intent.clone(),
             charge: charge_id.clone(),
@@ -72,14 +75,30 @@ impl Books {
             amount,
             currency: charge.currency.clone(),
             reason: one_of(form, "reason", &REFUND_REASONS)?,
+            movement: String::new(),
             metadata: form.map("metadata"),
         };
+        refund.movement = self.refund_moves(&refund, MovementKind::Refund, cause);
         let shown = self.shape.refund(&refund);
-        self.refunds.insert(refund.id.clone(), refund);
-        self.charges.get_mut(&charge_id).expect("charges are never removed").refunded += amount;
+        self.refunds.insert(refund);
+        self.charges.change(&charge_id).refunded += amount;
         self.record("refund.created", &shown, cause);
         self.charge_event("charge.refunded", &charge_id, cause);
         Ok(shown)
+    }
+
+    /// What a refund takes out of the balance, or what a failed one brings back.
+    fn refund_moves(&mut self, refund: &Refund, kind: MovementKind, cause: &Cause) -> String {
+        let moved = Moved {
+            kind,
+            amount: if kind == MovementKind::Refund { -refund.amount } else { refund.amount },
+            fee: 0,
+            currency: &refund.currency,
+            source: Some(&refund.id),
+            intent: Some(&refund.intent),
+            description: None,
+        };
+        self.moves(moved, cause)
     }
 
     fn charge_to_refund(&self, form: &Form) -> Result<String, Refusal> {
@@ -92,10 +111,7 @@ impl Books {
             });
         }
         let id = form.text("charge").ok_or_else(|| Refusal::missing_parameter("payment_intent"))?;
-        match self.charges.get(id) {
-            Some(charge) => Ok(charge.id.clone()),
-            None => Err(Refusal::Missing { what: "charge", id: id.to_owned() }),
-        }
+        Ok(self.charges.find(id)?.id.clone())
     }
 
     /// Gives an authorisation back, if there is one. Stripe reports that as `charge.refunded` although no money moved.
@@ -112,7 +128,7 @@ impl Books {
     /// Takes `amount` of the authorised charge and lets the rest go.
     fn settle(&mut self, id: &str, amount: i64) -> String {
         let charge = self.intents[id].latest_charge.clone().expect("an authorised intent has a charge");
-        self.charges.get_mut(&charge).expect("charges are never removed").settle(amount);
+        self.charges.change(&charge).settle(amount);
         charge
     }
 }
