@@ -1,7 +1,7 @@
 //! A fake Stripe: real HTTP, real object shapes, real signatures, no money.
 //!
 //! It covers what a card payment by Payment Element needs: confirmation tokens, payment intents with manual and automatic
-//! capture, 3-D Secure, refunds, charges, balance transactions, the list of events, signed webhooks that are tried again, idempotency keys, and a
+//! capture, 3-D Secure, refunds, charges, disputes, balance transactions, the list of events, signed webhooks that are tried again, idempotency keys, and a
 //! stand-in for Stripe.js. Anything else is refused as Stripe refuses what it does not know. It keeps books of its own for
 //! audits, and does wrong on request: see [`CallFault`], [`WebhookFault`], [`Availability`], [`Latency`],
 //! [`Limits`].
@@ -9,7 +9,7 @@
 //! Guarantees: a call is carried out once per idempotency key; one call at a time changes a payment intent; every change
 //! has its events; the captured and refunded sums are exact. Bounds: connections, bodies, intents, remembered answers,
 //! events, deliveries at once and attempts per delivery each have a named one in their module. It does not check amounts
-//! against a currency's own minimum, and has no disputes and no payouts.
+//! against a currency's own minimum, and has no payouts.
 
 mod audit;
 mod books;
@@ -18,6 +18,7 @@ mod call;
 mod card;
 mod charge;
 mod core;
+mod dispute;
 mod endpoint;
 mod fault;
 mod form;
@@ -45,6 +46,7 @@ use tokio::time::Instant;
 pub use self::audit::EventSummary;
 pub use self::books::{Authentication, BankAnswer, IntentSnapshot};
 pub use self::call::Operation;
+pub use self::dispute::{DisputeKind, DisputeStep};
 pub use self::fault::{CallFault, WebhookFault};
 pub use self::intent::IntentStatus;
 pub use self::latency::Latency;
@@ -207,6 +209,22 @@ impl FakeStripe {
         self.on_its_own(|books, cause| books.bank_answers(intent, answer, cause))
     }
 
+    /// A bank disputes `amount` of a captured payment; says the id of the dispute. No money moves yet.
+    ///
+    /// # Errors
+    /// When that much was not captured.
+    pub fn open_dispute(&self, intent: &str, amount: i64, kind: DisputeKind) -> Result<String, Refused> {
+        self.on_its_own(|books, cause| books.open_dispute(intent, amount, kind, cause))
+    }
+
+    /// A dispute goes one step on; the table of steps is in the module of disputes.
+    ///
+    /// # Errors
+    /// When the step does not follow its status, or the money is withdrawn already.
+    pub fn dispute_goes_on(&self, id: &str, step: DisputeStep) -> Result<(), Refused> {
+        self.on_its_own(|books, cause| books.dispute_goes_on(id, step, cause))
+    }
+
     /// Stripe takes `amount` minor units for itself, as it does once a month; says the id of the balance transaction.
     pub fn takes_fee(&self, currency: &str, amount: i64, why: &str) -> String {
         let cause = Cause { now: unix_s(), ..Cause::default() };
@@ -228,7 +246,7 @@ impl FakeStripe {
         self.core.stopped().await;
     }
 
-    fn on_its_own(&self, change: impl FnOnce(&mut Books, &Cause) -> Result<(), Refusal>) -> Result<(), Refused> {
+    fn on_its_own<T>(&self, change: impl FnOnce(&mut Books, &Cause) -> Result<T, Refusal>) -> Result<T, Refused> {
         let cause = Cause { now: unix_s(), ..Cause::default() };
         self.core
             .change(|state| change(&mut state.books, &cause))

@@ -6,6 +6,7 @@
 mod balance;
 mod confirm;
 mod create;
+mod dispute;
 mod expand;
 mod read;
 mod settle;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use super::call::{Caller, Operation};
 use super::charge::{Charge, Refund};
+use super::dispute::Dispute;
 use super::form::Form;
 use super::intent::Intent;
 use super::journal::Journal;
@@ -66,6 +68,7 @@ pub(super) struct Books {
     intents: Register<Intent>,
     charges: Register<Charge>,
     refunds: Register<Refund>,
+    disputes: Register<Dispute>,
     movements: Register<Movement>,
     tokens: HashMap<String, Token>,
 }
@@ -81,6 +84,7 @@ impl Books {
             intents: Register::default(),
             charges: Register::default(),
             refunds: Register::default(),
+            disputes: Register::default(),
             movements: Register::default(),
             tokens: HashMap::new(),
         }
@@ -103,6 +107,8 @@ impl Books {
             Operation::GetRefund => self.get_refund(id),
             Operation::ListRefunds => self.list_refunds(form),
             Operation::GetCharge => self.get_charge(id),
+            Operation::GetDispute => self.get_dispute(id, now),
+            Operation::ListDisputes => self.list_disputes(form, now),
             Operation::GetBalance => Ok(self.get_balance(now)),
             Operation::GetMovement => self.get_movement(id, now),
             Operation::ListMovements => self.list_movements(form, now),

@@ -29,6 +29,10 @@ pub enum Operation {
     ListRefunds,
     /// `GET /v1/charges/{id}`
     GetCharge,
+    /// `GET /v1/disputes/{id}`
+    GetDispute,
+    /// `GET /v1/disputes`
+    ListDisputes,
     /// `GET /v1/balance`
     GetBalance,
     /// `GET /v1/balance_transactions/{id}`
@@ -68,6 +72,8 @@ impl Operation {
             (&Method::GET, ["refunds", id]) => (Operation::GetRefund, id),
             (&Method::GET, ["refunds"]) => (Operation::ListRefunds, ""),
             (&Method::GET, ["charges", id]) => (Operation::GetCharge, id),
+            (&Method::GET, ["disputes", id]) => (Operation::GetDispute, id),
+            (&Method::GET, ["disputes"]) => (Operation::ListDisputes, ""),
             (&Method::GET, ["balance"]) => (Operation::GetBalance, ""),
             (&Method::GET, ["balance_transactions", id]) => (Operation::GetMovement, id),
             (&Method::GET, ["balance_transactions"]) => (Operation::ListMovements, ""),
@@ -91,6 +97,8 @@ impl Operation {
             | Operation::GetRefund
             | Operation::ListRefunds
             | Operation::GetCharge
+            | Operation::GetDispute
+            | Operation::ListDisputes
             | Operation::GetBalance
             | Operation::GetMovement
             | Operation::ListMovements

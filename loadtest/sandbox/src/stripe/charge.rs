@@ -23,6 +23,8 @@ pub(super) struct Charge {
     pub(super) failure: Option<Decline>,
     /// The balance transaction of what was captured.
     pub(super) movement: Option<String>,
+    /// Its disputes, the oldest first.
+    pub(super) disputes: Vec<String>,
     pub(super) metadata: BTreeMap<String, String>,
 }
 

@@ -2,6 +2,7 @@
 //! Source: the API reference and the generated types of async-stripe.
 
 mod balance;
+mod dispute;
 
 use serde_json::{Map, Value, json};
 
@@ -164,7 +165,7 @@ impl Shape {
             "captured": charge.captured > 0,
             "created": charge.created,
             "currency": charge.currency,
-            "disputed": false,
+            "disputed": !charge.disputes.is_empty(),
             "failure_code": charge.failure.map(super::card::Decline::code),
             "failure_message": charge.failure.map(super::card::Decline::message),
             "fraud_details": {},

@@ -2,6 +2,7 @@
 
 mod balance;
 mod browser;
+mod disputes;
 mod faults;
 mod idempotency;
 mod limits;

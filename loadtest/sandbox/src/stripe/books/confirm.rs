@@ -216,6 +216,7 @@ impl Books {
             refunded: 0,
             failure,
             movement: None,
+            disputes: Vec::new(),
             metadata: intent.terms.metadata.clone(),
         };
         let id = charge.id.clone();

@@ -61,6 +61,7 @@ impl Books {
             "pi" => self.shape.intent(self.intents.get(id)?),
             "ch" => self.shape.charge(self.charges.get(id)?),
             "re" => self.shape.refund(self.refunds.get(id)?),
+            "du" => self.show_dispute(self.disputes.get(id)?, now),
             "txn" => self.shape.movement(self.movements.get(id)?, now),
             _ => return None,
         })

@@ -65,6 +65,13 @@ impl Books {
         form.knows_only(&REFUND_PARAMETERS)?;
         let charge_id = self.charge_to_refund(form)?;
         let charge = &self.charges[&charge_id];
+        if self.is_charged_back(charge) {
+            return Err(Refusal::Invalid {
+                name: "charge",
+                code: "charge_disputed",
+                message: format!("Charge {charge_id} has been charged back; cannot issue a refund."),
+            });
+        }
         let amount = form.number("amount")?.unwrap_or(charge.refundable());
         check_refund(charge.captured, charge.refundable(), amount)?;
         let mut refund = Refund {
