@@ -17,6 +17,7 @@ mod browser;
 mod call;
 mod card;
 mod charge;
+mod clock;
 mod core;
 mod dispute;
 mod endpoint;
@@ -32,6 +33,7 @@ mod options;
 mod page;
 mod refusal;
 mod register;
+mod search;
 mod shape;
 mod token;
 mod webhook;
@@ -61,7 +63,6 @@ use self::page::Listed;
 use self::refusal::Refusal;
 use self::shape::Shape;
 use crate::SandboxError;
-use crate::clock::unix_s;
 use crate::http;
 use crate::listen::Listener;
 
@@ -87,8 +88,9 @@ impl FakeStripe {
     /// When the port cannot be bound.
     pub async fn start(options: FakeStripeOptions) -> Result<FakeStripe, SandboxError> {
         let shape = Shape { mode: options.mode, base_url: String::new() };
-        let (bind, account, fees) = (options.bind, options.account.clone(), options.fees);
-        let core = Arc::new(Core::new(options, Books::new(shape, account, fees)));
+        let bind = options.bind;
+        let books = Books::new(shape, &options);
+        let core = Arc::new(Core::new(options, books));
         let answering = core.clone();
         let listener = Listener::start(bind, move |stream| {
             let core = answering.clone();
@@ -137,6 +139,12 @@ impl FakeStripe {
     /// Events made from now on are delivered with these faults; an empty list ends them.
     pub fn set_webhook_faults(&self, faults: Vec<WebhookFault>) {
         self.core.state().webhook_faults = faults;
+    }
+
+    /// Sets the clock of the fake forward: objects and events are stamped with it. Deliveries are signed with the time of the
+    /// machine all the same.
+    pub fn advance_clock(&self, by: Duration) {
+        self.core.state().clock.advance(by);
     }
 
     /// The next `times` calls of the seller's server go wrong. A buyer's calls are spared.
@@ -227,8 +235,10 @@ impl FakeStripe {
 
     /// Stripe takes `amount` minor units for itself, as it does once a month; says the id of the balance transaction.
     pub fn takes_fee(&self, currency: &str, amount: i64, why: &str) -> String {
-        let cause = Cause { now: unix_s(), ..Cause::default() };
-        self.core.change(|state| state.books.take_fee(currency, amount, why, &cause))
+        self.core.change(|state| {
+            let cause = state.by_itself();
+            state.books.take_fee(currency, amount, why, &cause)
+        })
     }
 
     /// The authorisation runs out.
@@ -247,9 +257,11 @@ impl FakeStripe {
     }
 
     fn on_its_own<T>(&self, change: impl FnOnce(&mut Books, &Cause) -> Result<T, Refusal>) -> Result<T, Refused> {
-        let cause = Cause { now: unix_s(), ..Cause::default() };
         self.core
-            .change(|state| change(&mut state.books, &cause))
+            .change(|state| {
+                let cause = state.by_itself();
+                change(&mut state.books, &cause)
+            })
             .map_err(|refusal| Refused(refusal.body().to_string()))
     }
 }

@@ -8,6 +8,7 @@ mod confirm;
 mod create;
 mod dispute;
 mod expand;
+mod list;
 mod read;
 mod settle;
 
@@ -24,6 +25,7 @@ use super::form::Form;
 use super::intent::Intent;
 use super::journal::Journal;
 use super::movement::{Fees, Movement};
+use super::options::FakeStripeOptions;
 use super::refusal::Refusal;
 use super::register::Register;
 use super::shape::{API_VERSION, Shape};
@@ -65,6 +67,7 @@ pub(super) struct Books {
     /// Numbers of events to deliver, in order; the owner schedules and empties them.
     pub(super) unscheduled: Vec<u64>,
     fees: Fees,
+    search_lag_s: i64,
     intents: Register<Intent>,
     charges: Register<Charge>,
     refunds: Register<Refund>,
@@ -74,13 +77,14 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(shape: Shape, account: Option<String>, fees: Fees) -> Books {
+    pub(super) fn new(shape: Shape, options: &FakeStripeOptions) -> Books {
         Books {
             shape,
-            account,
+            account: options.account.clone(),
             journal: Journal::default(),
             unscheduled: Vec::new(),
-            fees,
+            fees: options.fees,
+            search_lag_s: i64::try_from(options.search_lag.as_secs()).unwrap_or(i64::MAX),
             intents: Register::default(),
             charges: Register::default(),
             refunds: Register::default(),
@@ -99,6 +103,8 @@ impl Books {
             Operation::CreateConfirmationToken => self.create_token(form, now),
             Operation::CreateIntent => self.create_intent(form, &cause),
             Operation::GetIntent => self.get_intent(call),
+            Operation::ListIntents => self.list_intents(form),
+            Operation::SearchIntents => self.search_intents(form, now),
             Operation::ConfirmIntent => self.confirm_intent(id, form, &cause),
             Operation::CaptureIntent => self.capture_intent(id, form, &cause),
             Operation::CancelIntent => self.cancel_intent(id, form, &cause),
@@ -107,6 +113,7 @@ impl Books {
             Operation::GetRefund => self.get_refund(id),
             Operation::ListRefunds => self.list_refunds(form),
             Operation::GetCharge => self.get_charge(id),
+            Operation::ListCharges => self.list_charges(form),
             Operation::GetDispute => self.get_dispute(id, now),
             Operation::ListDisputes => self.list_disputes(form, now),
             Operation::GetBalance => Ok(self.get_balance(now)),

@@ -13,6 +13,10 @@ pub enum Operation {
     CreateIntent,
     /// `GET /v1/payment_intents/{id}`
     GetIntent,
+    /// `GET /v1/payment_intents`
+    ListIntents,
+    /// `GET /v1/payment_intents/search`
+    SearchIntents,
     /// `POST /v1/payment_intents/{id}/confirm`
     ConfirmIntent,
     /// `POST /v1/payment_intents/{id}/capture`
@@ -29,6 +33,8 @@ pub enum Operation {
     ListRefunds,
     /// `GET /v1/charges/{id}`
     GetCharge,
+    /// `GET /v1/charges`
+    ListCharges,
     /// `GET /v1/disputes/{id}`
     GetDispute,
     /// `GET /v1/disputes`
@@ -63,6 +69,8 @@ impl Operation {
                 (Operation::CreateConfirmationToken, "")
             }
             (&Method::POST, ["payment_intents"]) => (Operation::CreateIntent, ""),
+            (&Method::GET, ["payment_intents"]) => (Operation::ListIntents, ""),
+            (&Method::GET, ["payment_intents", "search"]) => (Operation::SearchIntents, ""),
             (&Method::GET, ["payment_intents", id]) => (Operation::GetIntent, id),
             (&Method::POST, ["payment_intents", id, "confirm"]) => (Operation::ConfirmIntent, id),
             (&Method::POST, ["payment_intents", id, "capture"]) => (Operation::CaptureIntent, id),
@@ -72,6 +80,7 @@ impl Operation {
             (&Method::GET, ["refunds", id]) => (Operation::GetRefund, id),
             (&Method::GET, ["refunds"]) => (Operation::ListRefunds, ""),
             (&Method::GET, ["charges", id]) => (Operation::GetCharge, id),
+            (&Method::GET, ["charges"]) => (Operation::ListCharges, ""),
             (&Method::GET, ["disputes", id]) => (Operation::GetDispute, id),
             (&Method::GET, ["disputes"]) => (Operation::ListDisputes, ""),
             (&Method::GET, ["balance"]) => (Operation::GetBalance, ""),
@@ -94,9 +103,12 @@ impl Operation {
             | Operation::AuthenticateIntent
             | Operation::CreateRefund => Access::Write,
             Operation::GetIntent
+            | Operation::ListIntents
+            | Operation::SearchIntents
             | Operation::GetRefund
             | Operation::ListRefunds
             | Operation::GetCharge
+            | Operation::ListCharges
             | Operation::GetDispute
             | Operation::ListDisputes
             | Operation::GetBalance

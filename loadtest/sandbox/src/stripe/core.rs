@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::books::{Books, Call, Cause};
 use super::call::{Caller, Operation};
+use super::clock::FakeClock;
 use super::fault::{self, CallFault, CallFaults, WebhookFault};
 use super::journal::{Delivery, Next, Receipt};
 use super::keys::{Fingerprint, Keys, Remembered};
@@ -25,7 +26,6 @@ use super::latency::Latency;
 use super::limits::Limiter;
 use super::options::{Availability, FakeStripeOptions, Webhook};
 use super::refusal::{LimitReason, Refusal};
-use crate::clock::unix_s;
 use crate::random::Random;
 
 /// The fake's heart, shared by its connections and its deliveries.
@@ -49,6 +49,7 @@ pub(super) struct State {
     pub(super) call_faults: CallFaults,
     pub(super) webhook_faults: Vec<WebhookFault>,
     pub(super) latency: Latency,
+    pub(super) clock: FakeClock,
     pub(super) webhook: Option<Webhook>,
     pub(super) availability: Availability,
     keys: Keys,
@@ -99,6 +100,7 @@ impl Core {
             call_faults: CallFaults::default(),
             webhook_faults: Vec::new(),
             latency: options.latency,
+            clock: FakeClock::default(),
             webhook: options.webhook,
             availability: Availability::Available,
             keys: Keys::default(),
@@ -245,7 +247,7 @@ impl State {
     fn finish(&mut self, call: &Call, fault: Option<CallFault>) -> Outcome {
         let result = match fault {
             Some(CallFault::ServerErrorRemembered) => Err(Refusal::ServerError),
-            _ => self.books.carry_out(call, unix_s()),
+            _ => self.books.carry_out(call, self.now()),
         };
         let mut outcome = Outcome::of(&result, call.request.clone());
         if is_limited(call) {
@@ -286,7 +288,18 @@ impl State {
 
     /// Records and makes due an event that no call caused.
     pub(super) fn announce(&mut self, kind: &str, object: &Value) -> String {
-        self.books.record(kind, object, &Cause { now: unix_s(), ..Cause::default() })
+        let cause = self.by_itself();
+        self.books.record(kind, object, &cause)
+    }
+
+    /// The cause of what no call caused.
+    pub(super) fn by_itself(&self) -> Cause {
+        Cause { now: self.now(), ..Cause::default() }
+    }
+
+    /// The clock of the fake, in Unix seconds.
+    fn now(&self) -> i64 {
+        self.clock.now_ms() / 1_000
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the fake Stripe is set up.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::latency::Latency;
 use super::limits::Limits;
@@ -19,6 +20,9 @@ pub struct FakeStripeOptions {
     pub limits: Limits,
     /// What it takes for itself.
     pub fees: Fees,
+    /// How old a payment intent is before a search finds it, in whole seconds; at Stripe up to a minute, or an hour when it
+    /// has trouble.
+    pub search_lag: Duration,
     /// Seed of latency and webhook order, printed by tests that draw one.
     pub seed: u64,
     /// Whether objects say `livemode`.

@@ -48,7 +48,8 @@ pub(super) struct Page<'form> {
 #[derive(Debug)]
 enum From<'form> {
     Newest,
-    After(&'form str),
+    /// The parameter and its value.
+    After(&'static str, &'form str),
     Before(&'form str),
 }
 
@@ -75,11 +76,17 @@ impl<'form> Page<'form> {
                     "You may only specify one of these parameters: ending_before, starting_after.",
                 ));
             }
-            (Some(id), None) => From::After(id),
+            (Some(id), None) => From::After("starting_after", id),
             (None, Some(id)) => From::Before(id),
             (None, None) => From::Newest,
         };
         Ok(Page { limit: limit(form)?, from, span: Span::of(form)? })
+    }
+
+    /// The page whose cursor is the parameter `name` alone, as a search has it.
+    pub(super) fn after(form: &'form Form, name: &'static str) -> Result<Page<'form>, Refusal> {
+        let from = form.text(name).map_or(From::Newest, |id| From::After(name, id));
+        Ok(Page { limit: limit(form)?, from, span: Span { first: i64::MIN, last: i64::MAX } })
     }
 
     /// The page of those in `list` that are `wanted`.
@@ -91,7 +98,7 @@ impl<'form> Page<'form> {
         let wanted = |row: &&L::Row| (self.span.first..=self.span.last).contains(&row.created()) && wanted(row);
         Ok(match self.from {
             From::Newest => self.take(list.older(None).filter(wanted)),
-            From::After(id) => self.take(list.older(Some(cursor(list, "starting_after", id)?)).filter(wanted)),
+            From::After(name, id) => self.take(list.older(Some(cursor(list, name, id)?)).filter(wanted)),
             From::Before(id) => {
                 let mut found = self.take(list.newer(cursor(list, "ending_before", id)?).filter(wanted));
                 found.rows.reverse();
@@ -106,7 +113,12 @@ impl<'form> Page<'form> {
     }
 }
 
-impl<T> Found<'_, T> {
+impl<T: Row> Found<'_, T> {
+    /// The cursor of the page after this one, if there is one.
+    pub(super) fn next_page(&self) -> Option<&str> {
+        self.rows.last().filter(|_| self.has_more).map(|row| row.id())
+    }
+
     /// The page as Stripe writes it.
     pub(super) fn list(self, url: &str, show: impl Fn(&T) -> Value) -> Value {
         let data: Vec<Value> = self.rows.into_iter().map(show).collect();
@@ -134,7 +146,7 @@ fn cursor<L: Listed>(list: &L, name: &'static str, id: &str) -> Result<u64, Refu
 }
 
 /// How many a page of a list has.
-pub(super) fn limit(form: &Form) -> Result<usize, Refusal> {
+fn limit(form: &Form) -> Result<usize, Refusal> {
     let limit = form.number("limit")?.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Refusal::invalid("limit", format!("Invalid limit: {limit}")));

@@ -6,6 +6,7 @@ mod disputes;
 mod faults;
 mod idempotency;
 mod limits;
+mod lists;
 mod payments;
 mod seller;
 mod webhooks;

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Books, Call};
-use crate::stripe::form::Form;
 use crate::stripe::intent::{Intent, IntentStatus};
 use crate::stripe::journal::Event;
-use crate::stripe::page::{PAGE_PARAMETERS, Page};
 use crate::stripe::refusal::Refusal;
 
 /// A payment intent as an audit sees it. Amounts in minor units.
@@ -44,29 +42,8 @@ impl Books {
         Ok(self.shape.refund(self.refunds.find(id)?))
     }
 
-    /// Newest first, also of those of one second; `charge`, `payment_intent`.
-    pub(super) fn list_refunds(&self, form: &Form) -> Result<Value, Refusal> {
-        form.knows_only(&[&PAGE_PARAMETERS[..], &["charge", "payment_intent"]].concat())?;
-        let (charge, intent) = (form.text("charge"), form.text("payment_intent"));
-        let found = Page::of(form)?.cut(&self.refunds, |refund| {
-            charge.is_none_or(|charge| refund.charge == charge) && intent.is_none_or(|intent| refund.intent == intent)
-        })?;
-        Ok(found.list("/v1/refunds", |refund| self.shape.refund(refund)))
-    }
-
     pub(super) fn get_event(&self, id: &str) -> Result<Value, Refusal> {
         self.journal.event(id).map(body).ok_or_else(|| Refusal::Missing { what: "event", id: id.to_owned() })
-    }
-
-    /// Newest first; `type`, `types[]`, `delivery_success`.
-    pub(super) fn list_events(&self, form: &Form) -> Result<Value, Refusal> {
-        let kinds: Vec<String> = form.text("type").map(str::to_owned).into_iter().chain(form.list("types")).collect();
-        let delivered = form.text("delivery_success").map(|wanted| wanted == "true");
-        let found = Page::of(form)?.cut(&self.journal, |event| {
-            (kinds.is_empty() || kinds.contains(&event.kind))
-                && delivered.is_none_or(|wanted| wanted == event.is_delivered())
-        })?;
-        Ok(found.list("/v1/events", body))
     }
 
     /// Where a buyer goes after a redirect.
@@ -107,6 +84,6 @@ impl Books {
     }
 }
 
-fn body(event: &Event) -> Value {
+pub(super) fn body(event: &Event) -> Value {
     serde_json::from_slice(&event.body).expect("written as JSON by ourselves")
 }
