@@ -44,7 +44,7 @@ pub use proxy::{FaultProxy, LostReplies};
 pub use redis::{Persistence, Redis, RedisCluster, RedisOptions, RedisSentinel, SlotMove};
 pub use shared::{Shared, shared};
 pub use stripe::{
-    Authentication, Availability, BankAnswer, CallFault, DisputeKind, DisputeStep, EventSummary, FakeStripe,
+    Authentication, Availability, BankAnswer, BankPace, CallFault, DisputeKind, DisputeStep, EventSummary, FakeStripe,
     FakeStripeOptions, Fees, IntentSnapshot, IntentStatus, Latency, Limits, Mode, Movement, MovementKind, Operation,
-    Refused, Tally, Webhook, WebhookFault, sign_webhook,
+    RefundOutcome, RefundPace, Refused, Tally, Webhook, WebhookFault, sign_webhook,
 };

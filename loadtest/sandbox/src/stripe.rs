@@ -35,6 +35,7 @@ mod refusal;
 mod register;
 mod search;
 mod shape;
+mod timers;
 mod token;
 mod webhook;
 
@@ -48,6 +49,7 @@ use tokio::time::Instant;
 pub use self::audit::EventSummary;
 pub use self::books::{Authentication, BankAnswer, IntentSnapshot};
 pub use self::call::Operation;
+pub use self::charge::RefundOutcome;
 pub use self::dispute::{DisputeKind, DisputeStep};
 pub use self::fault::{CallFault, WebhookFault};
 pub use self::intent::IntentStatus;
@@ -55,6 +57,7 @@ pub use self::latency::Latency;
 pub use self::limits::Limits;
 pub use self::movement::{Fees, Movement, MovementKind, Tally};
 pub use self::options::{Availability, FakeStripeOptions, Mode, Webhook};
+pub use self::timers::{BankPace, RefundPace};
 pub use self::webhook::sign_webhook;
 
 use self::books::{Books, Cause};
@@ -106,6 +109,7 @@ impl FakeStripe {
         let stripe = FakeStripe { core, listener };
         stripe.core.state().books.shape.base_url = stripe.base_url();
         stripe.core.spawn(webhook::deliver(stripe.core.clone()));
+        stripe.core.spawn(clock::keep_time(stripe.core.clone()));
         Ok(stripe)
     }
 
@@ -141,10 +145,23 @@ impl FakeStripe {
         self.core.state().webhook_faults = faults;
     }
 
-    /// Sets the clock of the fake forward: objects and events are stamped with it. Deliveries are signed with the time of the
-    /// machine all the same.
+    /// Sets the clock of the fake forward: objects and events are stamped with it, and what is due by it has happened when this
+    /// returns. Deliveries are signed with the time of the machine all the same.
     pub fn advance_clock(&self, by: Duration) {
-        self.core.state().clock.advance(by);
+        self.core.change(|state| {
+            state.clock.advance(by);
+            state.run_due();
+        });
+    }
+
+    /// Cards that process from now on are answered like this; `None` leaves it to [`FakeStripe::bank_answers`].
+    pub fn set_bank_pace(&self, pace: Option<BankPace>) {
+        self.core.state().books.bank_pace = pace;
+    }
+
+    /// Refunds from now on take this long.
+    pub fn set_refund_pace(&self, pace: RefundPace) {
+        self.core.state().books.refund_pace = pace;
     }
 
     /// The next `times` calls of the seller's server go wrong. A buyer's calls are spared.
@@ -215,6 +232,14 @@ impl FakeStripe {
     /// When the intent does not wait for it.
     pub fn bank_answers(&self, intent: &str, answer: BankAnswer) -> Result<(), Refused> {
         self.on_its_own(|books, cause| books.bank_answers(intent, answer, cause))
+    }
+
+    /// A refund arrives, or comes back.
+    ///
+    /// # Errors
+    /// When it cannot end like that any more.
+    pub fn refund_ends(&self, refund: &str, outcome: RefundOutcome) -> Result<(), Refused> {
+        self.on_its_own(|books, cause| books.refund_ends(refund, outcome, cause))
     }
 
     /// A bank disputes `amount` of a captured payment; says the id of the dispute. No money moves yet.

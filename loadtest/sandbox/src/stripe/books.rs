@@ -10,9 +10,11 @@ mod dispute;
 mod expand;
 mod list;
 mod read;
+mod refund;
 mod settle;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -29,6 +31,7 @@ use super::options::FakeStripeOptions;
 use super::refusal::Refusal;
 use super::register::Register;
 use super::shape::{API_VERSION, Shape};
+use super::timers::{BankPace, RefundPace, Timer, Timers};
 use super::token::Token;
 
 pub use self::confirm::{Authentication, BankAnswer};
@@ -36,6 +39,9 @@ pub use self::read::IntentSnapshot;
 
 /// Payment intents kept, of about 1 KiB each with their charge.
 const INTENTS_MAX: usize = 500_000;
+
+/// An authorisation of a card in the buyer's presence lapses after a week.
+const AUTHORISATION: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// One call, parsed.
 #[derive(Debug, Clone)]
@@ -53,7 +59,10 @@ pub(super) struct Call {
 /// What caused an event.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cause {
+    /// In Unix seconds, as objects are stamped.
     pub(super) now: i64,
+    /// The same in milliseconds, as timers are set.
+    pub(super) now_ms: i64,
     pub(super) request: Option<String>,
     pub(super) key: Option<String>,
 }
@@ -68,6 +77,10 @@ pub(super) struct Books {
     pub(super) unscheduled: Vec<u64>,
     fees: Fees,
     search_lag_s: i64,
+    authorisation: Duration,
+    pub(super) bank_pace: Option<BankPace>,
+    pub(super) refund_pace: RefundPace,
+    pub(super) timers: Timers,
     intents: Register<Intent>,
     charges: Register<Charge>,
     refunds: Register<Refund>,
@@ -84,6 +97,10 @@ impl Books {
             journal: Journal::default(),
             unscheduled: Vec::new(),
             fees: options.fees,
+            authorisation: options.authorisation_lasts.unwrap_or(AUTHORISATION),
+            bank_pace: options.bank_pace,
+            refund_pace: options.refund_pace,
+            timers: Timers::default(),
             search_lag_s: i64::try_from(options.search_lag.as_secs()).unwrap_or(i64::MAX),
             intents: Register::default(),
             charges: Register::default(),
@@ -94,9 +111,10 @@ impl Books {
         }
     }
 
-    /// Carries out one call at `now` and answers with the object it is about.
-    pub(super) fn carry_out(&mut self, call: &Call, now: i64) -> Result<Value, Refusal> {
-        let cause = Cause { now, request: Some(call.request.clone()), key: call.key.clone() };
+    /// Carries out one call and answers with the object it is about.
+    pub(super) fn carry_out(&mut self, call: &Call, now_ms: i64) -> Result<Value, Refusal> {
+        let now = now_ms / 1_000;
+        let cause = Cause { now, now_ms, request: Some(call.request.clone()), key: call.key.clone() };
         let (id, form) = (call.id.as_str(), &call.form);
         expand::check(form)?;
         let answer = match call.operation {
@@ -123,6 +141,18 @@ impl Books {
             Operation::GetEvent => self.get_event(id),
         }?;
         self.expanded(answer, form, now)
+    }
+
+    /// Everything that is due happens, each with the objects as they are then.
+    pub(super) fn run_due(&mut self, cause: &Cause) {
+        while let Some(timer) = self.timers.take_due(cause.now_ms) {
+            // A refusal says that the object has moved on meanwhile.
+            let _ = match timer {
+                Timer::Lapse(intent) => self.lapse(&intent, cause),
+                Timer::BankAnswers(intent, answer) => self.bank_answers(&intent, answer, cause),
+                Timer::RefundEnds(refund, outcome) => self.refund_ends(&refund, outcome, cause),
+            };
+        }
     }
 
     fn intent(&self, id: &str) -> Result<&Intent, Refusal> {

@@ -13,6 +13,8 @@ pub(super) struct Charge {
     pub(super) method: String,
     pub(super) card: &'static Card,
     pub(super) created: i64,
+    /// When an authorisation lapses.
+    pub(super) capture_before: i64,
     pub(super) amount: i64,
     pub(super) currency: String,
     pub(super) captured: i64,
@@ -38,9 +40,40 @@ pub(super) struct Refund {
     pub(super) amount: i64,
     pub(super) currency: String,
     pub(super) reason: Option<String>,
+    pub(super) status: RefundStatus,
     /// Its balance transaction.
     pub(super) movement: String,
+    /// The one that brought the money back.
+    pub(super) failure_movement: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// Stripe's statuses of a card's refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefundStatus {
+    Pending,
+    Succeeded,
+    Failed,
+}
+
+/// How a refund ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// The buyer has the money.
+    Succeeds,
+    /// The money came back; so it may even after it had succeeded.
+    Fails,
+}
+
+impl RefundStatus {
+    /// As Stripe writes it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            RefundStatus::Pending => "pending",
+            RefundStatus::Succeeded => "succeeded",
+            RefundStatus::Failed => "failed",
+        }
+    }
 }
 
 impl Charge {

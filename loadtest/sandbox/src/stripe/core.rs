@@ -34,6 +34,8 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Something became due for delivery.
     pub(super) due: Notify,
+    /// Another timer became the next one.
+    pub(super) timed: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -108,7 +110,7 @@ impl Core {
             random: Random::new(options.seed),
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        Core { state: Mutex::new(state), due: Notify::new(), tasks, stop }
+        Core { state: Mutex::new(state), due: Notify::new(), timed: Notify::new(), tasks, stop }
     }
 
     /// The state. A change that panicked has left it whole enough for a fake.
@@ -168,10 +170,15 @@ impl Core {
     /// Changes the state and makes the events of the change due.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
+        let next_timer = state.books.timers.next_ms();
         let changed = change(&mut state);
         state.schedule(Instant::now());
+        let same_timer = state.books.timers.next_ms() == next_timer;
         drop(state);
         self.due.notify_one();
+        if !same_timer {
+            self.timed.notify_one();
+        }
         changed
     }
 
@@ -247,7 +254,7 @@ impl State {
     fn finish(&mut self, call: &Call, fault: Option<CallFault>) -> Outcome {
         let result = match fault {
             Some(CallFault::ServerErrorRemembered) => Err(Refusal::ServerError),
-            _ => self.books.carry_out(call, self.now()),
+            _ => self.books.carry_out(call, self.clock.now_ms()),
         };
         let mut outcome = Outcome::of(&result, call.request.clone());
         if is_limited(call) {
@@ -294,12 +301,16 @@ impl State {
 
     /// The cause of what no call caused.
     pub(super) fn by_itself(&self) -> Cause {
-        Cause { now: self.now(), ..Cause::default() }
+        let now_ms = self.clock.now_ms();
+        Cause { now: now_ms / 1_000, now_ms, ..Cause::default() }
     }
 
-    /// The clock of the fake, in Unix seconds.
-    fn now(&self) -> i64 {
-        self.clock.now_ms() / 1_000
+    /// Everything that is due by the clock of the fake happens; says how long until the next is.
+    pub(super) fn run_due(&mut self) -> Option<Duration> {
+        let cause = self.by_itself();
+        self.books.run_due(&cause);
+        let wait_ms = self.books.timers.next_ms()?.saturating_sub(cause.now_ms);
+        Some(Duration::from_millis(wait_ms.try_into().unwrap_or_default()))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::latency::Latency;
 use super::limits::Limits;
 use super::movement::Fees;
+use super::timers::{BankPace, RefundPace};
 
 /// How to start a [`super::FakeStripe`]. The default is a quick, healthy Stripe in test mode without a webhook.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,12 @@ pub struct FakeStripeOptions {
     /// How old a payment intent is before a search finds it, in whole seconds; at Stripe up to a minute, or an hour when it
     /// has trouble.
     pub search_lag: Duration,
+    /// How long authorisations last by the clock of the fake; a week when `None`.
+    pub authorisation_lasts: Option<Duration>,
+    /// When and what a bank answers a card that processes; when a test says so, if `None`.
+    pub bank_pace: Option<BankPace>,
+    /// What becomes of refunds.
+    pub refund_pace: RefundPace,
     /// Seed of latency and webhook order, printed by tests that draw one.
     pub seed: u64,
     /// Whether objects say `livemode`.

@@ -15,8 +15,6 @@ use super::token::Token;
 /// The version objects are written in, pinned by async-stripe 1.0.0-rc.10.
 pub(super) const API_VERSION: &str = "2026-09-30.endive";
 
-/// An authorisation of a card in the buyer's presence lapses after a week.
-const AUTHORISATION_S: i64 = 7 * 24 * 3_600;
 /// A confirmation token lapses after half a day.
 const TOKEN_S: i64 = 12 * 3_600;
 
@@ -186,7 +184,7 @@ impl Shape {
     }
 
     pub(super) fn refund(&self, refund: &Refund) -> Value {
-        let object = json!({
+        let mut object = json!({
             "id": refund.id,
             "object": "refund",
             "amount": refund.amount,
@@ -201,8 +199,12 @@ impl Shape {
             "metadata": refund.metadata,
             "payment_intent": refund.intent,
             "reason": refund.reason,
-            "status": "succeeded",
+            "status": refund.status.as_str(),
         });
+        if let Some(movement) = &refund.failure_movement {
+            object["failure_balance_transaction"] = movement.as_str().into();
+            object["failure_reason"] = "expired_or_canceled_card".into();
+        }
         with_nulls(object, &NO_REFUND)
     }
 
@@ -278,7 +280,7 @@ fn charged_card(charge: &Charge) -> Value {
         "amount_authorized": charge.failure.is_none().then_some(charge.amount),
         "authorization_code": charge.failure.is_none().then_some("123456"),
         "brand": charge.card.brand,
-        "capture_before": waits_for_capture.then_some(charge.created + AUTHORISATION_S),
+        "capture_before": waits_for_capture.then_some(charge.capture_before),
         "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
         "country": "US",
         "exp_month": 12,

@@ -5,6 +5,7 @@ mod browser;
 mod disputes;
 mod faults;
 mod idempotency;
+mod later;
 mod limits;
 mod lists;
 mod payments;

@@ -9,6 +9,7 @@ use crate::stripe::charge::Charge;
 use crate::stripe::form::Form;
 use crate::stripe::intent::{ActionStyle, Intent, IntentStatus, Method};
 use crate::stripe::refusal::Refusal;
+use crate::stripe::timers::{BankPace, Timer, millis};
 
 const CONFIRM_PARAMETERS: [&str; 10] = [
     "capture_method",
@@ -164,6 +165,9 @@ impl Books {
             Behaviour::Processes => {
                 self.intent_mut(id).status = IntentStatus::Processing;
                 self.intent_event("payment_intent.processing", id, cause);
+                if let Some(BankPace { after, answer }) = self.bank_pace {
+                    self.timers.set(cause.now_ms, after, Timer::BankAnswers(id.to_owned(), answer));
+                }
             }
         }
         Ok(())
@@ -180,7 +184,10 @@ impl Books {
         }
         self.charge_event("charge.succeeded", &charge, cause);
         let kind = match status {
-            IntentStatus::RequiresCapture => "payment_intent.amount_capturable_updated",
+            IntentStatus::RequiresCapture => {
+                self.timers.set(cause.now_ms, self.authorisation, Timer::Lapse(id.to_owned()));
+                "payment_intent.amount_capturable_updated"
+            }
             _ => "payment_intent.succeeded",
         };
         self.intent_event(kind, id, cause);
@@ -209,6 +216,7 @@ impl Books {
             method: method.id.clone(),
             card: method.card,
             created: cause.now,
+            capture_before: cause.now_ms.saturating_add(millis(self.authorisation)) / 1_000,
             amount: intent.terms.amount,
             currency: intent.terms.currency.clone(),
             captured: 0,
