@@ -40,6 +40,16 @@
 //!
 //! What the hold scripts keep, `stock_look` reads, for an audit.
 //!
+//! What may be written to Stripe belongs to no sale but to the account: its keys are `onsale:{stripe-<hex>}:<key>`, the hex
+//! naming the account's environment ([`crate::StripeBudget`]). They have no epoch: whoever finds none begins anew.
+//!
+//! | key              | type   | holds                                             | written by                | read by |
+//! |------------------|--------|---------------------------------------------------|---------------------------|---------|
+//! | `budget`         | hash   | writes that are there and when that was (ms), the share of the limit that is spent, pause and cut; 1 h | take, slow | take, slow, look |
+//! | `spenders`       | zset   | process → when it looked last (ms); 1 h           | look                      | look |
+//!
+//! (`take`, `slow` and `look` are the scripts `stripe_budget_…`.)
+//!
 //! Without a TTL in the table a key lives until the sale is unloaded ([`crate::Loader::unload`]).
 //!
 //! One bitmap serves all tiers, and one hash all holds, so that every script's keys are known before it runs: a sweep
@@ -92,6 +102,24 @@ pub(crate) enum Key {
     Runs,
     Held,
     Moved,
+    Budget,
+    Spenders,
+}
+
+/// Whose keys they are: what stands in the hash tag.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    Sale(SaleId),
+    Stripe([u8; 8]),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sale(sale) => sale.fmt(f),
+            Self::Stripe(account) => write!(f, "stripe-{:016x}", u64::from_be_bytes(*account)),
+        }
+    }
 }
 
 /// The one part of a sale's keys that is not known from the sale alone.
@@ -105,7 +133,7 @@ enum Own {
 /// The keys of a sale.
 #[derive(Debug, Clone, Copy)]
 pub struct SaleKeys {
-    sale: SaleId,
+    owner: Owner,
     own: Own,
 }
 
@@ -117,7 +145,12 @@ impl SaleKeys {
     /// The keys of that sale.
     #[must_use]
     pub const fn new(sale: SaleId) -> Self {
-        Self { sale, own: Own::Nothing }
+        Self { owner: Owner::Sale(sale), own: Own::Nothing }
+    }
+
+    /// The keys of an account at Stripe, by the front of a hash of what it is called.
+    pub(crate) const fn of_stripe(account: [u8; 8]) -> Self {
+        Self { owner: Owner::Stripe(account), own: Own::Nothing }
     }
 
     /// The key that a sandbox sets to move the clock of this sale's scripts, in milliseconds, or to replace it: `@` and the
@@ -145,7 +178,7 @@ impl SaleKeys {
     }
 
     fn bucket(&self, bucket: u16) -> String {
-        format!("onsale:{{{}}}:{}:{bucket}", self.sale, Key::Visitors)
+        format!("onsale:{{{}}}:{}:{bucket}", self.owner, Key::Visitors)
     }
 
     pub(crate) const fn of_holder(self, holder: Holder) -> Self {
@@ -161,9 +194,9 @@ impl SaleKeys {
     }
 
     pub(crate) fn name(&self, key: Key) -> String {
-        let Self { sale, own } = self;
+        let Self { owner, own } = self;
         let mut name = String::with_capacity(NAME_BYTES_MAX);
-        write!(name, "onsale:{{{sale}}}:{key}").expect(FITS);
+        write!(name, "onsale:{{{owner}}}:{key}").expect(FITS);
         match (key, own) {
             (Key::Visitors, Own::Holder(holder)) => write!(name, ":{}", visitor_bucket(*holder)).expect(FITS),
             (Key::Request, Own::Request(request)) => {
@@ -225,6 +258,8 @@ impl fmt::Display for Key {
             Self::Runs => "runs",
             Self::Held => "held",
             Self::Moved => "moved",
+            Self::Budget => "budget",
+            Self::Spenders => "spenders",
         };
         f.write_str(word)
     }

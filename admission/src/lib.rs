@@ -10,6 +10,7 @@
 //! - [`Store`]: the connection; what happens when Redis is away.
 //! - [`Queue`]: numbers, liveness, admission, and the [`View`] from which a gateway answers everybody.
 //! - [`Holds`]: units for a pass, for a while.
+//! - [`StripeBudget`]: what all processes together may write to Stripe.
 //! - [`Loader`]: fills an emptied Redis from a [`Snapshot`].
 //! - [`keys`]: every key, with its type, TTL, writers and readers. `scripts`: every script, beside its keys.
 //!
@@ -31,6 +32,7 @@ mod loader;
 mod pacer;
 mod queue;
 mod rows;
+mod stripe_budget;
 mod units;
 
 pub use error::AdmissionError;
@@ -50,4 +52,5 @@ pub use queue::{
     view::{Pacing, PlaceView, TierStock, View},
 };
 pub use store::{Store, StoreConfig};
+pub use stripe_budget::{BudgetSeen, Spend, StripeBudget, WAITING_MAX, WriteClass};
 pub use units::HeldUnit;

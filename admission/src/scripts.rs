@@ -85,6 +85,7 @@ const FINDING: &str = include_str!("../lua/include/finding.lua");
 const HOLD: &str = include_str!("../lua/include/hold.lua");
 const CLAIMS: &str = include_str!("../lua/include/claims.lua");
 const ENDING: &str = include_str!("../lua/include/ending.lua");
+const BUDGET: &str = include_str!("../lua/include/budget.lua");
 
 macro_rules! scripts {
     ($($constant:ident $name:literal [$($include:ident)*] [$($key:expr),*] $($rest:ident)?;)+) => {
@@ -164,6 +165,9 @@ scripts! {
     SALE_PAUSE "sale_pause" [LOADED HOLD REASON EVENT MOVED STANDSTILL] [
         Holds, Due, Claims, Paused, Standstill, Turns, Shopping, Totals, Events, Pace, Moved
     ];
+    STRIPE_BUDGET_TAKE "stripe_budget_take" [BUDGET] [Budget];
+    STRIPE_BUDGET_SLOW "stripe_budget_slow" [BUDGET] [Budget];
+    STRIPE_BUDGET_LOOK "stripe_budget_look" [BUDGET] [Budget, Spenders];
     SALE_UNLOAD "sale_unload" [] [
         Paused, Standstill, Next, Reserved, Line, Age(0), Age(1), Age(2), Kept, Left, Patient, Granted, Turns, Shopping, Charges,
         Pace, Totals, Pulses, Events, Free, Tiers, Stock, Holds, Due, Claims, Rows, Runs, Held, Moved

@@ -28,3 +28,10 @@ fn bucket_and_field_together_tell_every_holder_apart() {
     let places: HashSet<_> = holders.map(|holder| (visitor_bucket(holder), visitor_field(&holder))).collect();
     assert_eq!(places.len(), usize::from(u16::MAX) + 1);
 }
+
+#[test]
+fn an_account_at_stripe_has_a_hash_tag_of_its_own() {
+    let keys = SaleKeys::of_stripe([0, 0, 0, 0, 0, 0, 0xab, 0xcd]);
+    assert_eq!(keys.name(Key::Budget), "onsale:{stripe-000000000000abcd}:budget");
+    assert_eq!(keys.clock_offset(), "onsale:{stripe-000000000000abcd}:clock_offset");
+}

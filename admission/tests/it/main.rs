@@ -40,5 +40,6 @@ mod random;
 mod reclaim_model;
 mod rush;
 mod soak;
+mod stripe_budget;
 mod window;
 mod withhold;

@@ -1,0 +1,42 @@
+-- Included where Stripe's write budget is read or spent. The rule, its bounds and why it needs no queue are in
+-- src/stripe_budget.rs. Writes and factors are in millionths.
+local ONE = 1000000 -- one write, and the whole of the limit
+local BURST_MIN = 4 * ONE
+local BURST_SHARE = 10 -- the burst is a tenth of a second's writes
+local FLOOR_OF_BURST = 5 -- of which a fifth is set aside for captures
+local CAPTURE_SHARE = 2 -- captures are sure of half of what comes in
+local RISE_PER_MS = 50 -- 0.05 a second
+local IDLE_MAX_MS = 60000
+local BUDGET_TTL_S = 3600
+
+-- What is there now, after what came in since it was last looked at.
+local function budget_read(limit)
+    local at_ms, level, floor, factor, paused_ms, cut_ms =
+        unpack(redis.call('HMGET', K.budget, 'at_ms', 'level', 'floor', 'factor', 'paused_ms', 'cut_ms'))
+    local burst = math.max(BURST_MIN, math.floor(limit * ONE / BURST_SHARE))
+    local floor_max = math.max(ONE, math.floor(burst / FLOOR_OF_BURST))
+    local budget = {
+        level_max = burst - floor_max,
+        level = math.min(burst - floor_max, tonumber(level or burst)),
+        floor = math.min(floor_max, tonumber(floor or burst)),
+        factor = tonumber(factor or ONE),
+        paused_ms = tonumber(paused_ms or 0),
+        cut_ms = tonumber(cut_ms or 0),
+    }
+    -- A clock that went back pays nothing for it, and goes on from where it is.
+    local since_ms = math.max(tonumber(at_ms or now_ms), budget.paused_ms)
+    local elapsed_ms = math.max(0, math.min(now_ms - since_ms, IDLE_MAX_MS))
+    budget.factor = math.min(ONE, budget.factor + RISE_PER_MS * elapsed_ms)
+    budget.per_ms = math.max(1, math.floor(limit * budget.factor / 1000))
+    local earned = elapsed_ms * budget.per_ms
+    local set_aside = math.min(floor_max - budget.floor, math.floor(earned / CAPTURE_SHARE))
+    budget.floor = budget.floor + set_aside
+    budget.level = math.min(budget.level_max, budget.level + earned - set_aside)
+    return budget
+end
+
+local function budget_write(budget)
+    redis.call('HSET', K.budget, 'at_ms', now_ms, 'level', budget.level, 'floor', budget.floor, 'factor', budget.factor,
+        'paused_ms', budget.paused_ms, 'cut_ms', budget.cut_ms)
+    redis.call('EXPIRE', K.budget, BUDGET_TTL_S)
+end
