@@ -59,7 +59,7 @@ SELECT c.relname, a.attname, CASE c.relname WHEN 'organizers' THEN (SELECT organ
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND (a.attname = 'sale_id' OR (c.relname IN ('sales', 'organizers') AND a.attname = 'id'))
-   AND c.relname NOT IN ('balances', 'contacts', 'outbox')
+   AND c.relname NOT IN ('balances', 'contacts', 'intent_claims', 'outbox')
  ORDER BY c.relname;
 SQL
 }

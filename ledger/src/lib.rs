@@ -50,6 +50,7 @@ pub mod balances;
 
 pub mod idempotency;
 pub mod inbox;
+pub mod intent_claims;
 pub mod outbox;
 
 pub mod audit;

@@ -5,7 +5,7 @@
 //! worker that overslept its lease changes nothing ([`Leased::Lost`]). At least once, not exactly once: work must bear being
 //! done twice, which is why every call carries an idempotency key and every mail a fixed id.
 //!
-//! Order: oldest first, as far as leases and retries allow. Bounds: the caller's, in number and in time. What it does not
+//! Order: oldest first, as far as leases and retries allow; of the jobs of Stripe those first that buyers wait for (V37). Bounds: the caller's, in number and in time. What it does not
 //! do: it neither runs nor gives up jobs; how often to try is the workers' business.
 
 use domain::{Money, OrderId, PaymentId, RefundId, SaleId, TierId, UnitNo};
@@ -79,6 +79,8 @@ pub struct Job {
     pub attempts: u32,
     /// When it became necessary.
     pub created_at: Timestamp,
+    /// How long ago that was when it was claimed, by the same clock.
+    pub age_s: u64,
     /// Proof of the lease: a worker that overslept it changes nothing.
     pub lease: Uuid,
 }
@@ -182,14 +184,22 @@ pub struct QueueStats {
 
 pub(crate) const STATEMENTS: &[&str] = &[CLAIM, DONE, RETRY, POSTPONE, PARK, STATS];
 
+/// Rank by rank, each along its index: what is not due in one is not looked at for the next, and no row is locked that is not
+/// claimed.
 const CLAIM: &str = "
     WITH due AS MATERIALIZED (
-        SELECT sale_id, id FROM outbox WHERE queue = $1 AND state = 'pending' AND next_at <= (SELECT onsale_now())
-         ORDER BY next_at LIMIT $2::bigint FOR NO KEY UPDATE SKIP LOCKED)
+        SELECT job.sale_id, job.id
+          FROM unnest('{0,1,2}'::smallint[]) AS served (rank)
+         CROSS JOIN LATERAL (
+            SELECT sale_id, id FROM outbox
+             WHERE queue = $1 AND rank = served.rank AND state = 'pending' AND next_at <= (SELECT onsale_now())
+             ORDER BY next_at LIMIT $2::bigint FOR NO KEY UPDATE SKIP LOCKED) AS job
+         LIMIT $2::bigint)
     UPDATE outbox o
        SET attempts = attempts + 1, lease = gen_random_uuid(), next_at = onsale_now() + make_interval(secs => $3::integer)
       FROM due WHERE o.sale_id = due.sale_id AND o.id = due.id
-    RETURNING o.sale_id, o.id, o.kind, o.payload, o.attempts, o.created_at, o.lease";
+    RETURNING o.sale_id, o.id, o.kind, o.payload, o.attempts, o.created_at, o.lease,
+              greatest(extract(epoch FROM onsale_now() - o.created_at), 0)::bigint, o.rank";
 
 const DONE: &str = "
     UPDATE outbox SET state = 'done', lease = NULL, last_error = NULL
@@ -220,16 +230,17 @@ const STATS: &str = "
       LEFT JOIN (SELECT queue, count(*) AS parked
                    FROM outbox WHERE state = 'parked' GROUP BY queue) AS trouble USING (queue)";
 
-/// Leases at most `limit` jobs of a queue for `lease_s`, oldest first.
+/// Leases at most `limit` jobs of a queue for `lease_s`, by rank and then oldest first.
 ///
 /// # Errors
 /// The database is away or refuses.
 pub async fn claim(ledger: &Ledger, queue: Queue, limit: u32, lease_s: u32) -> Result<Vec<Job>, LedgerError> {
     let lease_s: i32 = fit(lease_s)?;
     let rows = ledger.rows(CLAIM, &[&queue.word(), &i64::from(limit), &lease_s]).await?;
-    let mut jobs = rows.iter().map(|row| leased_job(queue, row)).collect::<Result<Vec<_>, _>>()?;
-    jobs.sort_by_key(|job| (job.created_at, job.id));
-    Ok(jobs)
+    let ranked = |row| Ok((Row::try_get::<_, i16>(row, 8)?, leased_job(queue, row)?));
+    let mut jobs = rows.iter().map(ranked).collect::<Result<Vec<_>, LedgerError>>()?;
+    jobs.sort_by_key(|(rank, job)| (*rank, job.created_at, job.id));
+    Ok(jobs.into_iter().map(|(_, job)| job).collect())
 }
 
 /// The job is done.
@@ -285,6 +296,7 @@ fn leased_job(queue: Queue, row: &Row) -> Result<Job, LedgerError> {
         attempts: fit(row.try_get::<_, i32>(4)?)?,
         created_at: row.try_get(5)?,
         lease: row.try_get(6)?,
+        age_s: fit(row.try_get::<_, i64>(7)?)?,
     })
 }
 

@@ -1,8 +1,8 @@
 //! Every statement this crate sends, so that a test can prepare them all and people can read them.
 
 use crate::{
-    access_codes, audit, balances, disputes, draws, epochs, holds, idempotency, inbox, notices, orders, organizers,
-    outbox, payments, queue, rebuild, refunds, registrations, sales, seals, units, withholdings,
+    access_codes, audit, balances, disputes, draws, epochs, holds, idempotency, inbox, intent_claims, notices, orders,
+    organizers, outbox, payments, queue, rebuild, refunds, registrations, sales, seals, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -30,6 +30,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         balances::STATEMENTS,
         idempotency::STATEMENTS,
         inbox::STATEMENTS,
+        intent_claims::STATEMENTS,
         outbox::STATEMENTS,
         audit::STATEMENTS,
         seals::STATEMENTS,

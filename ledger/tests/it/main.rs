@@ -11,6 +11,7 @@ mod dice;
 mod disputes;
 mod draws;
 mod forbidden;
+mod intent_claims;
 mod limits;
 mod migrations;
 mod money_model;
