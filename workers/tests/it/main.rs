@@ -3,11 +3,14 @@
 mod eventually;
 mod world;
 
+mod dice;
 mod draws;
 mod figures;
 mod letters;
+mod orders_of_news;
 mod payments;
 mod pools;
 mod refunds;
+mod soak;
 mod sweeps;
 mod withholding;

@@ -39,9 +39,12 @@ use workers::{Drained, MailConfig, PoolSize, Workers, WorkersConfig, WorkersPart
 
 use crate::eventually::eventually;
 
+mod books;
+mod histories;
 mod prequeue;
 mod shopping;
 
+pub(crate) use histories::{Answer, Heard, History, dispute};
 pub(crate) use prequeue::GENERAL;
 
 pub(crate) const VISA: &str = "pm_card_visa";
@@ -53,6 +56,9 @@ pub(crate) const PRICE: i64 = 2_000;
 
 /// How long the buyers of these tests have to press Pay.
 const PAY_WITHIN_S: u32 = 120;
+
+/// For how long an order that is being paid waits for that.
+const PAYMENT_WINDOW_S: u32 = 60;
 
 /// 32 bytes in base64, behind a kid.
 const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -279,6 +285,15 @@ impl World {
 
     /// Pressing Pay, as a gateway goes it.
     pub(crate) async fn pays(&self, order: &OrderRow, card: &str, capture: CaptureMode) -> PaymentAttempt {
+        let attempt = self.presses_pay(order, card, capture, PAYMENT_WINDOW_S).await;
+        if let Some(answer) = self.asks_stripe(&attempt).await {
+            payment_answered(&self.gateway, &attempt, &answer).await.expect("Postgres answers");
+        }
+        attempt
+    }
+
+    /// An attempt to pay, about to be sent.
+    async fn presses_pay(&self, order: &OrderRow, card: &str, capture: CaptureMode, window_s: u32) -> PaymentAttempt {
         let payment = NewPayment {
             id: PaymentId::from_uuid(Uuid::now_v7()),
             sale: order.sale,
@@ -288,15 +303,12 @@ impl World {
             description: "tickets".to_owned(),
             capture,
             livemode: false,
-            window_s: 60,
+            window_s,
         };
         let BeginPayment::Begun(attempt) = payment_begin(&self.gateway, &payment).await.expect("Postgres answers")
         else {
             panic!("the order cannot be paid");
         };
-        if let Some(answer) = self.asks_stripe(&attempt).await {
-            payment_answered(&self.gateway, &attempt, &answer).await.expect("Postgres answers");
-        }
         attempt
     }
 

@@ -46,4 +46,12 @@ impl Database {
     pub async fn number(&self, query: &str) -> Result<i64, SandboxError> {
         Ok(client::query_number(&self.url, query).await?)
     }
+
+    /// A text, asked as the superuser: first column of the only row.
+    ///
+    /// # Errors
+    /// Whatever the database answers; also when there is not exactly one row.
+    pub async fn text(&self, query: &str) -> Result<String, SandboxError> {
+        Ok(client::query_text(&self.url, query).await?)
+    }
 }
