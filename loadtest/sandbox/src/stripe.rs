@@ -166,12 +166,17 @@ impl FakeStripe {
 
     /// The next `times` calls of the seller's server go wrong. A buyer's calls are spared.
     pub fn fail_next(&self, times: u32, fault: CallFault) {
-        self.core.state().call_faults.plan(None, times, fault);
+        self.core.state().call_faults.plan(None, 0, times, fault);
     }
 
     /// The next `times` calls of `operation` go wrong, whoever makes them.
     pub fn fail_next_of(&self, operation: Operation, times: u32, fault: CallFault) {
-        self.core.state().call_faults.plan(Some(operation), times, fault);
+        self.fail_after(operation, 0, times, fault);
+    }
+
+    /// Spares the next `skip` calls of `operation`; the `times` after them go wrong, whoever makes them.
+    pub fn fail_after(&self, operation: Operation, skip: u32, times: u32, fault: CallFault) {
+        self.core.state().call_faults.plan(Some(operation), skip, times, fault);
     }
 
     /// Makes the fake go away or come back, on the same port. Deliveries of events go on.

@@ -26,6 +26,7 @@ use super::latency::Latency;
 use super::limits::Limiter;
 use super::options::{Availability, FakeStripeOptions, Webhook};
 use super::refusal::{LimitReason, Refusal};
+use crate::clock::unix_s;
 use crate::random::Random;
 
 /// The fake's heart, shared by its connections and its deliveries.
@@ -198,9 +199,10 @@ impl Core {
         self.due.notify_one();
     }
 
-    /// Where events go at this moment.
-    pub(super) fn webhook(&self) -> Option<Webhook> {
-        self.state().webhook.clone()
+    /// Where events go at this moment, and the time in Unix seconds they are signed with.
+    pub(super) fn webhook(&self) -> Option<(Webhook, i64)> {
+        let state = self.state();
+        Some((state.webhook.clone()?, unix_s() + fault::skew_s(&state.webhook_faults)))
     }
 }
 
@@ -226,7 +228,14 @@ impl State {
         match fault {
             Some(CallFault::RateLimited) => return Err(Refusal::RateLimited(LimitReason::GlobalRate)),
             Some(CallFault::LockTimeout) => return Err(Refusal::LockTimeout),
-            Some(CallFault::ServerError | CallFault::ServerErrorRemembered | CallFault::AnswerLost) | None => {}
+            Some(
+                CallFault::ServerError
+                | CallFault::ServerErrorRemembered
+                | CallFault::ServerErrorAfterwards
+                | CallFault::AnswerLost
+                | CallFault::Slow { .. },
+            )
+            | None => {}
         }
         if is_limited(call) {
             self.limiter.taken_on(call.operation, now);
@@ -248,12 +257,17 @@ impl State {
         if is_limited(call) {
             self.limiter.begun();
         }
-        Ok(Begin::Run(Begun { fault, takes: self.latency.draw(&mut self.random) }))
+        Ok(Begin::Run(Begun { fault, takes: self.latency.draw(&mut self.random) + extra(fault) }))
     }
 
     fn finish(&mut self, call: &Call, fault: Option<CallFault>) -> Outcome {
         let result = match fault {
             Some(CallFault::ServerErrorRemembered) => Err(Refusal::ServerError),
+            Some(CallFault::ServerErrorAfterwards) => {
+                // Whatever came of it is what nobody learns.
+                let _ = self.books.carry_out(call, self.clock.now_ms());
+                Err(Refusal::ServerError)
+            }
             _ => self.books.carry_out(call, self.clock.now_ms()),
         };
         let mut outcome = Outcome::of(&result, call.request.clone());
@@ -263,8 +277,7 @@ impl State {
         if let Some(intent) = locks(call) {
             self.locked.remove(intent);
         }
-        let remembers =
-            fault == Some(CallFault::ServerErrorRemembered) || result.as_ref().err().is_none_or(Refusal::is_remembered);
+        let remembers = result == Err(Refusal::ServerError) || result.as_ref().err().is_none_or(Refusal::is_remembered);
         match &call.key {
             Some(key) if remembers => self.keys.finish(key, Some(outcome.to_remember())),
             _ => self.forget_key(call),
@@ -332,6 +345,13 @@ impl Outcome {
 
     fn to_remember(&self) -> Remembered {
         Remembered { status: self.status, body: self.body.clone(), request: self.request.clone() }
+    }
+}
+
+fn extra(fault: Option<CallFault>) -> Duration {
+    match fault {
+        Some(CallFault::Slow { by }) => by,
+        _ => Duration::ZERO,
     }
 }
 

@@ -20,7 +20,6 @@ use tokio::time::Instant;
 use super::core::Core;
 use super::journal::{Delivery, Next, Receipt};
 use super::options::Webhook;
-use crate::clock::unix_s;
 
 /// Deliveries under way at once.
 const DELIVERIES_MAX: usize = 64;
@@ -69,17 +68,17 @@ pub(super) async fn deliver(core: Arc<Core>) {
 
 async fn attempt(core: &Core, sender: &Sender, delivery: Delivery, body: Bytes) {
     let receipt = match core.webhook() {
-        Some(webhook) => post(sender, &webhook, body).await,
+        Some((webhook, now_s)) => post(sender, &webhook, now_s, body).await,
         None => Receipt::Refused,
     };
     core.delivered(delivery, receipt);
 }
 
-async fn post(sender: &Sender, webhook: &Webhook, body: Bytes) -> Receipt {
+async fn post(sender: &Sender, webhook: &Webhook, now_s: i64, body: Bytes) -> Receipt {
     let request = Request::post(&webhook.url)
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
         .header(header::USER_AGENT, "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
-        .header("stripe-signature", sign_webhook(&webhook.secret, unix_s(), &body))
+        .header("stripe-signature", sign_webhook(&webhook.secret, now_s, &body))
         .body(Full::new(body));
     let Ok(request) = request else { return Receipt::Refused };
     let answered = tokio::time::timeout(ANSWER_MAX, async {

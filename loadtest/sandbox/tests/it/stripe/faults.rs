@@ -1,5 +1,7 @@
 //! What goes wrong on request.
 
+use std::time::{Duration, Instant};
+
 use http::StatusCode;
 use sandbox::{Availability, CallFault, FakeStripe, FakeStripeOptions, Operation};
 
@@ -53,6 +55,34 @@ async fn a_remembered_500_stays_with_its_key() {
     }
     assert_eq!(seller.pays_with(&token, "automatic", Some("pay:2")).await.unwrap().status, StatusCode::OK);
     assert_eq!(stripe.captured_total("eur"), PRICE);
+}
+
+#[tokio::test]
+async fn a_500_may_hide_a_payment_for_as_long_as_its_key_lives() {
+    let (stripe, seller) = start().await;
+    let token = seller.token("pm_card_visa").await;
+    stripe.fail_next(1, CallFault::ServerErrorAfterwards);
+    for _ in 0..3 {
+        let answer = seller.pays_with(&token, "automatic", Some("pay:1")).await.unwrap();
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    assert_eq!(stripe.captured_total("eur"), PRICE);
+    assert_eq!(seller.get("/v1/payment_intents").await.json()["data"][0]["status"], "succeeded");
+}
+
+#[tokio::test]
+async fn the_call_that_is_meant_is_slow_and_no_other() {
+    let (stripe, seller) = start().await;
+    let by = Duration::from_millis(300);
+    stripe.fail_after(Operation::CreateIntent, 1, 1, CallFault::Slow { by });
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        let token = seller.token("pm_card_visa").await;
+        let begun = Instant::now();
+        assert_eq!(seller.pays_with(&token, "automatic", None).await.unwrap().status, StatusCode::OK);
+        took.push(begun.elapsed());
+    }
+    assert!(took[1] >= by && took[0].min(took[2]) < by, "{took:?}");
 }
 
 #[tokio::test]

@@ -79,6 +79,37 @@ async fn refused_deliveries_come_again_with_the_same_bytes() {
     assert_eq!(stripe.events().iter().map(|event| event.attempts).sum::<u32>(), 8);
 }
 
+/// Four pauses of 100, 200, 400 and 800 ms lie between five attempts, so they cannot all be of one second.
+#[tokio::test]
+async fn every_attempt_is_signed_anew_with_its_own_time() {
+    let (stripe, _seller, receiver) = start(4, FakeStripeOptions::default()).await;
+    stripe.deliver("charge.updated", &json!({ "id": "ch_1", "object": "charge" }));
+    assert!(stripe.wait_until_delivered(WAIT_MAX).await);
+    let received = receiver.received();
+    assert_eq!(received.len(), 5);
+    for (headers, body) in &received {
+        assert_eq!(headers["stripe-signature"], sign_webhook(SECRET, signed_at(headers), body));
+    }
+    assert!(signed_at(&received[4].0) > signed_at(&received[0].0));
+    assert_eq!(received[0].1, received[4].1);
+}
+
+#[tokio::test]
+async fn a_wrong_clock_signs_with_its_own_time() {
+    let (stripe, _seller, receiver) = start(0, FakeStripeOptions::default()).await;
+    let object = json!({ "id": "ch_1", "object": "charge" });
+    for by_s in [0, -600, 600] {
+        stripe.set_webhook_faults(vec![WebhookFault::ClockSkew { by_s }]);
+        stripe.deliver("charge.updated", &object);
+        assert!(stripe.wait_until_delivered(WAIT_MAX).await);
+    }
+    let times: Vec<i64> = receiver.received().iter().map(|(headers, _)| signed_at(headers)).collect();
+    // The waits between them are what the machine adds.
+    assert!((-600..-540).contains(&(times[1] - times[0])) && (600..660).contains(&(times[2] - times[0])), "{times:?}");
+    let (headers, body) = receiver.received().remove(1);
+    assert_eq!(headers["stripe-signature"], sign_webhook(SECRET, times[1], &body));
+}
+
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_yet_gets_its_events_later() {
     let (stripe, seller, receiver) = start(0, FakeStripeOptions::default()).await;
