@@ -6,7 +6,7 @@
 //!
 //! **State.** Two buckets in Redis (`lua/include/budget.lua`), filled by the clock of Redis at `limit × factor`: the common
 //! one, and the *floor*, which only captures draw from. Half of what comes in goes to the floor until it is full (a fifth of
-//! the burst), everything else to the common one. The burst, both together, is a tenth of a second's writes, at least 4; so
+//! the burst), everything else to the common one. The burst, both together, is a fifth of a second's writes, at least 4; so
 //! in every window writes ≤ limit × window + burst, for any number of processes.
 //!
 //! **Order.** A class is granted while the common bucket is above what is kept for those before it:
@@ -26,8 +26,8 @@
 //! Without the floor, creates would starve captures for as long as a rush lasts, and buyers who paid would see no ticket. Half
 //! is what a steady sale needs, one capture for each create; what captures do not ask for flows over to the others.
 //!
-//! **Waiting.** Of each class and process one asks Redis, the first in line, and the others wait for it: so the line is first
-//! come, first served within a process, and a thousand who wait cost Redis one question for each write. At most
+//! **Waiting.** Of each class and process the first [`HEADS`] in line ask Redis, and the others wait for them: so nobody is
+//! overtaken within a process by more than those, and a thousand who wait cost Redis a few questions for each write. At most
 //! [`WAITING_MAX`] wait in a line; more are refused at once.
 //!
 //! **429.** Whoever hears one says so ([`StripeBudget::slow_down`]): nobody writes for as long as Stripe says, or
@@ -49,7 +49,7 @@ use std::time::Duration;
 
 use fred::types::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
@@ -63,6 +63,10 @@ use alone::Alone;
 
 /// The most who wait in one process for writes of one class.
 pub const WAITING_MAX: usize = 2_000;
+
+/// How many of a line ask at once: while one is on its way to Redis and back others are, too, so that a line is not slower than
+/// the budget where that way is long.
+const HEADS: usize = 4;
 
 /// How many processes there are, for one that never heard of the others.
 const PROCESSES_ASSUMED: u32 = 8;
@@ -148,10 +152,9 @@ pub struct StripeBudget {
     alone: Alone,
 }
 
-/// Those of this process who want a write of one class; who has the lock is the first.
-#[derive(Default)]
+/// Those of this process who want a write of one class; who has a place is one of the first.
 struct Line {
-    head: Mutex<()>,
+    heads: Semaphore,
     waiting: AtomicUsize,
 }
 
@@ -173,7 +176,7 @@ impl StripeBudget {
             keys: SaleKeys::of_stripe(account),
             limit: writes_per_s,
             process: Uuid::now_v7(),
-            lines: Default::default(),
+            lines: WriteClass::ALL.map(|_| Line { heads: Semaphore::new(HEADS), waiting: AtomicUsize::new(0) }),
             alone: Alone::new(writes_per_s, PROCESSES_ASSUMED),
         }
     }
@@ -239,8 +242,9 @@ impl StripeBudget {
     }
 
     async fn wait_for(&self, class: WriteClass, deadline: Instant) -> Result<&'static str, Duration> {
-        let head = self.lines[class as usize].head.lock();
-        let _first = timeout_at(deadline, head).await.map_err(|_| LINE_WAIT)?;
+        let place = self.lines[class as usize].heads.acquire();
+        let place = timeout_at(deadline, place).await.map_err(|_| LINE_WAIT)?;
+        let _first = place.expect("the semaphore is never closed");
         loop {
             let wait = match self.ask(class).await {
                 Asked::Granted(by) => return Ok(by),

@@ -2,8 +2,8 @@
 -- src/stripe_budget.rs. Writes and factors are in millionths.
 local ONE = 1000000 -- one write, and the whole of the limit
 local BURST_MIN = 4 * ONE
-local BURST_SHARE = 10 -- the burst is a tenth of a second's writes
-local FLOOR_OF_BURST = 5 -- of which a fifth is set aside for captures
+local BURST_SHARE = 5 -- the burst is a fifth of a second's writes
+local FLOOR_OF_BURST = 5 -- of which again a fifth is set aside for captures
 local CAPTURE_SHARE = 2 -- captures are sure of half of what comes in
 local RISE_PER_MS = 50 -- 0.05 a second
 local IDLE_MAX_MS = 60000

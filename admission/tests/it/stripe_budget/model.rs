@@ -30,7 +30,7 @@ struct Oracle {
 
 impl Oracle {
     fn new(limit: u32) -> Self {
-        let burst_max = u64::from(limit) * WRITE / 10;
+        let burst_max = u64::from(limit) * WRITE / 5;
         let burst_max = burst_max.max(4 * WRITE);
         let floor_max = (burst_max / 5).max(WRITE);
         let common_max = burst_max - floor_max;
