@@ -126,6 +126,7 @@ const DELAYED_NOTIFICATION: [Method; 12] = [
 pub struct Stripe {
     wire: Wire,
     livemode: bool,
+    api_base: String,
 }
 
 impl Stripe {
@@ -144,7 +145,15 @@ impl Stripe {
         }
         let mut authorization = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| BadStripeConfig::Key)?;
         authorization.set_sensitive(true);
-        Ok(Stripe { wire: Wire::new(&config.api_base.to_string(), authorization, config.timeout), livemode })
+        let api_base = config.api_base.to_string();
+        Ok(Stripe { wire: Wire::new(&api_base, authorization, config.timeout), livemode, api_base })
+    }
+
+    /// What limits of Stripe are of: where its API is, and live or test. The key is not part of it, so that a process with the
+    /// next key shares the limits of those with the last one.
+    #[must_use]
+    pub fn environment(&self) -> String {
+        format!("{} {}", if self.livemode { "live" } else { "test" }, self.api_base)
     }
 
     /// Whether the key moves real money. An event that says otherwise is not about us.

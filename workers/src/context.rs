@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admission::{Holds, Loader, Queue};
+use admission::{Holds, Loader, Queue, StripeBudget};
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
 use ledger::Ledger;
@@ -21,6 +21,7 @@ pub(crate) struct Context {
     pub(crate) holds: Holds,
     pub(crate) loader: Loader,
     pub(crate) stripe: Arc<Stripe>,
+    pub(crate) stripe_budget: StripeBudget,
     pub(crate) ticket_signer: Arc<TicketSigner>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) mailer: Option<Mailer>,

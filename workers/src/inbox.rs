@@ -44,6 +44,7 @@ impl Source for Inbox {
             Verdict::Retry { error, delay_s } | Verdict::Postpone { reason: error, delay_s } => {
                 event_retry(ledger, event, error, *delay_s).await
             }
+            Verdict::NotYet { reason, delay_s } => event_retry(ledger, event, reason, *delay_s).await,
             Verdict::Park(error) => event_park(ledger, event, error).await,
             Verdict::Quarantine(reason) => event_quarantine(ledger, event, reason).await,
         }

@@ -14,7 +14,7 @@
 //! They also hold the draws of the prequeue: `sweeps::hold_draws`.
 //!
 //! Reading order: [`Workers`]; `runner`, which knows nothing of what it runs; `together`, by which jobs share a call; `inbox` and `outbox`, where the work comes
-//! from; `jobs`, what it is; `sweeps`, the clocks.
+//! from; `jobs`, what it is; `stripe_turn`, when a job may write to Stripe; `sweeps`, the clocks.
 //!
 //! What it does not do: answer anybody. The admin address belongs to the process; [`Workers::ready`] tells it what to say.
 
@@ -28,6 +28,7 @@ mod inbox;
 mod jobs;
 mod outbox;
 mod runner;
+mod stripe_turn;
 mod sweeps;
 mod together;
 

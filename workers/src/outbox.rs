@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use admission::WriteClass;
 use ledger::LedgerError;
 use ledger::outbox::{self, IntentCall, Job, Leased, Queue, Work};
 
 use crate::context::Context;
 use crate::jobs::{cancel_payment, capture_payment, check_payment, refund_payment, return_units, send_mail};
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
+use crate::stripe_turn::Turn;
 
-/// Jobs of one queue, oldest first.
+/// Jobs of one queue, by rank and then oldest first.
 pub(crate) struct Outbox {
     pub(crate) context: Arc<Context>,
     pub(crate) queue: Queue,
@@ -20,6 +22,18 @@ pub(crate) struct Outbox {
 /// call is told that it was.
 fn key_of_this_try(call: &IntentCall, job: &Job) -> String {
     format!("{}:{}", call.key, job.attempts)
+}
+
+/// From when on a capture must not wait any more. An authorisation lapses after five days at the earliest (a card of Visa's
+/// that its holder did not present; others after seven), so it has a day.
+const CAPTURE_URGENT_AFTER_S: u64 = 4 * 24 * 3600;
+
+const fn class_of_capture(job: &Job) -> WriteClass {
+    if job.age_s >= CAPTURE_URGENT_AFTER_S { WriteClass::UrgentCapture } else { WriteClass::Capture }
+}
+
+const fn turn<'a>(job: &Job, call: &'a IntentCall, class: WriteClass) -> Turn<'a> {
+    Turn { sale: job.sale, intent: call.intent.as_str(), holder: job.lease, class }
 }
 
 /// The queue's name in metrics.
@@ -49,11 +63,17 @@ impl Source for Outbox {
     async fn run(&self, job: &Job) -> Outcome {
         let context = &*self.context;
         match &job.work {
-            Work::PaymentCapture(call) => capture_payment::run(context, call, &key_of_this_try(call, job)).await,
-            Work::PaymentCancel(call) => cancel_payment::run(context, call, &key_of_this_try(call, job)).await,
+            Work::PaymentCapture(call) => {
+                let turn = turn(job, call, class_of_capture(job));
+                capture_payment::run(context, call, turn, &key_of_this_try(call, job)).await
+            }
+            Work::PaymentCancel(call) => {
+                let turn = turn(job, call, WriteClass::Cancel);
+                cancel_payment::run(context, call, turn, &key_of_this_try(call, job)).await
+            }
             Work::PaymentCheck(call) => check_payment::run(context, call).await,
             Work::PaymentRefund { refund, call, amount } => {
-                refund_payment::run(context, job.sale, *refund, call, *amount).await
+                refund_payment::run(context, turn(job, call, WriteClass::Refund), *refund, call, *amount).await
             }
             Work::UnitsReturn { request, epoch, whose, units } => {
                 return_units::run(context, job.sale, *request, *epoch, *whose, units).await
@@ -71,6 +91,7 @@ impl Source for Outbox {
             Verdict::Settled => Ok(Leased::Yes),
             Verdict::Retry { error, delay_s } => outbox::retry(ledger, job, error, *delay_s).await,
             Verdict::Postpone { reason, delay_s } => outbox::postpone(ledger, job, reason, *delay_s).await,
+            Verdict::NotYet { reason, delay_s } => outbox::postpone(ledger, job, reason, *delay_s).await,
             Verdict::Park(error) | Verdict::Quarantine(error) => outbox::park(ledger, job, error).await,
         }
     }

@@ -212,6 +212,7 @@ fn tell(queue: &'static str, item: &str, attempt: u32, verdict: &Verdict) {
         Verdict::Retry { error, delay_s } => {
             tracing::warn!(queue, item, attempt, error, delay_s, "failed; again later")
         }
+        Verdict::NotYet { reason, delay_s } => tracing::debug!(queue, item, reason, delay_s, "not yet"),
         Verdict::Postpone { reason, delay_s } => tracing::warn!(queue, item, reason, delay_s, "postponed"),
         Verdict::Park(error) => tracing::error!(queue, item, attempt, error, "parked; people must look"),
         Verdict::Quarantine(reason) => tracing::error!(queue, item, reason, "quarantined; people must look"),

@@ -1,9 +1,10 @@
 //! The workers of one process: their pools, their sweeps, and how they end.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::{Holds, Loader, Store};
+use admission::{Holds, Loader, Store, StripeBudget};
 use domain::ready::ReadyLine;
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
@@ -34,17 +35,23 @@ use crate::sweeps::roll_up_balances::RollUpBalances;
 use crate::sweeps::seal_books::SealBooks;
 use crate::sweeps::{self, Sweep};
 
+/// What Stripe takes in live mode unless it was raised.
+const STRIPE_WRITES_PER_S: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
+
 /// How much at once, and how patient.
 #[derive(Debug, Clone)]
 pub struct WorkersConfig {
     /// Stripe events applied at once. They share a few calls of the database, so more of them fill its batches.
     pub inbox: PoolSize,
-    /// Calls to Stripe at once. Each mostly waits.
+    /// Calls to Stripe at once. Each mostly waits, for its turn and for Stripe: at 100 writes a second that take 1 s each, 100 are
+    /// under way.
     pub stripe: PoolSize,
     /// Returns to Redis at once.
     pub stock: PoolSize,
     /// Mails at once, and connections to the mail server.
     pub mail: PoolSize,
+    /// How many writes a second Stripe takes from the account, whoever makes them.
+    pub stripe_writes_per_s: NonZeroU32,
     /// How often a pool looks by itself: for delays that have passed, and for bells that were missed.
     pub poll_every: Duration,
     /// How long ending may take.
@@ -55,9 +62,10 @@ impl Default for WorkersConfig {
     fn default() -> Self {
         Self {
             inbox: PoolSize(64),
-            stripe: PoolSize(32),
+            stripe: PoolSize(128),
             stock: PoolSize(4),
             mail: PoolSize(8),
+            stripe_writes_per_s: STRIPE_WRITES_PER_S,
             poll_every: Duration::from_secs(1),
             drain_max: Duration::from_secs(20),
         }
@@ -181,6 +189,7 @@ fn context(config: &WorkersConfig, parts: WorkersParts) -> Arc<Context> {
         beacon: beacon.map(Beacon::new),
         public_url: public_url.trim_end_matches('/').to_owned(),
         payment_news: payment_news::line(),
+        stripe_budget: StripeBudget::new(store.clone(), &stripe.environment(), config.stripe_writes_per_s),
         ledger,
         store,
         stripe,

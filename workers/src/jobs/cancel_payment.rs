@@ -11,10 +11,15 @@ use payments::{Intent, StripeError};
 use super::payment_news;
 use crate::context::Context;
 use crate::runner::Outcome;
+use crate::stripe_turn::Turn;
 
 /// Cancels under `key`, and applies the answer.
-pub(crate) async fn run(context: &Context, call: &IntentCall, key: &str) -> Outcome {
-    let answer = match context.stripe.cancel(&call.intent, key).await {
+pub(crate) async fn run(context: &Context, call: &IntentCall, turn: Turn<'_>, key: &str) -> Outcome {
+    let answer = match turn.write(context, context.stripe.cancel(&call.intent, key)).await {
+        Err(outcome) => return outcome,
+        Ok(answer) => answer,
+    };
+    let answer = match answer {
         Err(StripeError::UnexpectedState(_)) => context.stripe.fetch(&call.intent).await,
         answer => answer,
     };

@@ -10,10 +10,15 @@ use payments::StripeError;
 use super::{check_payment, payment_news};
 use crate::context::Context;
 use crate::runner::Outcome;
+use crate::stripe_turn::Turn;
 
 /// Captures under `key`, and applies the answer.
-pub(crate) async fn run(context: &Context, call: &IntentCall, key: &str) -> Outcome {
-    match context.stripe.capture(&call.intent, key).await {
+pub(crate) async fn run(context: &Context, call: &IntentCall, turn: Turn<'_>, key: &str) -> Outcome {
+    let answer = match turn.write(context, context.stripe.capture(&call.intent, key)).await {
+        Err(outcome) => return outcome,
+        Ok(answer) => answer,
+    };
+    match answer {
         Ok(intent) => payment_news::settle(context, &intent).await,
         Err(StripeError::UnexpectedState(_)) => check_payment::run(context, call).await,
         // A capture that the bank refuses leaves an intent that tells what became of the authorisation.

@@ -9,30 +9,32 @@
 use std::time::Duration;
 
 use ::payments::{KEY_LIFE_S, Refund, RefundIntent, RefundStatus, StripeError};
-use domain::{Money, RefundId, SaleId};
+use domain::{Money, RefundId};
 use ledger::outbox::IntentCall;
 use ledger::payments::{self, RefundApplied, RefundFacts, refund_apply};
 use ledger::refunds::{refund_refused, refund_unmade_for};
 
 use crate::context::Context;
 use crate::runner::Outcome;
+use crate::stripe_turn::Turn;
 
 /// Refunds, and applies the answer.
 pub(crate) async fn run(
     context: &Context,
-    sale: SaleId,
+    turn: Turn<'_>,
     refund: RefundId,
     call: &IntentCall,
     amount: Money,
 ) -> Outcome {
+    let sale = turn.sale;
     let request = RefundIntent { id: refund, intent: call.intent.clone(), sale, order: call.order, amount };
     match refund_unmade_for(&context.ledger, sale, refund).await {
         Ok(None) => Outcome::Done("made before, or given up"),
-        Ok(Some(waiting)) if waiting < Duration::from_secs(KEY_LIFE_S) => make(context, call, &request).await,
+        Ok(Some(waiting)) if waiting < Duration::from_secs(KEY_LIFE_S) => make(context, turn, call, &request).await,
         Ok(Some(_)) => match context.stripe.refunds_of(&call.intent).await {
             Ok(made) => match find(&made, refund) {
                 Some(made) => book(context, refund, call, made).await,
-                None => make(context, call, &request).await,
+                None => make(context, turn, call, &request).await,
             },
             Err(error) => error.into(),
         },
@@ -44,8 +46,12 @@ fn find(made: &[Refund], refund: RefundId) -> Option<&Refund> {
     made.iter().find(|made| made.refund == Some(refund))
 }
 
-async fn make(context: &Context, call: &IntentCall, request: &RefundIntent) -> Outcome {
-    match context.stripe.refund(request, &call.key).await {
+async fn make(context: &Context, turn: Turn<'_>, call: &IntentCall, request: &RefundIntent) -> Outcome {
+    let answer = match turn.write(context, context.stripe.refund(request, &call.key)).await {
+        Err(outcome) => return outcome,
+        Ok(answer) => answer,
+    };
+    match answer {
         Ok(made) => book(context, request.id, call, &made).await,
         Err(StripeError::Refused { status: BAD_REQUEST, code, message }) => {
             refused(context, call, request, &Refusal { code, message }).await

@@ -3,6 +3,8 @@
 //! 1, 2, 4 … seconds up to [`DELAY_MAX_S`], each moved by up to a quarter either way. The jitter is computed from the
 //! item's name and attempt: items that failed together do not come back together, and a test knows when they do.
 
+use std::time::Duration;
+
 /// The longest delay: short enough that a service that is back is used again soon.
 const DELAY_MAX_S: u32 = 120;
 
@@ -11,6 +13,17 @@ pub(super) const AWAY_S: u32 = 2;
 
 /// The delay of an item that came too early: what it waits for is a sweep that comes by every half minute.
 pub(super) const EARLY_S: u32 = 5;
+
+/// The longest wait for a turn: whoever is told to wait for longer may ask sooner.
+const NOT_YET_MAX_S: u64 = 60;
+
+/// The delay of an item whose turn has not come: as long as it was told, in whole seconds, and up to two more, by its name, so
+/// that many who were told the same do not come back together.
+pub(super) fn not_yet_s(item: &str, wait: Duration) -> u32 {
+    let spread_s = u32::try_from(hash(item, 0) % 3).expect("less than 3");
+    let whole_s = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(whole_s.clamp(1, NOT_YET_MAX_S)).expect("the bound is small") + spread_s
+}
 
 /// The delay after the `attempt`-th failure, counted from 1.
 pub(super) fn retry_s(item: &str, attempt: u32) -> u32 {
@@ -41,6 +54,16 @@ mod tests {
                 let waits_s = retry_s(item, attempt);
                 assert!(waits_s.abs_diff(delay_s) <= delay_s / 4, "{item}, attempt {attempt}: {waits_s}");
             }
+        }
+    }
+
+    #[test]
+    fn whose_turn_has_not_come_waits_as_long_as_it_was_told_and_a_little() {
+        for (wait_ms, least_s) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (30_500, 31), (999_000, 60)] {
+            let delays: Vec<_> =
+                (0..50).map(|n| not_yet_s(&format!("job_{n}"), Duration::from_millis(wait_ms))).collect();
+            assert!(delays.iter().all(|delay_s| (least_s..least_s + 3).contains(delay_s)), "{wait_ms}: {delays:?}");
+            assert!(delays.iter().any(|delay_s| *delay_s != delays[0]), "all come back together");
         }
     }
 

@@ -109,7 +109,9 @@ impl Source for InMemory {
         self.0.verdicts.lock().expect("no panic under this lock").push((item.name, verdict.clone()));
         let again = match verdict {
             Verdict::Retry { .. } => Some(item.clone()),
-            Verdict::Postpone { .. } => Some(Item { attempts: item.attempts - 1, ..item.clone() }),
+            Verdict::Postpone { .. } | Verdict::NotYet { .. } => {
+                Some(Item { attempts: item.attempts - 1, ..item.clone() })
+            }
             Verdict::Done(_) | Verdict::Settled | Verdict::Park(_) | Verdict::Quarantine(_) => None,
         };
         self.0.due.lock().expect("no panic under this lock").extend(again);

@@ -1,5 +1,7 @@
 //! What a job says of itself, and what the queue writes down.
 
+use std::time::Duration;
+
 use super::{ATTEMPTS_MAX, backoff};
 
 /// What a job says.
@@ -15,6 +17,13 @@ pub(crate) enum Outcome {
     Away(String),
     /// Something else that runs by itself has to come first: not its fault either, and nobody else need wait.
     Early(String),
+    /// Its turn has not come: nobody's fault, and no reason for anybody else to wait.
+    NotYet {
+        /// What it waits for.
+        reason: &'static str,
+        /// How long at least.
+        wait: Duration,
+    },
     /// It cannot succeed.
     Park(String),
     /// It cannot be ours, or cannot be read.
@@ -32,6 +41,8 @@ pub(crate) enum Verdict {
     Retry { error: String, delay_s: u32 },
     /// Again, as if it had not been tried.
     Postpone { reason: String, delay_s: u32 },
+    /// The same, and nothing is wrong.
+    NotYet { reason: &'static str, delay_s: u32 },
     /// People must look.
     Park(String),
     /// People must look, and not trust what it says.
@@ -48,6 +59,7 @@ impl Verdict {
             Outcome::Retry(error) => Verdict::Retry { error, delay_s: backoff::retry_s(item, attempt) },
             Outcome::Away(reason) => Verdict::Postpone { reason, delay_s: backoff::AWAY_S },
             Outcome::Early(reason) => Verdict::Postpone { reason, delay_s: backoff::EARLY_S },
+            Outcome::NotYet { reason, wait } => Verdict::NotYet { reason, delay_s: backoff::not_yet_s(item, wait) },
             Outcome::Park(error) => Verdict::Park(error),
             Outcome::Quarantine(reason) => Verdict::Quarantine(reason),
         }
@@ -59,6 +71,7 @@ impl Verdict {
             Self::Done(_) | Self::Settled => "done",
             Self::Retry { .. } => "retry",
             Self::Postpone { .. } => "postponed",
+            Self::NotYet { .. } => "not_yet",
             Self::Park(_) => "parked",
             Self::Quarantine(_) => "quarantined",
         }

@@ -28,6 +28,10 @@ impl Sweep for PublishGauges {
     async fn round(&mut self) -> Result<(), SweepError> {
         metrics::set(&gauge!(metrics::MAIL_CONFIGURED), u64::from(self.context.mailer.is_some()));
         self.queues().await?;
+        // It is also what says that this process may write.
+        if let Err(error) = self.context.stripe_budget.look().await {
+            tracing::debug!(%error, "nobody knows what is left to write to Stripe");
+        }
         let sales = self.sales.borrow_and_update().clone();
         for sale in sales.iter() {
             metrics::payments_measured(sale.id, sale.payment_latency);

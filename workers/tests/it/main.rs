@@ -12,5 +12,6 @@ mod payments;
 mod pools;
 mod refunds;
 mod soak;
+mod stripe_turns;
 mod sweeps;
 mod withholding;

@@ -83,8 +83,8 @@ pub(crate) struct World {
     pub(crate) holds: Holds,
     pub(crate) loader: Loader,
     queue: Queue,
-    store: Store,
-    till: Arc<Stripe>,
+    pub(crate) store: Store,
+    pub(crate) till: Arc<Stripe>,
     pub(crate) ticket_signer: Arc<TicketSigner>,
     pub(crate) signer: Arc<Signer>,
     posted: Mutex<HashSet<String>>,
@@ -182,6 +182,7 @@ impl World {
             stripe: PoolSize(4),
             stock: PoolSize(2),
             mail: PoolSize(2),
+            stripe_writes_per_s: NonZeroU32::new(100).expect("a limit"),
             poll_every: Duration::from_millis(200),
             drain_max: Duration::from_secs(10),
         };
@@ -367,14 +368,15 @@ impl World {
         self.asks_back(order, RefundWish::Whole).await
     }
 
-    /// The organizer asks for something to go back, once a test.
+    /// The organizer asks for something to go back, once an order.
     pub(crate) async fn asks_back(&self, order: &OrderRow, wish: RefundWish) -> RefundRow {
         let sale = sale_fetch(&self.gateway, SaleName::Id(order.sale)).await.expect("an answer").expect("the sale");
+        let key = order.id.uuid().as_bytes().repeat(2);
         let ask = RefundAsk {
             organizer: sale.organizer,
             sale: order.sale,
             order: order.id,
-            key: [1; 32],
+            key: key.try_into().expect("32 bytes"),
             content: [1; 32],
             wish,
             reason: "called off".to_owned(),
