@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use admission::{Holds, Loader, Queue, Store};
+use admission::{Holds, Loader, Queue, Store, StripeBudget};
 use domain::clock::Clock;
 use domain::sale::SaleState;
 use domain::ticket::TicketSigner;
@@ -74,6 +74,8 @@ pub(crate) struct App {
     pub(crate) loader: Loader,
     /// Stripe.
     pub(crate) stripe: Arc<Stripe>,
+    /// What may be written to it.
+    pub(crate) stripe_budget: StripeBudget,
     /// Tokens.
     pub(crate) signer: Arc<Signer>,
     /// QR codes.
@@ -92,6 +94,8 @@ pub(crate) struct App {
     pub(crate) pulse: PaymentPulse,
     /// How many sales share what may be written to Stripe.
     open_sales: AtomicU32,
+    /// How many writes a second that is now: less than the limit after Stripe answered 429.
+    stripe_writes_per_s: AtomicU32,
     /// What is published of the sales' draws.
     pub(crate) fairness: FairnessFiles,
     /// How often one client may ask.
@@ -123,7 +127,11 @@ impl App {
             queue: Queue::new(parts.store.clone()),
             holds: Holds::new(parts.store.clone()),
             loader: Loader::new(parts.store.clone()),
-            config,
+            stripe_budget: StripeBudget::new(
+                parts.store.clone(),
+                &parts.stripe.environment(),
+                config.stripe_writes_per_s,
+            ),
             ledger: parts.ledger,
             store: parts.store,
             stripe: parts.stripe,
@@ -135,7 +143,9 @@ impl App {
             draws: Draws::default(),
             pulse: PaymentPulse::new(Uuid::now_v7()),
             open_sales: AtomicU32::new(1),
+            stripe_writes_per_s: AtomicU32::new(config.stripe_writes_per_s.get()),
             fairness: FairnessFiles::default(),
+            config,
             sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
             exports: Arc::default(),
             visits: TaskTracker::new(),
@@ -225,8 +235,17 @@ impl App {
     /// The most shoppers inside one sale that payments can follow: the account's writes, shared by the sales that are open.
     pub(crate) fn budget_shoppers(&self) -> u32 {
         let open_sales = self.open_sales.load(Ordering::Relaxed);
-        let of_all = self.config.stripe_writes_per_s.saturating_mul(SHOPPER_S) / WRITES_PER_SHOPPER;
+        let writes_per_s = self.stripe_writes_per_s.load(Ordering::Relaxed);
+        let of_all = writes_per_s.saturating_mul(SHOPPER_S) / WRITES_PER_SHOPPER;
         (of_all / open_sales).max(1)
+    }
+
+    /// Looks at what may be written to Stripe. While Redis does not say, it is what it was.
+    pub(crate) async fn look_at_budget(&self) {
+        match self.stripe_budget.look().await {
+            Ok(seen) => self.stripe_writes_per_s.store(seen.writes_per_s, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "nobody knows what is left to write to Stripe"),
+        }
     }
 
     /// After a decision made here: the directory must not be older than it.

@@ -1,6 +1,7 @@
 //! What a gateway is told when it starts. A plain struct: reading flags and the environment is not its business.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -10,7 +11,7 @@ use crate::public_url::PublicUrl;
 use crate::request::address::TrustedProxies;
 
 /// What Stripe takes in live mode unless it was raised.
-const STRIPE_WRITES_PER_S: u32 = 100;
+const STRIPE_WRITES_PER_S: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
 
 /// How a gateway serves.
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ pub struct GatewayConfig {
     /// Where the payment page loads its stand-in for Stripe.js, for a fake only.
     pub stripe_browser_base: Option<String>,
     /// How many writes a second Stripe takes from the account, whoever makes them.
-    pub stripe_writes_per_s: u32,
+    pub stripe_writes_per_s: NonZeroU32,
     /// The webhook's secrets: more than one while it is rotated.
     pub stripe_webhook_secrets: Vec<SecretString>,
     /// Whether the workers ask a public beacon for the draws. Nothing here depends on it but what visitors are told before a

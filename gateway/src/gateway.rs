@@ -20,6 +20,9 @@ use crate::server::Server;
 /// How often the limits forget whom they have not seen.
 const PRUNE: Duration = Duration::from_secs(30);
 
+/// How often the budget of writes to Stripe is looked at.
+const BUDGET_LOOK: Duration = Duration::from_secs(1);
+
 /// What tasks may take to end after everybody was told to: they end at once, save for one last call to a store.
 const END_MAX: Duration = Duration::from_secs(5);
 
@@ -68,6 +71,7 @@ impl Gateway {
         let app = Arc::new(App::new(config, parts, public_url, shutdown));
         app.tasks.spawn(refresh(Arc::clone(&app)));
         app.tasks.spawn(prune(Arc::clone(&app)));
+        app.tasks.spawn(watch_budget(Arc::clone(&app)));
         app.tasks.spawn(call_at_drain(Arc::clone(&app)));
         app.tasks.spawn(Arc::new(Server::new(Arc::clone(&app))).accept(listener));
         tracing::info!(%addr, "the gateway listens");
@@ -128,6 +132,19 @@ async fn refresh(app: Arc<App>) {
             metrics::store_failed("postgres");
             tracing::warn!(%error, "the directory is refreshed at its next turn");
         }
+    }
+}
+
+/// Keeps up with what may be written to Stripe, and says that this gateway may write.
+async fn watch_budget(app: Arc<App>) {
+    let mut interval = interval(BUDGET_LOOK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = app.over.cancelled() => return,
+            _ = interval.tick() => {}
+        }
+        app.look_at_budget().await;
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn gateway(settings: GatewaySettings, draining: CancellationTok
         public_url: Some(process.public_url),
         stripe_publishable_key: settings.stripe_publishable_key,
         stripe_browser_base: settings.stripe_browser_base,
-        stripe_writes_per_s: settings.stripe_writes_per_s.get(),
+        stripe_writes_per_s: process.stripe_writes_per_s,
         stripe_webhook_secrets: settings.webhook_secrets,
         beacon_configured: settings.beacon.is_some(),
         trusted_proxies: settings.trusted_proxies,
@@ -56,7 +56,8 @@ pub(crate) async fn workers(settings: WorkersSettings, draining: CancellationTok
         beacon: settings.beacon,
         public_url: process.public_url.origin().to_owned(),
     };
-    Ok(Workers::start(WorkersConfig::default(), parts, draining))
+    let config = WorkersConfig { stripe_writes_per_s: process.stripe_writes_per_s, ..WorkersConfig::default() };
+    Ok(Workers::start(config, parts, draining))
 }
 
 fn ledger(process: &ProcessSettings, role: Role) -> Result<Ledger, Failure> {

@@ -4,11 +4,14 @@
 //! known is made again with the same key, here a few times and by whoever presses Pay next; so nobody pays twice, however
 //! impatient the buyer or unlucky the network.
 //!
+//! Each call is a write of the budget that all processes share, and waits for it up to [`BUDGET_WAIT_MAX`].
+//!
 //! Bounds: [`TRIES_MAX`] calls, none begun after [`DRIVE_MAX`]; then 503, and the attempt waits to be taken up again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use admission::{Spend, WriteClass};
 use domain::order::OrderState;
 use domain::payment::{IntentStatus, PAYMENT_WINDOW_S};
 use domain::{OrderId, PaymentId, SaleId};
@@ -39,6 +42,9 @@ const TRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// When the last of them may begin, so that with its own bound the answer comes before the answer's.
 const DRIVE_MAX: Duration = Duration::from_secs(20);
+
+/// How long one call waits for its write: as long as a buyer looks at a turning wheel without wondering.
+const BUDGET_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The longest confirmation token looked at; Stripe's have about 30 characters.
 const CONFIRMATION_TOKEN_MAX_BYTES: usize = 255;
@@ -151,7 +157,7 @@ fn new_payment(app: &App, sale: &Sale, order: OrderId, confirmation_token: Strin
 
 /// Makes the attempt's call until its outcome is known, within bounds, and writes the outcome down.
 async fn drive(app: &App, attempt: &PaymentAttempt) -> Result<PaidBody, Problem> {
-    let intent = match call(app, attempt).await {
+    let intent = match call(app, attempt).await? {
         Ok(intent) => intent,
         Err(StripeError::UnexpectedState(Some(intent))) => *intent,
         Err(StripeError::Declined { code, decline_code, message, intent }) => {
@@ -171,7 +177,8 @@ async fn drive(app: &App, attempt: &PaymentAttempt) -> Result<PaidBody, Problem>
     Ok(PaidBody { state: answered.order, payment: attempt_body(intent) })
 }
 
-async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Intent, StripeError> {
+/// What Stripe says in the end, or why it was not asked.
+async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Result<Intent, StripeError>, Problem> {
     let create = CreateIntent {
         sale: attempt.sale,
         order: attempt.order,
@@ -186,23 +193,41 @@ async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Intent, StripeError
     let mut tries = 0;
     loop {
         tries += 1;
+        take_write(app, DRIVE_MAX.saturating_sub(started.elapsed())).await?;
         let noted = app.pulse.call(Instant::now());
         let outcome = app.stripe.create_and_confirm(&create, &attempt.key).await;
         noted.end(Instant::now(), call_outcome(&outcome));
         let wait = match &outcome {
             Err(StripeError::Unknown(_) | StripeError::InUse) => pause,
-            Err(StripeError::RateLimited { retry_after }) => retry_after.unwrap_or(pause),
+            Err(StripeError::RateLimited { retry_after }) => {
+                app.stripe_budget.slow_down(*retry_after).await;
+                retry_after.unwrap_or(pause)
+            }
             Ok(_)
             | Err(StripeError::Declined { .. } | StripeError::Refused { .. } | StripeError::UnexpectedState(_)) => {
-                return outcome;
+                return Ok(outcome);
             }
         };
         if tries == TRIES_MAX || started.elapsed() + wait > DRIVE_MAX {
-            return outcome;
+            return Ok(outcome);
         }
         tokio::time::sleep(wait).await;
         pause *= 2;
     }
+}
+
+/// The order, its hold and the attempt stay as they are: whoever presses Pay again goes on from here.
+async fn take_write(app: &App, within: Duration) -> Result<(), Problem> {
+    match app.stripe_budget.take(WriteClass::Create, within.min(BUDGET_WAIT_MAX)).await {
+        Spend::Granted => Ok(()),
+        Spend::Refused { wait } => Err(Problem::new(Code::Overloaded)
+            .retry_after_s(whole_seconds(wait))
+            .detail("Many are paying at this moment. Nothing is lost: your tickets are kept, try again in a moment.")),
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// How a call went, whatever it said about the card. A key that Stripe does not take lets nobody pay.

@@ -50,6 +50,7 @@ mod sales;
 mod seat_map;
 mod seats;
 mod sockets;
+mod stripe_budget;
 mod stripe_webhook;
 mod tickets;
 mod variants;

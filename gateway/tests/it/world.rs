@@ -73,7 +73,7 @@ pub(crate) struct World {
     pub(crate) shutdown: CancellationToken,
     pub(crate) signer: Arc<Signer>,
     pub(crate) ticket_signer: Arc<TicketSigner>,
-    store: Store,
+    pub(crate) store: Store,
     owner: Ledger,
     pub(crate) workers: Ledger,
 }
@@ -421,7 +421,7 @@ fn config(limits: &str) -> GatewayConfig {
     }
 }
 
-fn stripe_client(stripe: &FakeStripe) -> Stripe {
+pub(crate) fn stripe_client(stripe: &FakeStripe) -> Stripe {
     let config = StripeConfig {
         secret_key: SecretString::from("sk_test_of_the_tests"),
         api_base: stripe.base_url().parse().unwrap(),

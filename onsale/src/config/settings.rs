@@ -42,6 +42,8 @@ pub(crate) struct ProcessSettings {
     pub(crate) redis_url: SecretString,
     pub(crate) stripe_secret_key: SecretString,
     pub(crate) stripe_api_base: Uri,
+    /// Of all processes together, so they must all be told the same.
+    pub(crate) stripe_writes_per_s: NonZeroU32,
     pub(crate) admin_listen: SocketAddr,
     pub(crate) public_url: PublicUrl,
     pub(crate) signer: Arc<Signer>,
@@ -56,7 +58,6 @@ pub(crate) struct GatewaySettings {
     pub(crate) stripe_publishable_key: String,
     pub(crate) stripe_browser_base: Option<String>,
     pub(crate) webhook_secrets: Vec<SecretString>,
-    pub(crate) stripe_writes_per_s: NonZeroU32,
     /// What the workers ask; visitors are told whether there is one.
     pub(crate) beacon: Option<BeaconUrl>,
     pub(crate) trusted_proxies: TrustedProxies,
@@ -101,11 +102,6 @@ impl GatewaySettings {
             variables.stripe_webhook_secret.as_ref(),
             variables.stripe_webhook_secret_file.as_ref(),
         );
-        let writes = reader.or_default(
-            "ONSALE_STRIPE_WRITES_PER_S",
-            variables.stripe_writes_per_s.as_ref(),
-            STRIPE_WRITES_PER_S,
-        );
         let beacon = reader.optional("ONSALE_BEACON_URL", variables.beacon_url.as_ref());
         let proxies = reader.optional("ONSALE_TRUSTED_PROXIES", variables.trusted_proxies.as_ref());
         let limits = reader.optional("ONSALE_RATE_LIMITS", variables.rate_limits.as_ref());
@@ -116,7 +112,6 @@ impl GatewaySettings {
                 stripe_publishable_key: key?,
                 stripe_browser_base: browser_base,
                 webhook_secrets: split(&webhook_secret?),
-                stripe_writes_per_s: writes?,
                 beacon,
                 trusted_proxies: proxies.unwrap_or_default(),
                 rate_limits: limits.unwrap_or_default(),
@@ -133,10 +128,9 @@ impl GatewaySettings {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}\n  Stripe writes    {} a second\n  beacon           {}",
+            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}\n  beacon           {}",
             self.listen,
             self.webhook_secrets.len(),
-            self.stripe_writes_per_s,
             beacon_in_words(self.beacon.as_ref()),
         );
         text
@@ -168,10 +162,11 @@ impl ProcessSettings {
     fn without_secrets(&self) -> String {
         let kids: Vec<_> = self.ticket_signer.verifying_keys().map(|(kid, _)| kid.to_string()).collect();
         format!(
-            "  public URL       {}\n  admin address    {}\n  Stripe API       {}\n  ticket keys      {}",
+            "  public URL       {}\n  admin address    {}\n  Stripe API       {}\n  Stripe writes    {} a second\n  ticket keys      {}",
             self.public_url.origin(),
             self.admin_listen,
             self.stripe_api_base,
+            self.stripe_writes_per_s,
             kids.join(", "),
         )
     }
@@ -194,6 +189,8 @@ impl Reader {
             variables.stripe_secret_key_file.as_ref(),
         );
         let api_base = self.or_default("STRIPE_API_BASE", variables.stripe_api_base.as_ref(), STRIPE_API_BASE);
+        let writes =
+            self.or_default("ONSALE_STRIPE_WRITES_PER_S", variables.stripe_writes_per_s.as_ref(), STRIPE_WRITES_PER_S);
         let admin = self.or_default("ONSALE_ADMIN_LISTEN", variables.admin_listen.as_ref(), admin_listen);
         let public_url = self.required("ONSALE_PUBLIC_URL", variables.public_url.as_ref());
         let signer = self.keys(
@@ -212,6 +209,7 @@ impl Reader {
             redis_url: redis_url?,
             stripe_secret_key: stripe_secret_key?,
             stripe_api_base: api_base?,
+            stripe_writes_per_s: writes?,
             admin_listen: admin?,
             public_url: public_url?,
             signer: Arc::new(signer?),

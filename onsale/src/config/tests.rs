@@ -35,7 +35,7 @@ fn the_required_ones_are_enough() {
     assert_eq!(workers.process.admin_listen.to_string(), "127.0.0.1:9465");
     assert!(workers.mail.is_none());
     assert!(workers.beacon.is_none());
-    assert_eq!(gateway.stripe_writes_per_s.get(), 100);
+    assert_eq!(gateway.process.stripe_writes_per_s.get(), 100);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn the_beacon_is_a_url_without_a_query_and_is_shown() {
 fn the_write_limit_is_read_and_shown() {
     let raised = Variables { stripe_writes_per_s: some("400"), ..complete() };
     let gateway = GatewaySettings::read(&raised).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(gateway.stripe_writes_per_s.get(), 400);
+    assert_eq!(gateway.process.stripe_writes_per_s.get(), 400);
     assert!(gateway.without_secrets().contains("Stripe writes    400 a second"));
 }
 
