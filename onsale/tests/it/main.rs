@@ -44,6 +44,7 @@ mod shopper;
 mod shutdown;
 mod signing_keys;
 mod stock;
+mod stripe_budget;
 mod stuck_redis;
 mod totals;
 mod verify_shuffle;

@@ -12,7 +12,7 @@ use crate::world::{Process, World};
 const BOUND: Duration = Duration::from_secs(60);
 
 /// What dashboards, alerts and tests rely on, by process.
-const GATEWAY: [&str; 7] = [
+const GATEWAY: [&str; 9] = [
     "http_server_request_duration_seconds",
     "onsale_queue_waiting",
     "onsale_queue_admitted_total",
@@ -20,8 +20,10 @@ const GATEWAY: [&str; 7] = [
     "onsale_sockets",
     "onsale_holds_total",
     "onsale_hold_ttl_seconds",
+    "onsale_stripe_budget_remaining",
+    "onsale_stripe_budget_total",
 ];
-const WORKERS: [&str; 11] = [
+const WORKERS: [&str; 13] = [
     "onsale_units",
     "onsale_orders_total",
     "onsale_payment_latency_seconds",
@@ -33,6 +35,8 @@ const WORKERS: [&str; 11] = [
     "onsale_tickets_issued_total",
     "onsale_redis_epoch",
     "onsale_seal_lag_seconds",
+    "onsale_stripe_budget_remaining",
+    "onsale_stripe_budget_total",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
