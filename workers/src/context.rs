@@ -11,6 +11,7 @@ use payments::Stripe;
 use crate::beacon::Beacon;
 use crate::jobs::payment_news::PaymentNews;
 use crate::mail::Mailer;
+use crate::points::Points;
 
 /// Shared by all pools; each part is cheap to use from many tasks.
 pub(crate) struct Context {
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) signer: Arc<Signer>,
     pub(crate) mailer: Option<Mailer>,
     pub(crate) beacon: Option<Beacon>,
+    /// Where a test ends this process.
+    pub(crate) points: Points,
     /// How the outside sees the gateway, without a slash at the end.
     pub(crate) public_url: String,
 }

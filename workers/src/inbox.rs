@@ -8,6 +8,7 @@ use ledger::outbox::Leased;
 
 use crate::context::Context;
 use crate::jobs::apply_payment;
+use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
 
 /// The queue's name in metrics.
@@ -33,6 +34,10 @@ impl Source for Inbox {
 
     async fn run(&self, event: &InboxEvent) -> Outcome {
         apply_payment::event(&self.0, event).await
+    }
+
+    async fn passes(&self, _event: &InboxEvent, point: Point) {
+        self.0.points.pass(QUEUE, point).await;
     }
 
     async fn settle(&self, event: &InboxEvent, verdict: &Verdict) -> Result<Leased, LedgerError> {

@@ -23,6 +23,8 @@ mod workers;
 mod context;
 mod ready;
 
+pub mod points;
+
 mod bells;
 mod inbox;
 mod jobs;

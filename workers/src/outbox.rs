@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use admission::WriteClass;
 use ledger::LedgerError;
-use ledger::outbox::{self, IntentCall, Job, Leased, Queue, Work};
+use ledger::outbox::{self, IntentCall, Job, Leased, MailKind, Queue, Work};
 
 use crate::context::Context;
 use crate::jobs::{cancel_payment, capture_payment, check_payment, refund_payment, return_units, send_mail};
+use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
 use crate::stripe_turn::Turn;
 
@@ -42,6 +43,30 @@ pub(crate) const fn name(queue: Queue) -> &'static str {
         Queue::Stripe => "stripe",
         Queue::Stock => "stock",
         Queue::Mail => "mail",
+    }
+}
+
+/// The kind of a job, in the word that the queue has for it.
+const fn kind(work: &Work) -> &'static str {
+    match work {
+        Work::PaymentCapture(_) => capture_payment::KIND,
+        Work::PaymentCancel(_) => cancel_payment::KIND,
+        Work::PaymentCheck(_) => check_payment::KIND,
+        Work::PaymentRefund { .. } => refund_payment::KIND,
+        Work::UnitsReturn { .. } => return_units::KIND,
+        Work::Mail { kind, .. } => mail_kind(*kind),
+        Work::Unknown { .. } => "unknown",
+    }
+}
+
+/// The same of a letter.
+pub(crate) const fn mail_kind(kind: MailKind) -> &'static str {
+    match kind {
+        MailKind::OrderPaid => "mail_order_paid",
+        MailKind::OrderExpired => "mail_order_expired",
+        MailKind::PaymentReleased => "mail_payment_released",
+        MailKind::PaymentRefunded => "mail_payment_refunded",
+        MailKind::RefundMade(_) => "mail_refund_made",
     }
 }
 
@@ -82,6 +107,10 @@ impl Source for Outbox {
             // Written by a newer version: it waits for a worker of that version, and is parked when none comes.
             Work::Unknown { kind, .. } => Outcome::Retry(format!("this version does not know the kind {kind}")),
         }
+    }
+
+    async fn passes(&self, job: &Job, point: Point) {
+        self.context.points.pass(kind(&job.work), point).await;
     }
 
     async fn settle(&self, job: &Job, verdict: &Verdict) -> Result<Leased, LedgerError> {

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::metrics;
+use crate::points::Point;
 
 mod backoff;
 mod verdict;
@@ -65,6 +66,11 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// Does the work.
     fn run(&self, item: &Self::Item) -> impl Future<Output = Outcome> + Send;
+
+    /// It passes a point; whoever watches may end the process there.
+    fn passes(&self, _item: &Self::Item, _point: Point) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 
     /// Writes down what became of it, if the lease is still ours.
     fn settle(&self, item: &Self::Item, verdict: &Verdict) -> impl Future<Output = Result<Leased, LedgerError>> + Send;
@@ -186,6 +192,7 @@ enum Service {
 async fn one<S: Source>(source: &S, item: &S::Item) -> Service {
     let (name, attempt) = source.attempt(item);
     let (queue, started) = (source.queue(), Instant::now());
+    source.passes(item, Point::Begun).await;
     let outcome = if attempt > ATTEMPTS_MAX {
         // It never came to an end: each time the worker did.
         Outcome::Park(format!("claimed {attempt} times without an end"))
@@ -197,6 +204,7 @@ async fn one<S: Source>(source: &S, item: &S::Item) -> Service {
     let verdict = Verdict::of(outcome, attempt, &name);
     metrics::job_ended(queue, &verdict, started.elapsed());
     tell(queue, &name, attempt, &verdict);
+    source.passes(item, Point::Ended).await;
     match source.settle(item, &verdict).await {
         Ok(Leased::Yes) => {}
         Ok(Leased::Lost) => tracing::warn!(queue, item = name, "the lease was lost; somebody else has it"),

@@ -24,6 +24,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
+use crate::points::{Point, Points};
 
 pub(crate) mod audit_books;
 pub(crate) mod expire_holds;
@@ -59,14 +60,16 @@ pub(crate) enum SweepError {
 }
 
 /// Sweeps until `stop`. A round under way is dropped then: whatever it was about to do, the next worker does.
-pub(crate) async fn repeat<S: Sweep>(mut sweep: S, stop: CancellationToken) {
+pub(crate) async fn repeat<S: Sweep>(mut sweep: S, points: Points, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(S::EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut health = Health::Well;
     let rounds = async {
         loop {
             ticks.tick().await;
+            points.pass(S::NAME, Point::Begun).await;
             health = health.after(S::NAME, sweep.round().await);
+            points.pass(S::NAME, Point::Ended).await;
         }
     };
     stop.run_until_cancelled(rounds).await;

@@ -21,6 +21,7 @@ use crate::inbox::Inbox;
 use crate::jobs::payment_news;
 use crate::mail::{MailConfig, Mailer};
 use crate::outbox::Outbox;
+use crate::points::Points;
 use crate::ready::{self, Phase};
 use crate::runner::{Pool, PoolSize, Source};
 use crate::sweeps::audit_books::AuditBooks;
@@ -113,7 +114,18 @@ impl Workers {
     /// Starts all pools and sweeps. Nothing needs to be there yet: what is away is waited for.
     #[must_use]
     pub fn start(config: WorkersConfig, parts: WorkersParts, stop: CancellationToken) -> Workers {
-        let context = context(&config, parts);
+        Self::start_watched(config, parts, Points::default(), stop)
+    }
+
+    /// The same, under the eyes of a test.
+    #[must_use]
+    pub fn start_watched(
+        config: WorkersConfig,
+        parts: WorkersParts,
+        points: Points,
+        stop: CancellationToken,
+    ) -> Workers {
+        let context = context(&config, parts, points);
         let workers = Workers { context, tracker: TaskTracker::new(), stop, drain_max: config.drain_max };
         let bells = Bells::default();
         workers.start_pools(&config, &bells);
@@ -175,11 +187,11 @@ impl Workers {
     }
 
     fn sweep<S: Sweep>(&self, sweep: S) {
-        self.tracker.spawn(sweeps::repeat(sweep, self.stop.clone()));
+        self.tracker.spawn(sweeps::repeat(sweep, self.context.points.clone(), self.stop.clone()));
     }
 }
 
-fn context(config: &WorkersConfig, parts: WorkersParts) -> Arc<Context> {
+fn context(config: &WorkersConfig, parts: WorkersParts, points: Points) -> Arc<Context> {
     let WorkersParts { ledger, store, stripe, ticket_signer, signer, mail, beacon, public_url } = parts;
     Arc::new(Context {
         queue: admission::Queue::new(store.clone()),
@@ -190,6 +202,7 @@ fn context(config: &WorkersConfig, parts: WorkersParts) -> Arc<Context> {
         public_url: public_url.trim_end_matches('/').to_owned(),
         payment_news: payment_news::line(),
         stripe_budget: StripeBudget::new(store.clone(), &stripe.environment(), config.stripe_writes_per_s),
+        points,
         ledger,
         store,
         stripe,

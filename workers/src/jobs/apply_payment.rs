@@ -20,7 +20,9 @@ use super::apply_dispute;
 use super::payment_news::{self, News, Payment};
 use super::refund_payment::book_status;
 use crate::context::Context;
+use crate::inbox::QUEUE;
 use crate::metrics;
+use crate::points::Point;
 use crate::runner::Outcome;
 
 /// Applies one stored event.
@@ -84,6 +86,7 @@ async fn ask_stripe(context: &Context, event: &Event, intent: &str) -> Outcome {
         // Also a refusal is tried again: an event that Stripe denies is no reason to stop believing Stripe.
         Err(error) => return Outcome::Retry(error.to_string()),
     };
+    context.points.pass(QUEUE, Point::Between).await;
     match payment_news::apply(context, &intent, News::Fetched { because_of: Some(&event.id) }).await {
         Ok(applied) => applied_to(context, event, &intent, applied).await,
         Err(error) => error.into(),

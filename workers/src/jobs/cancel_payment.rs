@@ -10,8 +10,12 @@ use payments::{Intent, StripeError};
 
 use super::payment_news;
 use crate::context::Context;
+use crate::points::Point;
 use crate::runner::Outcome;
 use crate::stripe_turn::Turn;
+
+/// Its kind in the queue.
+pub(crate) const KIND: &str = "payment_cancel";
 
 /// Cancels under `key`, and applies the answer.
 pub(crate) async fn run(context: &Context, call: &IntentCall, turn: Turn<'_>, key: &str) -> Outcome {
@@ -23,6 +27,7 @@ pub(crate) async fn run(context: &Context, call: &IntentCall, turn: Turn<'_>, ke
         Err(StripeError::UnexpectedState(_)) => context.stripe.fetch(&call.intent).await,
         answer => answer,
     };
+    context.points.pass(KIND, Point::Between).await;
     match answer {
         Ok(intent) => settle(context, &intent).await,
         Err(error) => error.into(),

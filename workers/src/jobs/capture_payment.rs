@@ -9,8 +9,12 @@ use payments::StripeError;
 
 use super::{check_payment, payment_news};
 use crate::context::Context;
+use crate::points::Point;
 use crate::runner::Outcome;
 use crate::stripe_turn::Turn;
+
+/// Its kind in the queue.
+pub(crate) const KIND: &str = "payment_capture";
 
 /// Captures under `key`, and applies the answer.
 pub(crate) async fn run(context: &Context, call: &IntentCall, turn: Turn<'_>, key: &str) -> Outcome {
@@ -18,6 +22,7 @@ pub(crate) async fn run(context: &Context, call: &IntentCall, turn: Turn<'_>, ke
         Err(outcome) => return outcome,
         Ok(answer) => answer,
     };
+    context.points.pass(KIND, Point::Between).await;
     match answer {
         Ok(intent) => payment_news::settle(context, &intent).await,
         Err(StripeError::UnexpectedState(_)) => check_payment::run(context, call).await,

@@ -15,8 +15,12 @@ use ledger::payments::{self, RefundApplied, RefundFacts, refund_apply};
 use ledger::refunds::{refund_refused, refund_unmade_for};
 
 use crate::context::Context;
+use crate::points::Point;
 use crate::runner::Outcome;
 use crate::stripe_turn::Turn;
+
+/// Its kind in the queue.
+pub(crate) const KIND: &str = "payment_refund";
 
 /// Refunds, and applies the answer.
 pub(crate) async fn run(
@@ -51,6 +55,7 @@ async fn make(context: &Context, turn: Turn<'_>, call: &IntentCall, request: &Re
         Err(outcome) => return outcome,
         Ok(answer) => answer,
     };
+    context.points.pass(KIND, Point::Between).await;
     match answer {
         Ok(made) => book(context, request.id, call, &made).await,
         Err(StripeError::Refused { status: BAD_REQUEST, code, message }) => {

@@ -12,7 +12,11 @@ use ledger::outbox::Whose;
 use ledger::sales::{SaleName, sale_fetch};
 
 use crate::context::Context;
+use crate::points::Point;
 use crate::runner::Outcome;
+
+/// Its kind in the queue.
+pub(crate) const KIND: &str = "units_return";
 
 /// Returns units to Redis, once for each request.
 pub(crate) async fn run(
@@ -29,6 +33,7 @@ pub(crate) async fn run(
         Whose::Ordered => context.holds.units_return(sale, request, epoch, &units).await,
         Whose::Withheld => context.holds.withheld_return(sale, request, epoch, &units).await,
     };
+    context.points.pass(KIND, Point::Between).await;
     match returned {
         Ok(UnitsReturn::Returned) => Outcome::Done("returned"),
         Ok(UnitsReturn::Mended) => {

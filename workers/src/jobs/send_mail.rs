@@ -19,6 +19,8 @@ use crate::context::Context;
 use crate::mail::letter::{self, Back, Facts, Line, Ticket};
 use crate::mail::message::{self, Envelope, Picture};
 use crate::mail::{Mailer, SendError};
+use crate::outbox::mail_kind;
+use crate::points::Point;
 use crate::runner::Outcome;
 
 /// Writes and sends one letter.
@@ -38,7 +40,9 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
         Ok(message) => message,
         Err(why) => return Outcome::Park(why),
     };
-    match mailer.send(message).await {
+    let sent = mailer.send(message).await;
+    context.points.pass(mail_kind(kind), Point::Between).await;
+    match sent {
         Ok(()) => Outcome::Done("sent"),
         Err(error @ SendError::Refused(_)) => Outcome::Park(error.to_string()),
         Err(error @ SendError::Failed(_)) => Outcome::Retry(error.to_string()),

@@ -15,6 +15,7 @@ use ledger::holds::{Settle, hold_settle, hold_verdict};
 use super::live_sales::LiveSales;
 use super::{Sweep, SweepError};
 use crate::context::Context;
+use crate::points::Point;
 
 /// Calls for one sale in one round: what is left after them is for the next tick, and for other workers.
 const CALLS_MAX: u32 = 20;
@@ -54,6 +55,7 @@ impl ExpireHolds {
             }
             for hold in &expired.frozen_over {
                 let verdict = hold_settle(&self.context.ledger, sale, *hold).await?;
+                self.context.points.pass(Self::NAME, Point::Between).await;
                 self.tell(sale, *hold, verdict).await?;
             }
             let found = expired.released.len() + expired.frozen_due.len() + expired.frozen_over.len();

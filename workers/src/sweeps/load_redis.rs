@@ -30,6 +30,7 @@ use super::live_sales::LiveSales;
 use super::{Sweep, SweepError};
 use crate::context::Context;
 use crate::metrics;
+use crate::points::Point;
 
 /// Rebuilds sales, and keeps their pause the same in Redis as in Postgres.
 pub(crate) struct LoadRedis {
@@ -111,6 +112,7 @@ impl LoadRedis {
         }
         match epoch_begin(&self.context.ledger, sale.id, Some(sale.epoch)).await? {
             EpochBegin::Begun(snapshot) => {
+                self.context.points.pass(Self::NAME, Point::Between).await;
                 let snapshot = snapshot_of(snapshot, &sale.config);
                 let load = self.context.loader.load(&snapshot).await?;
                 match snapshot.epoch {

@@ -3,6 +3,7 @@
 mod eventually;
 mod world;
 
+mod crashes;
 mod dice;
 mod draws;
 mod figures;

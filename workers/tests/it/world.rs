@@ -42,10 +42,12 @@ use crate::eventually::eventually;
 mod books;
 mod histories;
 mod prequeue;
+mod process;
 mod shopping;
 
 pub(crate) use histories::{Answer, Heard, History, dispute};
 pub(crate) use prequeue::GENERAL;
+pub(crate) use process::Seen;
 
 pub(crate) const VISA: &str = "pm_card_visa";
 pub(crate) const DECLINED: &str = "pm_card_chargeDeclined";
@@ -176,16 +178,6 @@ impl World {
 
     /// The same, with or without a beacon.
     pub(crate) fn start_with(&self, post: Post, vouched: Vouched) -> Running {
-        let config = WorkersConfig {
-            // More than calls at once, so that batches form.
-            inbox: PoolSize(16),
-            stripe: PoolSize(4),
-            stock: PoolSize(2),
-            mail: PoolSize(2),
-            stripe_writes_per_s: NonZeroU32::new(100).expect("a limit"),
-            poll_every: Duration::from_millis(200),
-            drain_max: Duration::from_secs(10),
-        };
         let mail = MailConfig::parse(&SecretString::from(self.mail.url()), "Tickets <tickets@example.com>");
         let parts = WorkersParts {
             ledger: self.workers.clone(),
@@ -198,7 +190,7 @@ impl World {
             public_url: "https://tickets.example/".to_owned(),
         };
         let stop = CancellationToken::new();
-        Running { workers: Workers::start(config, parts, stop.clone()), stop }
+        Running { workers: Workers::start(pools(), parts, stop.clone()), stop }
     }
 
     /// A published sale with so many units. Workers load it into Redis.
@@ -370,14 +362,20 @@ impl World {
 
     /// The organizer asks for something to go back, once an order.
     pub(crate) async fn asks_back(&self, order: &OrderRow, wish: RefundWish) -> RefundRow {
+        self.asks_back_under(order, wish, 1).await
+    }
+
+    /// The same, as the ask of that number.
+    pub(crate) async fn asks_back_under(&self, order: &OrderRow, wish: RefundWish, number: u8) -> RefundRow {
         let sale = sale_fetch(&self.gateway, SaleName::Id(order.sale)).await.expect("an answer").expect("the sale");
-        let key = order.id.uuid().as_bytes().repeat(2);
+        let mut key = order.id.uuid().as_bytes().repeat(2);
+        key[0] ^= number;
         let ask = RefundAsk {
             organizer: sale.organizer,
             sale: order.sale,
             order: order.id,
             key: key.try_into().expect("32 bytes"),
-            content: [1; 32],
+            content: [number; 32],
             wish,
             reason: "called off".to_owned(),
             by: "test".to_owned(),
@@ -470,6 +468,20 @@ impl World {
     pub(crate) async fn audit(&self) {
         let report = ledger::audit::audit(&self.auditor, None).await.expect("Postgres answers");
         assert!(report.holds(), "{report:#?}");
+    }
+}
+
+/// Pools of the workers of these tests.
+fn pools() -> WorkersConfig {
+    WorkersConfig {
+        // More than calls at once, so that batches form.
+        inbox: PoolSize(16),
+        stripe: PoolSize(4),
+        stock: PoolSize(2),
+        mail: PoolSize(2),
+        stripe_writes_per_s: NonZeroU32::new(100).expect("a limit"),
+        poll_every: Duration::from_millis(200),
+        drain_max: Duration::from_secs(10),
     }
 }
 

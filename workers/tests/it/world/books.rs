@@ -1,6 +1,6 @@
 //! What became of orders, in the ledger and at Stripe, to be compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox::IntentSnapshot;
 use serde_json::Value;
@@ -42,6 +42,12 @@ impl World {
         );
         let told = self.database.text(&query).await.expect("Postgres answers");
         serde_json::from_str(&told).expect("counts and books")
+    }
+
+    /// How many letters were sent, those that came twice counted once, as a mail program shows them.
+    pub(crate) fn letters(&self) -> usize {
+        let messages = self.mail.messages();
+        messages.iter().map(|mail| mail.header("message-id").expect("a name")).collect::<BTreeSet<_>>().len()
     }
 
     /// What Stripe has and what we have of each intent, to the cent: captured, and given back.

@@ -64,6 +64,11 @@ impl World {
             units: vec![(sale.tier.clone(), UnitNo(unit))],
         };
         let order = self.writes_order(sale, &held).await;
+        self.goes_to_the_bank(order, capture, answer).await
+    }
+
+    /// The buyer of an order pays it, as late as may be, and is asked for 3-D Secure.
+    pub(crate) async fn goes_to_the_bank(&self, order: OrderRow, capture: CaptureMode, answer: Answer) -> History {
         let attempt = self.presses_pay(&order, NEEDS_3DS, capture, ORDER_LIFE_MAX_S).await;
         let told = self.asks_stripe(&attempt).await.expect("an answer");
         if answer == Answer::Heard {
