@@ -7,6 +7,7 @@ mod crashes;
 mod dice;
 mod draws;
 mod figures;
+mod late;
 mod letters;
 mod orders_of_news;
 mod payments;

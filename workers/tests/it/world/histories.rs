@@ -117,6 +117,16 @@ impl World {
         told
     }
 
+    /// Waits until no event and no call to Stripe is left; the postman goes round meanwhile.
+    pub(crate) async fn until_paid_or_not(&self) {
+        eventually("nothing left of payments", async || {
+            self.posts_events().await;
+            self.count("SELECT count(*) FROM inbox WHERE state = 'pending'").await == 0
+                && self.count("SELECT count(*) FROM outbox WHERE state = 'pending' AND queue = 'stripe'").await == 0
+        })
+        .await;
+    }
+
     /// Tells events to us, some for each history, round by round: all that are first, then all that are second.
     pub(crate) async fn tells(&self, rounds: Vec<Vec<Bytes>>, heard: Heard) {
         for round in rounds {
@@ -152,6 +162,31 @@ impl World {
             self.count("SELECT count(*) FROM outbox WHERE state = 'pending' AND queue = 'stripe'").await == 0
         })
         .await;
+    }
+
+    /// The clock stands, so long before or after the order's own time is over, until it goes on from there.
+    pub(crate) async fn stops_the_clock(&self, order: &OrderRow, after_ms: i64) {
+        let moment = format!(
+            "SELECT (expires_at + {after_ms} * interval '1 ms')::text FROM orders WHERE id = '{}'",
+            order.id.uuid()
+        );
+        let moment = self.database.text(&moment).await.expect("the order");
+        self.tells_the_time(&format!("timestamptz '{moment}'")).await;
+    }
+
+    /// It goes on.
+    pub(crate) async fn starts_the_clock(&self) {
+        let ahead = "UPDATE sandbox_clock SET offset_ms = extract(epoch FROM onsale_now() - clock_timestamp()) * 1000";
+        self.database.execute(ahead).await.expect("Postgres answers");
+        self.tells_the_time("clock_timestamp() + (SELECT offset_ms FROM public.sandbox_clock) * interval '1 ms'").await;
+    }
+
+    async fn tells_the_time(&self, now: &str) {
+        let clock = format!(
+            "CREATE OR REPLACE FUNCTION public.onsale_now() RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS
+             $$ BEGIN RETURN {now}; END $$"
+        );
+        self.database.execute(&clock).await.expect("Postgres answers");
     }
 
     /// The guard switched off: a payment becomes whatever an event says.

@@ -1,0 +1,138 @@
+//! The bank says yes about when the order's time is over, or just when somebody gives the payment up.
+//!
+//! Whatever comes first, there are two ends: the money was taken and there is a seat for it, or nothing was taken and the buyer is
+//! told so.
+
+use std::time::Duration;
+
+use domain::order::OrderState;
+use domain::sale::CaptureMode::Manual;
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+use ledger::orders::orders_expire_due;
+use sandbox::{Authentication, Mail};
+
+use crate::eventually::eventually;
+use crate::soak;
+use crate::world::{Answer, Heard, History, PRICE, Post, Sale, World};
+
+/// When the bank says yes, counted from the end of the order's time.
+const MOMENTS_MS: [i64; 4] = [-1, 0, 1, 300_000];
+
+/// Whether the order's unit is there still when the bank says yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Left,
+    Gone,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Sold,
+    LetGo,
+}
+
+/// An order whose time is over by the sweep, if it is, before the bank's word is heard.
+async fn says_yes(world: &World, sale: &Sale, number: u32, after_ms: i64, unit: Unit) -> History {
+    let mut histories = world.at_the_bank(sale, number..number + 1, Manual, Answer::Heard).await;
+    let History { order, intent } = histories.pop().expect("one");
+    world.posts_events().await;
+    world.stops_the_clock(&order, after_ms).await;
+    orders_expire_due(&world.workers, 10).await.expect("Postgres answers");
+    if unit == Unit::Gone {
+        world.orders_the_units_of(sale, &order).await;
+    }
+    world.stripe.authenticate(&intent, Authentication::Passed).expect("it waits for it");
+    world.posts_events().await;
+    // Both would decide before the bank's word is heard.
+    world.holds_back("kind IN ('payment_cancel', 'units_return')").await;
+    History { order, intent }
+}
+
+async fn end(world: &World, History { order, intent }: &History) -> End {
+    let workers = world.start(Post::Open);
+    let decided = format!("SELECT count(*) FROM payments WHERE intent_id = '{intent}' AND authorised > 0");
+    eventually("the bank's word was heard", async || world.count(&decided).await == 1).await;
+    world.starts_the_clock().await;
+    world.advances(Duration::from_secs(5)).await;
+    world.until_paid_or_not().await;
+    workers.stop().await;
+    let snapshot = world.stripe.payment_intent(intent).expect("the fake remembers");
+    let order = world.order(order).await;
+    match (order.state, order.tickets.len(), snapshot.captured) {
+        (OrderState::Paid, 1, PRICE) => End::Sold,
+        (OrderState::Expired, 0, 0) => End::LetGo,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn about_the_end_of_an_order_the_bank_s_yes_is_a_seat_or_nothing() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(20, Manual).await;
+    workers.stop().await;
+    let (mut number, mut let_go) = (0, 0);
+    for after_ms in MOMENTS_MS {
+        for unit in [Unit::Left, Unit::Gone] {
+            if unit == Unit::Gone && after_ms < 0 {
+                continue;
+            }
+            let history = says_yes(&world, &sale, number, after_ms, unit).await;
+            number += 1;
+            let expected = if unit == Unit::Left { End::Sold } else { End::LetGo };
+            assert_eq!(end(&world, &history).await, expected, "{after_ms} ms, {unit:?}");
+            let_go += usize::from(expected == End::LetGo);
+            world.agrees_with_stripe().await;
+            world.audit().await;
+        }
+    }
+    let workers = world.start(Post::Open);
+    world.until_idle().await;
+    workers.stop().await;
+    let told = |mail: &&Mail| mail.subject().starts_with("Nothing was charged");
+    assert_eq!(world.mail.messages().iter().filter(told).count(), let_go, "each of them is told, once");
+}
+
+/// Captures against cancellations, in one world.
+const RACES: u32 = 100;
+
+async fn races(world: &World) {
+    let workers = world.start(Post::None);
+    let sale = world.open_sale(RACES, Manual).await;
+    world.keeps_jobs_back().await;
+    let histories = world.at_the_bank(&sale, 0..RACES, Manual, Answer::Heard).await;
+    for history in &histories {
+        world.stripe.authenticate(&history.intent, Authentication::Passed).expect("it waits for it");
+    }
+    let told = world.told_of(&histories);
+    let authorised = told.iter().map(|told| told["payment_intent.amount_capturable_updated"].clone()).collect();
+    world.tells(vec![authorised], Heard::Done).await;
+    // From the other end, so that they meet; whoever comes second is refused.
+    let give_up = async {
+        let one = async |intent: &str| drop(world.gives_up(intent).await);
+        iter(histories.iter().rev()).map(|history| one(&history.intent)).buffered(4).collect::<()>().await;
+    };
+    tokio::join!(world.does_its_jobs(), give_up);
+    world.until_paid_or_not().await;
+    let books = world.books(&sale).await;
+    let ends: Vec<_> =
+        books.iter().map(|(_, books)| (books["order"].as_str(), books["payments"][0][1].as_i64())).collect();
+    for end in &ends {
+        assert!([(Some("paid"), Some(PRICE)), (Some("over"), Some(0))].contains(end), "{books:#?}");
+    }
+    assert_eq!(ends.len(), 2, "nothing raced: {books:#?}");
+    assert_eq!(world.count("SELECT count(*) FROM outbox WHERE state = 'parked'").await, 0);
+    world.agrees_with_stripe().await;
+    world.audit().await;
+    workers.stop().await;
+}
+
+/// 100 of them; in the long run 10,000.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_and_a_cancellation_at_once_end_as_stripe_says() {
+    for _ in 0..if soak::is_on() { 100 } else { 1 } {
+        races(&World::new().await).await;
+    }
+}
