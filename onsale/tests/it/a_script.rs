@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::scale::{scaled, soak};
 use crate::shopper::text;
-use crate::world::{NO_LIMITS, World, sale};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
 
 const BOUND: Duration = Duration::from_secs(60);
 /// How often the script shows each of its proofs, every time in another name.
@@ -55,7 +55,7 @@ struct Account {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_that_asks_ten_times_as_often_has_the_share_of_the_front_that_it_paid_for() {
     let honest = scaled(120, 1_000);
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let mut wish = sale(500);
     wish["join"] = json!({ "proof_of_work_bits": if soak() { 14 } else { 8 } });
     wish["admission"] = json!({ "rate_per_s": 100_000, "burst": 1, "max_shoppers": 1 });

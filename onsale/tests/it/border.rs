@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::outage::is_normal_again;
 use crate::scale::scaled;
-use crate::world::{NO_LIMITS, Process, World, sale};
+use crate::world::{NO_LIMITS, Process, STRIPE_TAKES_ALL, World, sale};
 
 const BOUND: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -121,7 +121,7 @@ struct AboutToClaim {
 
 impl AboutToClaim {
     async fn start() -> Self {
-        let world = World::start_and_set(&[NO_LIMITS]).await;
+        let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
         let slow = Behind::gateway_and_postgres(&world).await;
         let sale = world.sells(1).await;
         let buyer = world.has_turn_at(&slow.edge, &sale).await;
@@ -209,7 +209,7 @@ async fn a_claim_that_comes_when_redis_was_lost_and_the_unit_is_sold_is_refused(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_suspended_between_tombstone_and_freeing_frees_nothing_of_the_next_holder() {
-    let mut world = World::start_and_set(&[NO_LIMITS]).await;
+    let mut world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let mut wish = sale(2);
     wish["per_buyer_limit"] = serde_json::json!(1);
     let sale = world.organizer.puts_on_sale(&wish).await.unwrap();
@@ -251,7 +251,7 @@ async fn is_ready(process: &Process) -> bool {
 /// The buyer hears of the hold when it is over and somebody else has the unit.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_suspended_between_taking_and_answering_tells_of_a_hold_that_is_over() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let slow = Behind::gateway_and_redis(&world).await;
     let sale = world.sells(1).await;
     let buyer = world.has_turn_at(&slow.edge, &sale).await;
@@ -288,7 +288,7 @@ async fn a_gateway_suspended_between_taking_and_answering_tells_of_a_hold_that_i
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_suspended_anywhere_in_a_rush_past_the_time_of_the_holds_sells_each_unit_once() {
     let rounds = scaled(2, 30);
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let slow = Behind::gateway_and_postgres(&world).await;
     slow.proxy.delay(CLAIMS_LATE);
     let (mut ordered, mut expired, mut round) = (0, 0, 0);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::scale::scaled;
-use crate::world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World, sale};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
 
 const BOUND: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -78,7 +78,7 @@ async fn all_are_free(world: &World, sale: &str, units: usize) {
 async fn abandoned_holds_end_a_sweep_after_their_time_while_workers_are_killed() {
     let units = scaled(60, 2_000);
     // Who abandons a hold stays inside.
-    let mut world = World::start_and_set(&[NO_LIMITS, ANY_NUMBER_OF_SHOPPERS]).await;
+    let mut world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let _others = [world.adds_workers_and_set(&[]).await, world.adds_workers_and_set(&[]).await];
     let sale = short_holds(&world, units).await;
     let abandoned = abandon(&world, &sale, units).await;

@@ -8,7 +8,7 @@ use sandbox::{CallFault, IntentStatus, Latency, LostReplies, Operation, WebhookF
 use serde_json::json;
 
 use crate::shopper::{Crowd, crowd};
-use crate::world::{NO_LIMITS, World, sale};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
 
 const SHOPPERS: usize = 60;
 const UNITS: u32 = 20;
@@ -27,7 +27,7 @@ pub(crate) const OPEN: &str = "SELECT (SELECT count(*) FROM inbox WHERE state <>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_doubled_late_and_out_of_order_and_lost_answers_sell_every_unit_once() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let (_second, edge) = world.adds_gateway().await;
     let sale = sells_slowly(&world).await;
     world.stripe.set_webhook_faults(vec![
@@ -44,7 +44,7 @@ async fn webhooks_doubled_late_and_out_of_order_and_lost_answers_sell_every_unit
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_emptied_again_and_again_sells_every_unit_once_and_reuses_no_number() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = sells_slowly(&world).await;
     let faults = async {
         sold(&world, 2).await;
@@ -61,7 +61,7 @@ async fn a_redis_emptied_again_and_again_sells_every_unit_once_and_reuses_no_num
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_killed_in_the_middle_lose_nothing() {
-    let mut world = World::start_and_set(&[NO_LIMITS]).await;
+    let mut world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = sells_slowly(&world).await;
     let (edges, stripe) = (edges(&world), world.stripe.base_url());
     let faults = async {
@@ -84,7 +84,7 @@ async fn processes_killed_in_the_middle_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgres_killed_twice_in_the_middle_sells_every_unit_once() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = sells_slowly(&world).await;
     let faults = async {
         for units in [4, 10] {
@@ -100,7 +100,7 @@ async fn a_postgres_killed_twice_in_the_middle_sells_every_unit_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_loses_replies_sells_every_unit_once() {
-    let world = World::start_behind_proxies(&[NO_LIMITS]).await;
+    let world = World::start_behind_proxies(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = sells_slowly(&world).await;
     let proxies = world.proxies.as_ref().unwrap();
     let faults = async {

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::scale::sockets;
-use crate::world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World};
 
 /// The longest that the gateway lets any of them live, a head above all, by the time that a busy machine needs.
 const GONE_WITHIN: Duration = Duration::from_secs(90);
@@ -53,7 +53,7 @@ const ATTACKS: [Attack; 4] = [Attack::SlowHead, Attack::Silence, Attack::LongFra
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_slow_silent_long_and_frequent_connections_costs_little_and_delays_nobody_for_long() {
     let (attackers, _files) = sockets(200, 4_000).await;
-    let world = World::start_and_set(&[NO_LIMITS, ANY_NUMBER_OF_SHOPPERS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = world.sells(10_000).await;
     let calm = honest_turns(&world, &sale).await;
     let before = world.gateway.memory_bytes();

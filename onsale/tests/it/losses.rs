@@ -17,7 +17,7 @@ use crate::holders::{COME_AT_ONCE, Holder, Lasts, all_reclaim, holders, pay, wor
 use crate::reclaim::{WINDOW_S, reclaims, wish};
 use crate::scale::{scaled, soak};
 use crate::shopper;
-use crate::world::{NO_LIMITS, World};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World};
 
 /// The contract: back so soon after Redis itself answers.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -184,21 +184,21 @@ async fn puts_on_sale(world: &World, stock: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_emptied_in_mid_sale_gives_everyone_who_comes_back_the_same_units_and_sells_out() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = puts_on_sale(&world, stock()).await;
     sells_out(&world, &sale, stock(), &Loss::Emptied(&world.redis)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_killed_in_mid_sale_and_started_empty_sells_out() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = puts_on_sale(&world, stock()).await;
     sells_out(&world, &sale, stock(), &Loss::Killed(&world.redis)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_forgotten_in_mid_sale_are_nothing_that_anybody_notices() {
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let sale = puts_on_sale(&world, stock()).await;
     sells_out(&world, &sale, stock(), &Loss::ScriptsForgotten(&world.redis)).await;
     assert_eq!(world.counts(EPOCH).await, 1);
@@ -225,7 +225,7 @@ async fn a_server_of_a_cluster_lost_in_mid_sale_sells_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_emptied_of_the_largest_sale_is_filled_again_in_time() {
     let units = scaled(20_000, LARGEST);
-    let world = World::start_and_set(&[NO_LIMITS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let mut wish = wish(units / 2);
     let rows: Vec<_> = (0..units / 2 / ROW).map(|row| json!({ "row": format!("R{row}"), "seats": ROW })).collect();
     let stalls = json!({ "id": "stalls", "name": "Stalls", "price": 8000, "rows": rows });

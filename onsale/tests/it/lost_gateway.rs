@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::line::{Line, absences, crowd, numbers};
 use crate::log::{AdmissionLog, GRANTED};
 use crate::scale::{Files, soak, sockets};
-use crate::world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World, sale};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
 
 /// Longer than anybody may be silent, and than every bound after which the others go on alone.
 const SUSPENDED_FOR: Duration = Duration::from_secs(20);
@@ -29,7 +29,7 @@ fn dies_before() -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_killed_in_mid_queue_costs_nobody_number_turn_or_order() {
     let (people, _files) = people().await;
-    let mut world = World::start_and_set(&[NO_LIMITS, ANY_NUMBER_OF_SHOPPERS]).await;
+    let mut world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let (_other, other) = world.adds_gateway().await;
     let sale = world.lets_one_in(people + 1).await;
     let line = Line::of(&[world.edge.clone(), other], &sale, &crowd(&world.edge, &sale, people).await);
@@ -54,7 +54,7 @@ async fn a_gateway_killed_in_mid_queue_costs_nobody_number_turn_or_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_killed_shortly_before_the_opening_costs_nobody_the_draw() {
     let (people, _files) = people().await;
-    let mut world = World::start_and_set(&[NO_LIMITS, ANY_NUMBER_OF_SHOPPERS]).await;
+    let mut world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let (_other, other) = world.adds_gateway().await;
     let mut wish = sale(u32::try_from(people).unwrap());
     wish["admission"] = json!({ "rate_per_s": people / 2, "burst": people / 10, "max_shoppers": people });

@@ -16,7 +16,7 @@ use crate::faults::{PRICE, money_is_where_it_belongs, nothing_is_left_to_do};
 use crate::holders::works_its_backlog_off;
 use crate::scale::scaled;
 use crate::shopper::{Shopper, Step, Told, text};
-use crate::world::{NO_LIMITS, World, sale};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
 
 /// So many shop at once: each lost reply takes a connection along that others wait on.
 const SHOP_AT_ONCE: usize = 40;
@@ -59,7 +59,7 @@ fn stalls() -> Value {
 /// Exactly as many come as there are units for, so a unit that were held for nobody would be missed.
 async fn sells_out(tier: Value, wish_of: impl Fn(usize) -> Value) {
     let (stock, buyers) = (stock(), stock() / UNITS_EACH);
-    let world = World::start_behind_proxies(&[NO_LIMITS]).await;
+    let world = World::start_behind_proxies(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let mut config = sale(1);
     config["tiers"] = json!([tier]);
     let sale = world.organizer.puts_on_sale(&config).await.unwrap();

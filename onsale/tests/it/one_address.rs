@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::scale::sockets;
 use crate::shopper::text;
-use crate::world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World};
 
 const BOUND: Duration = Duration::from_secs(60);
 const ADDRESS: &str = "198.51.100.7";
@@ -23,7 +23,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_behind_one_address_gets_in_to_the_last_one() {
     let (people, _files) = sockets(300, 5_000).await;
-    let world = World::start_and_set(&[ANY_NUMBER_OF_SHOPPERS]).await;
+    let world = World::start_and_set(&[STRIPE_TAKES_ALL]).await;
     let sale = world.paced(people, json!({ "rate_per_s": 1_000, "burst": people, "max_shoppers": people })).await;
     let started = Instant::now();
     let mut arriving = JoinSet::new();

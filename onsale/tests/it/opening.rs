@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::log::AdmissionLog;
 use crate::scale::sockets;
-use crate::world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World, sale};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
 
 const OPENS_IN: Duration = Duration::from_secs(3);
 /// The page's own figure, beside `OPENING_SPREAD_MS`.
@@ -26,7 +26,7 @@ const BOUND: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread")]
 async fn first_asks_at_the_opening_are_all_answered_and_none_before_it() {
     let (people, _files) = sockets(400, 8_000).await;
-    let world = World::start_and_set(&[NO_LIMITS, ANY_NUMBER_OF_SHOPPERS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let (_other, other) = world.adds_gateway().await;
     let all = people + IMPATIENT;
     let mut wish = sale(u32::try_from(all).unwrap());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::line::crowd;
 use crate::scale::sockets;
-use crate::world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World, command, sale};
+use crate::world::{NO_LIMITS, STRIPE_TAKES_ALL, World, command, sale};
 
 const CROWD: usize = 200;
 /// From the last look at the clocks to the opening.
@@ -103,7 +103,7 @@ async fn the_order_of_the_prequeue_is_recomputed_from_what_is_published() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_in_before_the_opening_and_all_are_soon_after() {
     let (people, _files) = sockets(CROWD, 15_000).await;
-    let world = World::start_and_set(&[NO_LIMITS, ANY_NUMBER_OF_SHOPPERS]).await;
+    let world = World::start_and_set(&[NO_LIMITS, STRIPE_TAKES_ALL]).await;
     let mut wish = sale(u32::try_from(people).unwrap());
     wish["admission"] = json!({ "rate_per_s": people, "burst": people, "max_shoppers": people });
     let prequeue = world.registers_for(&wish).await;
