@@ -1,5 +1,6 @@
 //! Events as Stripe sends them: caught on a real socket, verified, read.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use payments::RefundIntent;
 use payments::webhook::{self, BadSignature, EventObject};
-use sandbox::Webhook;
+use payments::{RefundIntent, RefundStatus};
+use sandbox::{DisputeKind, DisputeStep, RefundOutcome, Webhook};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -106,6 +107,50 @@ async fn every_event_of_a_payment_verifies_and_reads() {
     assert!(statuses.contains(&IntentStatus::RequiresCapture), "{statuses:?}");
     assert!(statuses.contains(&IntentStatus::Succeeded), "{statuses:?}");
     assert!(refunds.contains(&(Some(refund.id), price())), "{refunds:?}");
+}
+
+#[tokio::test]
+async fn every_event_of_a_dispute_and_of_a_failed_refund_reads() {
+    let till = Till::open().await;
+    let catcher = Catcher::of(&till).await;
+    let intent = till.pay(VISA, CaptureMode::Automatic).await.expect("the card works");
+    let id = till.fake.open_dispute(&intent.id, 1_000, DisputeKind::Inquiry).expect("it was captured");
+    for step in [DisputeStep::FundsWithdrawn, DisputeStep::Updated, DisputeStep::Won] {
+        till.fake.dispute_goes_on(&id, step).expect("a step that follows");
+    }
+    let refund = RefundIntent {
+        id: "ref_0192f0a1b2c37d4e8f90a1b2c3d4e5f8".parse().expect("an id"),
+        intent: intent.id.clone(),
+        sale: sale(),
+        order: order(),
+        amount: price(),
+    };
+    let refunded = till.stripe.refund(&refund, "refund:1").await.expect("the dispute is won");
+    till.fake.refund_ends(&refunded.id, RefundOutcome::Fails).expect("it had arrived");
+
+    let (mut disputes, mut refunds) = (BTreeSet::new(), BTreeSet::new());
+    for (_, body) in catcher.all(&till).await {
+        match webhook::parse(&body).expect("Stripe wrote it").object {
+            EventObject::Dispute(told) => {
+                assert_eq!((told.payment_intent.as_ref(), told.amount.minor), (Some(&intent.id), 1_000));
+                let moved: Vec<i64> = told.movements.iter().map(|movement| movement.amount).collect();
+                disputes.insert((told.status, moved));
+            }
+            EventObject::Refund(told) => drop(refunds.insert(told.status.word())),
+            EventObject::Intent(_) | EventObject::Other { .. } => {}
+        }
+    }
+    let expected = [
+        ("needs_response", vec![]),
+        ("needs_response", vec![-1_000]),
+        ("under_review", vec![-1_000]),
+        ("warning_needs_response", vec![]),
+        ("won", vec![-1_000, 1_000]),
+    ];
+    assert_eq!(disputes, expected.map(|(status, moved)| (status.to_owned(), moved)).into());
+    assert_eq!(refunds, ["failed", "succeeded"].into());
+    let listed = till.stripe.refunds_of(&intent.id).await.expect("a list");
+    assert_eq!(listed.iter().map(|refund| refund.status).collect::<Vec<_>>(), [RefundStatus::Failed]);
 }
 
 #[tokio::test]
