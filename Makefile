@@ -9,7 +9,7 @@ BROWSER_TEST := onsale/tests/browser
 TEST_THREADS := 4
 CORES := $(shell nproc)
 
-.PHONY: help demo test soak check bench browser
+.PHONY: help demo test soak check bench browser contract
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: ## benchmarks, each beside its reference in the same run (ONSALE_BENCH_FU
 	@for bench in admission:line admission:seats ledger:posting ledger:applying gateway:joins gateway:holds gateway:sockets; do \
 		$(CARGO) bench --quiet --locked --package $${bench%:*} --bench $${bench#*:} || exit 1; \
 	done
+
+contract: ## every request we make of Stripe, against the official stripe-mock (needs go)
+	@CARGO="$(CARGO)" loadtest/sandbox/contract.sh
 
 check: ## formatting, lints, documentation, dependency rules
 	$(CARGO) fmt --all --check

@@ -1,6 +1,7 @@
 //! The client and the webhook against a fake Stripe over real HTTP.
 
 mod calls;
+mod contract;
 mod events;
 mod faults;
 mod till;
