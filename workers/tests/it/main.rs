@@ -3,6 +3,7 @@
 mod eventually;
 mod world;
 
+mod complaints;
 mod crashes;
 mod dice;
 mod draws;
@@ -10,6 +11,7 @@ mod figures;
 mod late;
 mod letters;
 mod orders_of_news;
+mod outages;
 mod payments;
 mod pools;
 mod refunds;

@@ -388,15 +388,26 @@ impl World {
 
     /// What a browser would make of a card.
     async fn token(&self, card: &str) -> String {
-        let request = Request::post(format!("{}/v1/test_helpers/confirmation_tokens", self.stripe.base_url()))
+        let token = self.posts_to_stripe("test_helpers/confirmation_tokens", format!("payment_method={card}")).await;
+        token["id"].as_str().expect("a token has an id").to_owned()
+    }
+
+    /// A buyer tries an intent again, with another card, in a tab that was open still.
+    pub(crate) async fn tries_again_elsewhere(&self, intent: &str, card: &str) {
+        let form = format!("payment_method={card}&return_url=https://tickets.example/s/night");
+        let confirmed = self.posts_to_stripe(&format!("payment_intents/{intent}/confirm"), form).await;
+        assert_eq!(confirmed["id"].as_str(), Some(intent), "{confirmed}");
+    }
+
+    async fn posts_to_stripe(&self, path: &str, form: String) -> serde_json::Value {
+        let request = Request::post(format!("{}/v1/{path}", self.stripe.base_url()))
             .header("content-type", "application/x-www-form-urlencoded")
             .header("authorization", "Bearer sk_test_1")
-            .body(Full::new(Bytes::from(format!("payment_method={card}"))))
+            .body(Full::new(Bytes::from(form)))
             .expect("a request");
         let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.expect("an answer");
         let body = answer.into_body().collect().await.expect("a whole answer").to_bytes();
-        let token: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-        token["id"].as_str().expect("a token has an id").to_owned()
+        serde_json::from_slice(&body).expect("JSON")
     }
 
     /// The postman: every event that Stripe made since the last time is stored, as a gateway stores it.
