@@ -192,22 +192,18 @@ impl Books {
     /// Records an event about `object` and says its id.
     pub(super) fn record(&mut self, kind: &str, object: &Value, cause: &Cause) -> String {
         let id = new_id("evt_3");
-        let mut event = json!({
-            "id": id,
-            "object": "event",
-            "api_version": API_VERSION,
-            "created": cause.now,
-            "data": { "object": object },
-            "livemode": object["livemode"].as_bool().unwrap_or(self.shape.mode == super::Mode::Live),
-            "pending_webhooks": 1,
-            "request": { "id": cause.request, "idempotency_key": cause.key },
-            "type": kind,
-        });
-        if let Some(account) = &self.account {
-            event["account"] = account.as_str().into();
-        }
+        // As text at once: the object is the most of it, and would be copied into a larger tree only to be written.
+        let livemode = object["livemode"].as_bool().unwrap_or(self.shape.mode == super::Mode::Live);
+        let request = json!({ "id": cause.request, "idempotency_key": cause.key });
+        let account =
+            self.account.as_ref().map_or(String::new(), |account| format!(r#""account":{},"#, json!(account)));
+        let event = format!(
+            r#"{{{account}"api_version":"{API_VERSION}","created":{},"data":{{"object":{object}}},"id":"{id}","livemode":{livemode},"object":"event","pending_webhooks":1,"request":{request},"type":{}}}"#,
+            cause.now,
+            json!(kind),
+        );
         let about = object["id"].as_str().unwrap_or_default().to_owned();
-        let number = self.journal.record(id.clone(), kind, about, cause.now, Bytes::from(event.to_string()));
+        let number = self.journal.record(id.clone(), kind, about, cause.now, Bytes::from(event));
         self.unscheduled.push(number);
         id
     }
