@@ -1,10 +1,20 @@
 //! A fake Stripe: real HTTP, real object shapes, real signatures, no money.
 //!
-//! It covers what a card payment by Payment Element needs: confirmation tokens, payment intents with manual and automatic
-//! capture, 3-D Secure, refunds, charges, disputes, balance transactions, the list of events, signed webhooks that are tried again, idempotency keys, and a
-//! stand-in for Stripe.js. Anything else is refused as Stripe refuses what it does not know. It keeps books of its own for
-//! audits, and does wrong on request: see [`CallFault`], [`WebhookFault`], [`Availability`], [`Latency`],
-//! [`Limits`].
+//! | part | calls | on request |
+//! |---|---|---|
+//! | confirmation tokens, Stripe.js | create; a stand-in script, a page for 3-D Secure | cards that approve, decline, ask, process |
+//! | payment intents | create, confirm, capture, cancel, get, list, search | 3-D Secure, late answers of banks, lapse |
+//! | charges | get, list | |
+//! | refunds | create, get, list | pending, arriving, coming back |
+//! | disputes | get, list | from the first question to the end |
+//! | balance, balance transactions | get, list | fees |
+//! | events | get, list | by hand, once more |
+//! | webhook | signed, tried again | twice, late, out of order, never, by a wrong clock |
+//! | any call | idempotency keys, `expand[]` | limits, latency, outage, lost answers, 429, 500 |
+//!
+//! Anything else is refused as Stripe refuses what it does not know. It keeps books of its own for audits. What is done on
+//! request is in [`CallFault`], [`WebhookFault`], [`Availability`], [`Latency`], [`Limits`], [`Fees`], [`RefundPace`],
+//! [`BankPace`], [`DisputeStep`], and the clock can be set forward.
 //!
 //! Guarantees: a call is carried out once per idempotency key; one call at a time changes a payment intent; every change
 //! has its events; the captured and refunded sums are exact. Bounds: connections, bodies, intents, remembered answers,
