@@ -1,0 +1,136 @@
+//! How much of Stripe's write budget becomes sales, and how many calls Stripe refuses.
+//!
+//! `cargo bench -p onsale --bench budget`. Real processes on private servers: a gateway, workers, and the fake Stripe with a limit
+//! of 100 writes/s and the latency of payments in life (log-normal, median 1.5 s). Buyers with orders press Pay faster than the
+//! budget allows, and again when they are told to. A sale is a payment that was authorised and captured, two writes, and counts
+//! when its money is captured; so the reference is half of the limit times the time.
+//!
+//! Buyers are let in and order before that, by a gateway that bounds no shoppers: what is measured is paying.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
+
+#[path = "../../gateway/benches/support/table.rs"]
+mod table;
+#[expect(dead_code, reason = "the world of the end-to-end tests; a bench needs a part of it")]
+#[path = "../tests/it/world.rs"]
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use http::StatusCode;
+use sandbox::actors::{Buyer, Card, Edge, Order, Visitor};
+use sandbox::{FakeStripe, IntentStatus, Latency, Limits, Operation};
+use table::{Bound, Table, quantile};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+use world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World, sale};
+
+/// Stripe's limit in live mode, of which a sale takes two.
+const WRITES_PER_S: u32 = 100;
+const WRITES_PER_SALE: f64 = 2.0;
+/// Who presses Pay, a second: more than the budget has room for.
+const BUYERS_PER_S: u32 = 60;
+/// Until as many captures as payments are under way; and then for so long.
+const WARM_UP: Duration = Duration::from_secs(10);
+const MEASURED: Duration = Duration::from_secs(30);
+/// At the till at once, before they pay.
+const AT_ONCE: usize = 32;
+const BOUND: Duration = Duration::from_secs(300);
+
+const SHARE_MIN_PERCENT: f64 = 95.0;
+
+#[tokio::main]
+async fn main() {
+    let limit = WRITES_PER_S.to_string();
+    let world = World::start_and_set(&[NO_LIMITS, ("ONSALE_STRIPE_WRITES_PER_S", &limit)]).await;
+    let (_doors, edge) = world.adds_gateway_and_set(&[ANY_NUMBER_OF_SHOPPERS]).await;
+    let orders = orders(&world, &edge).await;
+    let stripe = Arc::new(world.stripe.base_url());
+    world.stripe.set_limits(Limits { writes_per_s: Some(WRITES_PER_S), ..Limits::default() });
+    world.stripe.set_latency(Latency::LogNormal { median: Duration::from_millis(1_500), sigma: 0.5 });
+
+    let table = Table::new("what of Stripe's write budget becomes sales");
+    let (began, mut paying) = (Instant::now(), JoinSet::new());
+    for (number, (buyer, order)) in orders.into_iter().enumerate() {
+        let at = began + Duration::from_secs(1) * u32::try_from(number).unwrap() / BUYERS_PER_S;
+        let stripe = Arc::clone(&stripe);
+        paying.spawn(async move { presses_pay(at, &buyer, &order, &stripe).await });
+    }
+    sleep_until(began + WARM_UP).await;
+    let (from, before, writes_before) = (Instant::now(), sales(&world.stripe), writes(&world.stripe));
+    sleep_until(began + WARM_UP + MEASURED).await;
+    let (took_s, sold) = (from.elapsed().as_secs_f64(), sales(&world.stripe) - before);
+    let [creates, captures] = writes(&world.stripe);
+    let (creates, captures) = (creates - writes_before[0], captures - writes_before[1]);
+    let mut waits: Vec<f64> = paying.join_all().await;
+
+    let possible = f64::from(WRITES_PER_S) * took_s / WRITES_PER_SALE;
+    table.figure(&format!("sales in {took_s:.1} s, of {possible:.0} that the budget has room for"), &sold.to_string());
+    let share = 100.0 * f64::from(sold) / possible;
+    table.target("share of the budget that became sales", share, Bound::AtLeast(SHARE_MIN_PERCENT), "%");
+    table.figure("payments and captures begun", &format!("{creates} and {captures}"));
+    let answers = world.stripe.answers();
+    let refused: u64 = answers.iter().filter(|((_, status), _)| *status == 429).map(|(_, count)| count).sum();
+    table.target("calls answered 429", f64::from(u32::try_from(refused).unwrap()), Bound::AtMost(0.0), "");
+    table.figure("most writes within a second", &world.stripe.peak_writes().to_string());
+    let all = waits.len();
+    table.figure("from Pay to its answer, median", &format!("{:.1} s", quantile(&mut waits, 50)));
+    table.figure(&format!("the same, 99 of 100 of {all}"), &format!("{:.1} s", quantile(&mut waits, 99)));
+    until_nothing_is_left(&world).await;
+    world.holds_every_invariant();
+}
+
+/// As many as press Pay while it is measured, each with an order.
+async fn orders(world: &World, edge: &Edge) -> Vec<(Buyer, Order)> {
+    let buyers = BUYERS_PER_S * u32::try_from((WARM_UP + MEASURED).as_secs()).unwrap();
+    let mut night = sale(buyers);
+    night["hold"]["checkout_window_s"] = 900.into();
+    night["admission"]["max_shoppers"] = 100_000.into();
+    let sale = &world.organizer.puts_on_sale(&night).await.unwrap();
+    let order = async |number| {
+        let mut visitor = Visitor::new(edge, sale);
+        visitor.joins().await.unwrap().expect(StatusCode::CREATED).unwrap();
+        let buyer = visitor.waits_for_turn(BOUND).await.unwrap();
+        let hold = buyer.holds("ga", 1).await.unwrap();
+        let order = buyer.orders(&hold, &format!("buyer{number}@example.com"), "Ada").await.unwrap();
+        (buyer, order)
+    };
+    stream::iter(0..buyers).map(order).buffer_unordered(AT_ONCE).collect().await
+}
+
+/// Presses Pay at its time, and again when told to; answers how long it took in all, in seconds.
+async fn presses_pay(at: Instant, buyer: &Buyer, order: &Order, stripe: &str) -> f64 {
+    sleep_until(at).await;
+    loop {
+        let answer = buyer.pays(order, Card::Visa, stripe).await.unwrap();
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            answer.expect(StatusCode::OK).unwrap();
+            return at.elapsed().as_secs_f64();
+        }
+        let after_s = answer.header("retry-after").unwrap().parse().unwrap();
+        sleep(Duration::from_secs(after_s)).await;
+    }
+}
+
+async fn until_nothing_is_left(world: &World) {
+    let began = Instant::now();
+    while world.counts("SELECT count(*) FROM outbox WHERE state = 'pending'").await > 0 {
+        assert!(began.elapsed() < BOUND, "some work never ends");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// How many payments and captures Stripe was asked for.
+fn writes(stripe: &FakeStripe) -> [u64; 2] {
+    let calls = stripe.calls();
+    [Operation::CreateIntent, Operation::CaptureIntent]
+        .map(|operation| calls.get(&operation).copied().unwrap_or_default())
+}
+
+fn sales(stripe: &FakeStripe) -> u32 {
+    let intents = stripe.payment_intents();
+    let captured = intents.iter().filter(|intent| intent.status == IntentStatus::Succeeded).count();
+    u32::try_from(captured).unwrap()
+}
