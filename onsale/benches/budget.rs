@@ -25,7 +25,7 @@ use sandbox::{FakeStripe, IntentStatus, Latency, Limits, Operation};
 use table::{Bound, Table, quantile};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
-use world::{ANY_NUMBER_OF_SHOPPERS, NO_LIMITS, World, sale};
+use world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
 
 /// Stripe's limit in live mode, of which a sale takes two.
 const WRITES_PER_S: u32 = 100;
@@ -45,7 +45,7 @@ const SHARE_MIN_PERCENT: f64 = 95.0;
 async fn main() {
     let limit = WRITES_PER_S.to_string();
     let world = World::start_and_set(&[NO_LIMITS, ("ONSALE_STRIPE_WRITES_PER_S", &limit)]).await;
-    let (_doors, edge) = world.adds_gateway_and_set(&[ANY_NUMBER_OF_SHOPPERS]).await;
+    let (_doors, edge) = world.adds_gateway_and_set(&[STRIPE_TAKES_ALL]).await;
     let orders = orders(&world, &edge).await;
     let stripe = Arc::new(world.stripe.base_url());
     world.stripe.set_limits(Limits { writes_per_s: Some(WRITES_PER_S), ..Limits::default() });
