@@ -35,10 +35,11 @@
 //! a second. As with the pacer, additive increase and multiplicative decrease end at what Stripe really takes, whatever the
 //! configuration says.
 //!
-//! **Redis away.** Each process spends a share of its own: half of the limit divided by the processes that looked at the budget
-//! within a minute before ([`StripeBudget::look`], which every process does every few seconds), or by [`PROCESSES_ASSUMED`]
-//! when it never could. Half, because some may have started since; there is no order then but the lines. Redis is asked
-//! again after [`AWAY_FOR`]. A reply that was lost spent a write for nothing, never one too many.
+//! **Redis away**, or later than [`ASK_MAX`]. Each process spends a share of its own: half of the limit divided by the
+//! processes that looked at the budget within a minute before ([`StripeBudget::look`], which every process does every few
+//! seconds), or by [`PROCESSES_ASSUMED`] when it never could. Half, because some may have started since; there is no
+//! order then but the lines. Redis is asked again after [`AWAY_FOR`]. A reply that was lost spent a write for nothing,
+//! never one too many.
 //!
 //! What it does not do: it does not count reads, which have a limit of their own, nor calls at once; it knows nothing of what
 //! is written. Two callers on one payment intent are kept apart in Postgres.
@@ -50,7 +51,7 @@ use std::time::Duration;
 use fred::types::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::keys::SaleKeys;
@@ -70,6 +71,9 @@ const HEADS: usize = 4;
 
 /// How many processes there are, for one that never heard of the others.
 const PROCESSES_ASSUMED: u32 = 8;
+
+/// How long a question may take. A payment needs nothing else of Redis, so it does not wait for one that fails over.
+const ASK_MAX: Duration = Duration::from_millis(200);
 
 /// For how long Redis is not asked again after it did not answer.
 const AWAY_FOR: Duration = Duration::from_secs(1);
@@ -220,10 +224,10 @@ impl StripeBudget {
         let pause = retry_after.unwrap_or(PAUSE).clamp(PAUSE, PAUSE_MAX);
         metrics::budget_slowed();
         self.alone.pause(pause);
-        let told = self.run(&scripts::STRIPE_BUDGET_SLOW, pause.as_millis().to_string()).await;
+        let told = timeout(ASK_MAX, self.run(&scripts::STRIPE_BUDGET_SLOW, pause.as_millis().to_string())).await;
         match told {
-            Ok(_) => tracing::warn!(?pause, "Stripe answered 429: all writes are slowed down"),
-            Err(error) => tracing::warn!(%error, "Stripe answered 429, and only this process knows"),
+            Ok(Ok(_)) => tracing::warn!(?pause, "Stripe answered 429: all writes are slowed down"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("Stripe answered 429, and only this process knows"),
         }
     }
 
@@ -261,14 +265,14 @@ impl StripeBudget {
         if self.alone.is_on() {
             return self.alone.ask();
         }
-        match self.ask_redis(class).await {
-            Ok(asked) => asked,
-            Err(error) => {
-                tracing::warn!(%error, "writes to Stripe are counted by this process alone");
-                self.alone.begin(AWAY_FOR);
-                self.alone.ask()
-            }
-        }
+        let away = match timeout(ASK_MAX, self.ask_redis(class)).await {
+            Ok(Ok(asked)) => return asked,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {ASK_MAX:?}"),
+        };
+        tracing::warn!(away, "writes to Stripe are counted by this process alone");
+        self.alone.begin(AWAY_FOR);
+        self.alone.ask()
     }
 
     async fn ask_redis(&self, class: WriteClass) -> Result<Asked, AdmissionError> {
