@@ -22,6 +22,8 @@ use crate::eventually::eventually;
 
 /// A lease of before is over by then.
 const LEASES_MAX: Duration = Duration::from_secs(61);
+/// What the connections of these processes call themselves.
+const MORTAL: &str = "mortal";
 /// A point that is passed at all is passed by then.
 const PASSED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -92,7 +94,7 @@ impl World {
         let beacon = self.beacon.url().parse().expect("a URL");
         let points = Points::watched(Arc::clone(seen) as Arc<dyn Watch>);
         let starting = runtime.spawn(async move {
-            let pool = PoolConfig { connections_max: 8, ..PoolConfig::default() };
+            let pool = PoolConfig { connections_max: 8, application: MORTAL.to_owned(), ..PoolConfig::default() };
             let parts = WorkersParts {
                 ledger: Ledger::connect(&database, Role::Workers, pool).expect("a URL"),
                 store: Store::connect(&redis, StoreConfig::default()).await.expect("an address"),
@@ -134,6 +136,11 @@ impl World {
             () = tokio::time::sleep(PASSED_WITHIN) => panic!("{work} never passed {point:?}; passed: {:?}", seen.works()),
         }
         process.die();
+        // A lease that was on its way is there by then, and not only after the clock has moved.
+        let left = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{MORTAL}'"
+        );
+        eventually("Postgres has noticed", async || self.count(&left).await == 0).await;
         self.advances(LEASES_MAX).await;
         self.works_off(sale).await;
     }
