@@ -38,7 +38,7 @@ bench: ## benchmarks, each beside its reference in the same run (ONSALE_BENCH_FU
 		$(CARGO) bench --quiet --locked --package $${bench%:*} --bench $${bench#*:} || exit 1; \
 	done
 
-contract: ## every request we make of Stripe, against the official stripe-mock (needs go)
+contract: ## every request we make of Stripe, against stripe-mock and localstripe (needs go and python3)
 	@CARGO="$(CARGO)" loadtest/sandbox/contract.sh
 
 check: ## formatting, lints, documentation, dependency rules

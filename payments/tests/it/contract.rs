@@ -28,7 +28,7 @@ fn stripe() -> Option<Stripe> {
     mock().map(|base| client(&base, TIMEOUT))
 }
 
-fn is_accepted<T>(call: &str, outcome: Result<T, StripeError>) {
+pub(crate) fn is_accepted<T>(call: &str, outcome: Result<T, StripeError>) {
     match outcome {
         Ok(_) | Err(StripeError::Unknown(UnknownOutcome::Unreadable(_))) => {}
         Err(error) => panic!("{call}: {error:?}"),

@@ -4,4 +4,5 @@ mod calls;
 mod contract;
 mod events;
 mod faults;
+mod localstripe;
 mod till;
