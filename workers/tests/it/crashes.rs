@@ -36,6 +36,7 @@ const RUN_OUT: &[Killed] =
     &[("expire_orders", ENDS), ("payment_cancel", ALL), ("units_return", ALL), ("mail_order_expired", ALL)];
 const LATE_PROMISE: &[Killed] = &[("mail_payment_released", ALL)];
 const LATE_MONEY: &[Killed] = &[("mail_payment_refunded", ALL)];
+const FROZEN: &[Killed] = &[("expire_holds", &[Between])];
 const SWEPT: &[Killed] = &[
     ("live_sales", ENDS),
     ("expire_holds", ENDS),
@@ -53,7 +54,7 @@ const HALF: i64 = PRICE / 2;
 /// Everything that may be paid has run out by then.
 const OVER: Duration = Duration::from_mins(60);
 
-const HISTORIES: [&[Killed]; 8] = [PAID, CHECKED, ASKED, GIVEN_BACK, RUN_OUT, LATE_PROMISE, LATE_MONEY, SWEPT];
+const HISTORIES: [&[Killed]; 9] = [PAID, CHECKED, ASKED, GIVEN_BACK, RUN_OUT, LATE_PROMISE, LATE_MONEY, FROZEN, SWEPT];
 
 fn points(killed: &[Killed]) -> Vec<(&'static str, Point)> {
     killed.iter().flat_map(|(work, points)| points.iter().map(|point| (*work, *point))).collect()
@@ -223,6 +224,28 @@ async fn money_that_came_too_late_goes_back_once_wherever_workers_die() {
     let orders = orders_of(LATE_MONEY);
     all_came_to_the_same(&world, &sale, orders, 2 * orders).await;
     assert_eq!(world.stripe.captured_total("eur"), world.stripe.refunded_total("eur"));
+}
+
+/// A gateway died between freezing a hold and writing its order, and a worker between deciding that there is none and freeing it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_nobody_ordered_is_freed_wherever_workers_die() {
+    let (world, sale) = left_alone(units_of(FROZEN), Manual).await;
+    let offset = admission::keys::SaleKeys::new(sale.id).clock_offset();
+    plays(&world, &sale, FROZEN, async |number| {
+        world.redis.set_clock_offset(&offset, i64::from(number) * 120_000).await.expect("Redis answers");
+        let held = world.holds_units(&sale, 1, 60).await;
+        world.freezes(&sale, &held).await;
+        world.redis.set_clock_offset(&offset, i64::from(number + 1) * 120_000).await.expect("Redis answers");
+    })
+    .await;
+    let process = world.starts_process(&Arc::default()).await;
+    eventually("every unit is free", async || world.stock(&sale).await == (units_of(FROZEN), 0)).await;
+    process.stop().await;
+    assert_eq!(
+        world.count("SELECT count(*) FROM hold_claims WHERE order_id IS NULL").await,
+        i64::from(units_of(FROZEN))
+    );
+    world.audit().await;
 }
 
 /// Redis is emptied each time, so that there is a sale to load.
