@@ -48,10 +48,12 @@ pub mod withholdings;
 
 pub mod balances;
 
+pub mod dead_letters;
 pub mod idempotency;
 pub mod inbox;
 pub mod intent_claims;
 pub mod outbox;
+pub mod reconciliations;
 
 pub mod audit;
 pub mod seals;

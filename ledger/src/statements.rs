@@ -1,8 +1,9 @@
 //! Every statement this crate sends, so that a test can prepare them all and people can read them.
 
 use crate::{
-    access_codes, audit, balances, disputes, draws, epochs, holds, idempotency, inbox, intent_claims, notices, orders,
-    organizers, outbox, payments, queue, rebuild, refunds, registrations, sales, seals, units, withholdings,
+    access_codes, audit, balances, dead_letters, disputes, draws, epochs, holds, idempotency, inbox, intent_claims,
+    notices, orders, organizers, outbox, payments, queue, rebuild, reconciliations, refunds, registrations, sales,
+    seals, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -32,6 +33,8 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         inbox::STATEMENTS,
         intent_claims::STATEMENTS,
         outbox::STATEMENTS,
+        dead_letters::STATEMENTS,
+        reconciliations::STATEMENTS,
         audit::STATEMENTS,
         seals::STATEMENTS,
     ];

@@ -34,6 +34,11 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Draw a sale's order again from its fairness file, offline; exit 1 when something does not fit
     VerifyShuffle(VerifyShuffle),
+    /// What was given up: jobs that failed too often, events that nobody may believe
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// What the reconcilers looked at last, and what they found that people must look at
+    Reconciliations(Reconciliations),
     /// Make API keys and signing keys
     #[command(subcommand)]
     Keys(Keys),
@@ -66,6 +71,108 @@ pub(crate) struct Audit {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `onsale dead-letters`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// Print them, the oldest first
+    List(ListLetters),
+    /// Try them anew, once what was wrong is mended; what runs or waits is not touched
+    Retry(RetryLetters),
+    /// Give them up for good; why is written down
+    Drop(DropLetters),
+}
+
+/// Which letters: all conditions that are given must hold.
+#[derive(Debug, Args)]
+pub(crate) struct WhichLetters {
+    /// Only of this queue: inbox (events), stripe, stock or mail
+    #[arg(long, value_name = "QUEUE")]
+    pub(crate) queue: Option<LetterQueue>,
+    /// Only of this kind, like payment_capture
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Only jobs of this sale; of which sale an event is, is not known
+    #[arg(long, value_name = "ID")]
+    pub(crate) sale: Option<SaleId>,
+    /// Only those that are there for so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) older_s: Option<u32>,
+}
+
+/// `onsale dead-letters list`
+#[derive(Debug, Args)]
+pub(crate) struct ListLetters {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    #[command(flatten)]
+    pub(crate) which: WhichLetters,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which letters are acted on, and by whom.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("named").required(true).multiple(true).args(["letter", "all", "queue", "kind", "sale", "older_s"]))]
+pub(crate) struct ActOnLetters {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    #[command(flatten)]
+    pub(crate) which: WhichLetters,
+    /// This one: the id that `list` prints
+    #[arg(value_name = "ID", conflicts_with = "all")]
+    pub(crate) letter: Option<String>,
+    /// Every one, or every one of those that the conditions leave
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Who does it
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "unknown")]
+    pub(crate) by: String,
+}
+
+/// `onsale dead-letters retry`
+#[derive(Debug, Args)]
+pub(crate) struct RetryLetters {
+    #[command(flatten)]
+    pub(crate) act: ActOnLetters,
+    /// Why; kept with it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) why: String,
+}
+
+/// `onsale dead-letters drop`
+#[derive(Debug, Args)]
+pub(crate) struct DropLetters {
+    #[command(flatten)]
+    pub(crate) act: ActOnLetters,
+    /// Why; kept with it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: String,
+}
+
+/// `onsale reconciliations`
+#[derive(Debug, Args)]
+pub(crate) struct Reconciliations {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A queue whose letters are looked at.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LetterQueue {
+    /// Events of Stripe
+    Inbox,
+    /// Calls to Stripe
+    Stripe,
+    /// Units going back to Redis
+    Stock,
+    /// Mail
+    Mail,
 }
 
 /// `onsale verify-shuffle`

@@ -7,10 +7,12 @@ use crate::config::Faults;
 
 mod audit;
 mod config;
+mod dead_letters;
 mod gateway;
 mod keys;
 mod migrate;
 mod openapi;
+mod reconciliations;
 mod sandbox;
 mod verify_shuffle;
 mod workers;
@@ -88,6 +90,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(variables) => migrate::run(&variables),
         Command::Audit(audit) => audit::run(&audit),
         Command::VerifyShuffle(verify) => verify_shuffle::run(&verify),
+        Command::DeadLetters(letters) => dead_letters::run(&letters),
+        Command::Reconciliations(wanted) => reconciliations::run(&wanted),
         Command::Keys(Keys::Create(create)) => keys::create(&create),
         Command::Keys(Keys::Generate { purpose }) => keys::generate(purpose),
         Command::Demo(demo) => crate::demo::run(&demo),

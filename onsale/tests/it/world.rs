@@ -235,9 +235,13 @@ impl World {
 
     /// The same with options.
     pub(crate) fn audit_with(&self, options: &[&str]) -> (ExitStatus, String) {
-        let words = [&["audit"], options].concat();
-        let audited = command(&words, &self.variables).output().unwrap();
-        (audited.status, String::from_utf8(audited.stdout).unwrap())
+        self.runs(&[&["audit"], options].concat())
+    }
+
+    /// Runs the command as an operator would; gives its exit status and what it printed.
+    pub(crate) fn runs(&self, arguments: &[&str]) -> (ExitStatus, String) {
+        let output = command(arguments, &self.variables).output().unwrap();
+        (output.status, String::from_utf8(output.stdout).unwrap())
     }
 
     /// The audit must pass, and must have looked at every invariant it is for.
