@@ -8,6 +8,7 @@
 //! | [`Stripe::cancel`] | `POST …/cancel` | the same cancellation |
 //! | [`Stripe::refund`] | `POST /v1/refunds` | the same refund |
 //! | [`Stripe::refunds_of`] | `GET /v1/refunds`, page by page | – |
+//! | [`Stripe::undelivered_events`] | `GET /v1/events`, a page | – |
 //!
 //! Keys are the caller's and must be durable before the call: `{operation}:{order}:{attempt}`. Parameters under one key
 //! must not change; they are made from the arguments alone. Two calls on one intent at the same time are the caller's to
@@ -34,6 +35,8 @@ use crate::error::{StripeError, UnknownOutcome};
 use crate::intent::{ATTEMPT_KEY, Intent, ORDER_KEY, SALE_KEY};
 use crate::refund::{REFUND_KEY, Refund};
 use crate::wire::Wire;
+
+pub(crate) mod lists;
 
 /// How to reach Stripe.
 #[derive(Debug, Clone)]

@@ -55,6 +55,23 @@ impl Wire {
         Wire { client, base: base.trim_end_matches('/').to_owned(), authorization, timeout }
     }
 
+    /// Asks for what has no type of ours or theirs: a page of a list, to be read by the caller.
+    pub(crate) async fn get(&self, path: &str, query: &str) -> Result<Bytes, StripeError> {
+        let mut spec = RequestBuilder::new(StripeMethod::Get, path);
+        spec.query = Some(query.to_owned());
+        self.ask(&spec, None, self.timeout).await
+    }
+
+    async fn ask(&self, spec: &RequestBuilder, key: Option<&str>, timeout: Duration) -> Result<Bytes, StripeError> {
+        let request = self.request(spec, key).map_err(|error| refused_here(&error))?;
+        let started = Instant::now();
+        let outcome = tokio::time::timeout(timeout, self.exchange(request))
+            .await
+            .unwrap_or(Err(StripeError::Unknown(UnknownOutcome::Timeout(timeout))));
+        crate::metrics::call_ended(spec, &outcome, started.elapsed());
+        outcome
+    }
+
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, StripeError> {
         let answer = self.client.request(request).await.map_err(|error| lost(error.into()))?;
         let (head, body) = answer.into_parts();
@@ -94,15 +111,7 @@ impl StripeClient for Wire {
     async fn execute(&self, req: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
         let (spec, config) = req.into_pieces();
         let key = config.request_strategy.as_ref().and_then(RequestStrategy::get_key);
-        let request =
-            self.request(&spec, key.as_ref().map(|key| key.as_str())).map_err(|error| refused_here(&error))?;
-        let timeout = config.timeout.unwrap_or(self.timeout);
-        let started = Instant::now();
-        let outcome = tokio::time::timeout(timeout, self.exchange(request))
-            .await
-            .unwrap_or(Err(StripeError::Unknown(UnknownOutcome::Timeout(timeout))));
-        crate::metrics::call_ended(&spec, &outcome, started.elapsed());
-        outcome
+        self.ask(&spec, key.as_ref().map(|key| key.as_str()), config.timeout.unwrap_or(self.timeout)).await
     }
 }
 

@@ -14,7 +14,8 @@
 //! They also hold the draws of the prequeue: `sweeps::hold_draws`.
 //!
 //! Reading order: [`Workers`]; `runner`, which knows nothing of what it runs; `together`, by which jobs share a call; `inbox` and `outbox`, where the work comes
-//! from; `jobs`, what it is; `stripe_turn`, when a job may write to Stripe; `sweeps`, the clocks.
+//! from; `jobs`, what it is; `stripe_turn`, when a job may write to Stripe; `sweeps`, the clocks; `reconcilers`, which look
+//! again.
 //!
 //! What it does not do: answer anybody. The admin address belongs to the process; [`Workers::ready`] tells it what to say.
 
@@ -29,6 +30,7 @@ mod bells;
 mod inbox;
 mod jobs;
 mod outbox;
+mod reconcilers;
 mod runner;
 mod stripe_turn;
 mod sweeps;
@@ -41,5 +43,6 @@ pub mod metrics;
 
 pub use beacon::{BadBeaconUrl, BeaconUrl};
 pub use mail::{BadMailConfig, MailConfig};
+pub use reconcilers::ReconcilePace;
 pub use runner::PoolSize;
 pub use workers::{Drained, Workers, WorkersConfig, WorkersParts};

@@ -10,6 +10,9 @@
 //! | `onsale_jobs_total` | counter | queue, outcome |
 //! | `onsale_job_duration_seconds` | histogram | queue |
 //! | `onsale_sweep_failures_total` | counter | sweep |
+//! | `onsale_reconciler_runs_total` | counter | name, result |
+//! | `onsale_reconciler_findings_total` | counter | name, outcome |
+//! | `onsale_reconciler_good_age_seconds` | gauge | name |
 //! | `onsale_mail_configured` | gauge | – |
 //! | `onsale_tickets_issued_total` | counter | sale |
 //! | `onsale_orders_total` | counter | sale, state |
@@ -33,6 +36,7 @@ use domain::SaleId;
 use domain::order::OrderState;
 use ledger::draws::Attestation;
 use ledger::payments::latency::PaymentLatency;
+use ledger::reconciliations::{Ended, Findings};
 
 use crate::runner::Verdict;
 
@@ -52,6 +56,12 @@ pub const JOBS: &str = "onsale_jobs_total";
 pub const JOB_DURATION: &str = "onsale_job_duration_seconds";
 /// Rounds of a sweep that failed.
 pub const SWEEP_FAILURES: &str = "onsale_sweep_failures_total";
+/// Rounds of the reconcilers, by how they ended: done or failed.
+pub const RECONCILER_RUNS: &str = "onsale_reconciler_runs_total";
+/// What they found: all of it, what of it was mended, and what people must look at (alerted).
+pub const RECONCILER_FINDINGS: &str = "onsale_reconciler_findings_total";
+/// For how long no round of a reconciler has ended well.
+pub const RECONCILER_GOOD_AGE: &str = "onsale_reconciler_good_age_seconds";
 /// 1 when mail can be sent, 0 when it waits for an SMTP server to be configured.
 pub const MAIL_CONFIGURED: &str = "onsale_mail_configured";
 /// Tickets issued.
@@ -90,6 +100,9 @@ pub fn describe() {
     describe_counter!(JOBS, "Work that came to an end, by queue and outcome.");
     describe_histogram!(JOB_DURATION, Unit::Seconds, "How long work took, by queue.");
     describe_counter!(SWEEP_FAILURES, "Rounds of a sweep that failed, by sweep.");
+    describe_counter!(RECONCILER_RUNS, "Rounds of reconcilers that ended, by name and result: done or failed.");
+    describe_counter!(RECONCILER_FINDINGS, "What reconcilers found, by name and outcome: found, mended or alerted.");
+    describe_gauge!(RECONCILER_GOOD_AGE, Unit::Seconds, "Time since the last good round of a reconciler, by name.");
     describe_gauge!(MAIL_CONFIGURED, "1 when an SMTP server is configured, 0 when mail waits for one.");
     describe_counter!(TICKETS_ISSUED, "Tickets issued, by sale.");
     describe_counter!(ORDERS, "Orders that reached a state, by sale and state.");
@@ -112,6 +125,18 @@ pub(crate) fn job_ended(queue: &'static str, verdict: &Verdict, took: Duration) 
 
 pub(crate) fn sweep_failed(sweep: &'static str) {
     counter!(SWEEP_FAILURES, "sweep" => sweep).increment(1);
+}
+
+pub(crate) fn reconciled(name: &'static str, ended: Ended, findings: &Findings) {
+    let result = match ended {
+        Ended::Done => "done",
+        Ended::Failed => "failed",
+    };
+    counter!(RECONCILER_RUNS, "name" => name, "result" => result).increment(1);
+    let Findings { found, mended, alerted, .. } = findings;
+    for (outcome, count) in [("found", found), ("mended", mended), ("alerted", alerted)] {
+        counter!(RECONCILER_FINDINGS, "name" => name, "outcome" => outcome).increment(*count);
+    }
 }
 
 pub(crate) fn order_reached(sale: SaleId, state: OrderState) {

@@ -23,6 +23,8 @@ use crate::mail::{MailConfig, Mailer};
 use crate::outbox::Outbox;
 use crate::points::Points;
 use crate::ready::{self, Phase};
+use crate::reconcilers::undelivered_events::UndeliveredEvents;
+use crate::reconcilers::{self, ReconcilePace, Reconciler};
 use crate::runner::{Pool, PoolSize, Source};
 use crate::sweeps::audit_books::AuditBooks;
 use crate::sweeps::expire_holds::ExpireHolds;
@@ -55,6 +57,8 @@ pub struct WorkersConfig {
     pub stripe_writes_per_s: NonZeroU32,
     /// How often a pool looks by itself: for delays that have passed, and for bells that were missed.
     pub poll_every: Duration,
+    /// How often the reconcilers look.
+    pub reconcile: ReconcilePace,
     /// How long ending may take.
     pub drain_max: Duration,
 }
@@ -68,6 +72,7 @@ impl Default for WorkersConfig {
             mail: PoolSize(8),
             stripe_writes_per_s: STRIPE_WRITES_PER_S,
             poll_every: Duration::from_secs(1),
+            reconcile: ReconcilePace::Usual,
             drain_max: Duration::from_secs(20),
         }
     }
@@ -130,6 +135,7 @@ impl Workers {
         let bells = Bells::default();
         workers.start_pools(&config, &bells);
         workers.start_sweeps();
+        workers.start_reconcilers(config.reconcile);
         workers.tracker.spawn(bells.listen(workers.context.ledger.clone(), workers.stop.clone()));
         workers.tracker.close();
         workers
@@ -184,6 +190,16 @@ impl Workers {
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(SealBooks(context()));
         self.sweep(AuditBooks::new(context()));
+    }
+
+    fn start_reconcilers(&self, pace: ReconcilePace) {
+        let context = || Arc::clone(&self.context);
+        self.reconciler(UndeliveredEvents(context()), pace);
+    }
+
+    fn reconciler<R: Reconciler>(&self, reconciler: R, pace: ReconcilePace) {
+        let context = Arc::clone(&self.context);
+        self.tracker.spawn(reconcilers::repeat(context, reconciler, pace, self.stop.clone()));
     }
 
     fn sweep<S: Sweep>(&self, sweep: S) {

@@ -13,7 +13,7 @@ use ledger::sales::{TierCounts, sale_stock};
 use super::live_sales::LiveSales;
 use super::{Sweep, SweepError};
 use crate::context::Context;
-use crate::{inbox, metrics};
+use crate::{inbox, metrics, reconcilers};
 
 /// Publishes gauges.
 pub(crate) struct PublishGauges {
@@ -28,6 +28,7 @@ impl Sweep for PublishGauges {
     async fn round(&mut self) -> Result<(), SweepError> {
         metrics::set(&gauge!(metrics::MAIL_CONFIGURED), u64::from(self.context.mailer.is_some()));
         self.queues().await?;
+        reconcilers::publish(&self.context).await?;
         // It is also what says that this process may write.
         if let Err(error) = self.context.stripe_budget.look().await {
             tracing::debug!(%error, "nobody knows what is left to write to Stripe");

@@ -14,6 +14,7 @@ mod orders_of_news;
 mod outages;
 mod payments;
 mod pools;
+mod reconcilers;
 mod refunds;
 mod soak;
 mod stripe_turns;

@@ -35,7 +35,7 @@ use sandbox::{
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use workers::{Drained, MailConfig, PoolSize, Workers, WorkersConfig, WorkersParts};
+use workers::{Drained, MailConfig, PoolSize, ReconcilePace, Workers, WorkersConfig, WorkersParts};
 
 use crate::eventually::eventually;
 
@@ -178,6 +178,16 @@ impl World {
 
     /// The same, with or without a beacon.
     pub(crate) fn start_with(&self, post: Post, vouched: Vouched) -> Running {
+        self.start_as(pools(), post, vouched)
+    }
+
+    /// Workers that reconcile all the time.
+    pub(crate) fn start_reconciling(&self) -> Running {
+        let config = WorkersConfig { reconcile: ReconcilePace::Every(Duration::from_millis(100)), ..pools() };
+        self.start_as(config, Post::Open, Vouched::ByBeacon)
+    }
+
+    fn start_as(&self, config: WorkersConfig, post: Post, vouched: Vouched) -> Running {
         let mail = MailConfig::parse(&SecretString::from(self.mail.url()), "Tickets <tickets@example.com>");
         let parts = WorkersParts {
             ledger: self.workers.clone(),
@@ -190,7 +200,7 @@ impl World {
             public_url: "https://tickets.example/".to_owned(),
         };
         let stop = CancellationToken::new();
-        Running { workers: Workers::start(pools(), parts, stop.clone()), stop }
+        Running { workers: Workers::start(config, parts, stop.clone()), stop }
     }
 
     /// A published sale with so many units. Workers load it into Redis.
@@ -492,6 +502,7 @@ fn pools() -> WorkersConfig {
         mail: PoolSize(2),
         stripe_writes_per_s: NonZeroU32::new(100).expect("a limit"),
         poll_every: Duration::from_millis(200),
+        reconcile: ReconcilePace::Usual,
         drain_max: Duration::from_secs(10),
     }
 }
