@@ -12,6 +12,10 @@
 //! | other 429 | [`RateLimited`](StripeError::RateLimited) | waits, same key |
 //! | other 4xx | [`Refused`](StripeError::Refused) | gives up: the request itself is wrong |
 //! | 5xx, a timeout, a lost connection, an unreadable answer | [`Unknown`](StripeError::Unknown) | same key again, or fetches |
+//! | 5xx that it gave before under this key | [`Unknown`](StripeError::Unknown), [`Spent`](UnknownOutcome::Spent) | looks for what was made; only where nothing was, another key |
+//!
+//! Stripe keeps the answer to the first call under a key, also a 500 (<https://docs.stripe.com/api/idempotent_requests>), and says
+//! that it repeats it. Such a key is spent: it never tells more, though the call may well have been carried out.
 
 use std::time::Duration;
 
@@ -76,6 +80,9 @@ pub enum UnknownOutcome {
     /// Stripe failed: with a 5xx even a stored key may hide work that was done.
     #[error("Stripe answered {0}")]
     Server(u16),
+    /// Stripe failed once and repeats that failure whenever the key is used.
+    #[error("Stripe answers {0} under this key for good")]
+    Spent(u16),
     /// A good answer in a shape we cannot read.
     #[error("unreadable answer: {0}")]
     Unreadable(String),
@@ -89,10 +96,17 @@ impl stripe_client_core::StripeClientErr for StripeError {
 }
 
 impl StripeError {
+    /// Whether the key of the call never tells more than this.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        matches!(self, Self::Unknown(UnknownOutcome::Spent(_)))
+    }
+
     /// Reads an answer that is not a 2xx.
     pub(crate) fn classify(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Self {
         if status.is_server_error() || !status.is_client_error() {
-            return Self::Unknown(UnknownOutcome::Server(status.as_u16()));
+            let outcome = if is_replayed(headers) { UnknownOutcome::Spent } else { UnknownOutcome::Server };
+            return Self::Unknown(outcome(status.as_u16()));
         }
         let told = Told::read(body);
         match (status, told.code.as_deref()) {
@@ -147,6 +161,11 @@ impl Told {
     fn refused(self, status: StatusCode) -> StripeError {
         StripeError::Refused { status: status.as_u16(), code: self.code.unwrap_or(self.kind), message: self.message }
     }
+}
+
+/// Whether Stripe gave this answer before, under the same key.
+fn is_replayed(headers: &HeaderMap) -> bool {
+    headers.get("idempotent-replayed").is_some_and(|told| told == "true")
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

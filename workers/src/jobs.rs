@@ -7,7 +7,7 @@
 //! | [`capture_payment`] | takes an authorised amount, applies the answer | same key, or *already captured* |
 //! | [`cancel_payment`] | lets an authorisation go, applies the answer | same key, or *already cancelled* |
 //! | [`check_payment`] | fetches an intent, applies it | reads only |
-//! | [`refund_payment`] | sends money back, applies the answer | same key |
+//! | [`refund_payment`] | sends money back, applies the answer | same key, or found |
 //! | [`return_units`] | puts freed units back on sale in Redis | idempotent by request id |
 //! | [`send_mail`] | tells the buyer | one more mail with the same Message-ID, which clients fold into one |
 

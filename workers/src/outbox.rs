@@ -90,7 +90,9 @@ impl Source for Outbox {
         match &job.work {
             Work::PaymentCapture(call) => {
                 let turn = turn(job, call, class_of_capture(job));
-                capture_payment::run(context, call, turn, &key_of_this_try(call, job)).await
+                let key = key_of_this_try(call, job);
+                capture_payment::run(context, call, capture_payment::Try { turn, key: &key, number: job.attempts })
+                    .await
             }
             Work::PaymentCancel(call) => {
                 let turn = turn(job, call, WriteClass::Cancel);

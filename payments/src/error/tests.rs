@@ -75,3 +75,15 @@ fn a_rate_limit_says_how_long_to_wait() {
         "{error:?}"
     );
 }
+
+#[test]
+fn only_a_failure_that_is_repeated_spends_its_key() {
+    let told = |status: u16, replayed: Option<&str>| {
+        let headers =
+            replayed.map(|told| ("idempotent-replayed".parse().expect("a name"), told.parse().expect("a value")));
+        let status = StatusCode::from_u16(status).expect("a status");
+        StripeError::classify(status, &headers.into_iter().collect(), &Bytes::new()).is_spent()
+    };
+    assert!(told(500, Some("true")) && told(503, Some("true")));
+    assert!(!told(500, None) && !told(500, Some("false")) && !told(409, Some("true")));
+}

@@ -89,6 +89,21 @@ async fn each_way_to_be_busy_has_its_name() {
     till.stripe.capture(&intent.id, "capture:1").await.expect("nothing had happened");
 }
 
+/// The first 500 may be anything; that the key repeats it says that it is spent, whether or not the payment was made.
+#[tokio::test]
+async fn a_key_that_a_failure_is_kept_under_is_spent() {
+    for (fault, made) in [(CallFault::ServerErrorRemembered, 0), (CallFault::ServerErrorAfterwards, 1)] {
+        let till = Till::open().await;
+        let payment = till.payment(VISA, CaptureMode::Manual).await;
+        till.fake.fail_next(1, fault);
+        let first = till.stripe.create_and_confirm(&payment, "create:1").await.expect_err("it fails");
+        assert!(!first.is_spent(), "{first:?}");
+        let again = till.stripe.create_and_confirm(&payment, "create:1").await.expect_err("it fails for good");
+        assert!(again.is_spent(), "{again:?}");
+        assert_eq!(till.fake.payment_intents().len(), made);
+    }
+}
+
 #[tokio::test]
 async fn two_calls_under_one_key_at_once_are_one_payment() {
     let till = Till::open().await;

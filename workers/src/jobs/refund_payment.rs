@@ -5,6 +5,10 @@
 //! make (the money went back already, or the bank took it) is owed no more: that is written down, and the job is left to
 //! people, as is one that fails later. Whether Stripe never will is read from what it documents and from the refunds that it
 //! made: every other refusal says nothing of what is owed and changes nothing.
+//!
+//! A key is used until it is spent (Stripe repeats a 500 under it for good). Only then, and only when the refund is not among
+//! those that were made, the next one is used: `key`, `key:1`, `key:2`. Every run begins with the first, so a call whose answer
+//! was lost is always repeated under its own key, and no two calls of one refund have different keys unless the first is over.
 
 use std::time::Duration;
 
@@ -51,11 +55,39 @@ fn find(made: &[Refund], refund: RefundId) -> Option<&Refund> {
 }
 
 async fn make(context: &Context, turn: Turn<'_>, call: &IntentCall, request: &RefundIntent) -> Outcome {
-    let answer = match turn.write(context, context.stripe.refund(request, &call.key)).await {
-        Err(outcome) => return outcome,
-        Ok(answer) => answer,
-    };
-    context.points.pass(KIND, Point::Between).await;
+    for number in 0..KEYS_MAX {
+        let answer = match turn.write(context, context.stripe.refund(request, &key(call, number))).await {
+            Err(outcome) => return outcome,
+            Ok(answer) => answer,
+        };
+        context.points.pass(KIND, Point::Between).await;
+        match answer {
+            Err(spent) if spent.is_spent() => match context.stripe.refunds_of(&call.intent).await {
+                Ok(made) => match find(&made, request.id) {
+                    Some(made) => return book(context, request.id, call, made).await,
+                    None => tracing::warn!(refund = %request.id, number, "a key is spent and nothing was made"),
+                },
+                Err(error) => return error.into(),
+            },
+            answer => return answered(context, call, request, answer).await,
+        }
+    }
+    Outcome::Retry("Stripe failed under every key".to_owned())
+}
+
+/// Keys of one refund that are used in one run. More are for people: whatever fails so often does not end by itself.
+const KEYS_MAX: u32 = 3;
+
+fn key(call: &IntentCall, number: u32) -> String {
+    if number == 0 { call.key.clone() } else { format!("{}:{number}", call.key) }
+}
+
+async fn answered(
+    context: &Context,
+    call: &IntentCall,
+    request: &RefundIntent,
+    answer: Result<Refund, StripeError>,
+) -> Outcome {
     match answer {
         Ok(made) => book(context, request.id, call, &made).await,
         Err(StripeError::Refused { status: BAD_REQUEST, code, message }) => {

@@ -3,6 +3,7 @@
 mod eventually;
 mod world;
 
+mod captures;
 mod complaints;
 mod crashes;
 mod dice;

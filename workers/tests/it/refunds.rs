@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::order::OrderState;
 use domain::sale::CaptureMode::Automatic;
+use ledger::refunds::RefundWish;
 use sandbox::{CallFault, Operation};
 use serde_json::{Value, json};
 
@@ -205,4 +206,34 @@ async fn only_news_of_what_is_nobodys_is_put_away() {
     assert_eq!(count("state = 'done' AND about '%pi_nobodys%'").await, 2, "nothing of ours");
     assert_eq!(world.count("SELECT count(*) FROM refunds").await, 0);
     workers.stop().await;
+}
+
+const HALF: i64 = PRICE / 2;
+
+/// Stripe fails for good under the first keys, having made the refund under the first, the second, or under none of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_under_a_spent_key_is_looked_for_and_made_once() {
+    let (not_made, made) = (CallFault::ServerErrorRemembered, CallFault::ServerErrorAfterwards);
+    for faults in [vec![made], vec![not_made], vec![not_made, made], vec![not_made, not_made]] {
+        let world = World::new().await;
+        let workers = world.start(Post::Open);
+        let sale = world.open_sale(5, Automatic).await;
+        let order = world.orders(&sale, 1).await;
+        world.pays(&order, VISA, Automatic).await;
+        world.until_order_is(&order, OrderState::Paid).await;
+        world.until_idle().await;
+        // Between two of them is the call that finds the first key spent.
+        for (place, fault) in (0..).zip(&faults) {
+            world.stripe.fail_after(Operation::CreateRefund, u32::min(place, 1), 1, *fault);
+        }
+        world.asks_back(&order, RefundWish::Amount(HALF)).await;
+        // No event tells of it; and the other half could go back too.
+        eventually("it is booked", async || world.count("SELECT refunded FROM payments").await == HALF).await;
+        assert_eq!(world.stripe.refunded_total("eur"), HALF, "{faults:?}");
+        world.until_idle().await;
+        assert_eq!(world.count("SELECT count(*) FROM outbox WHERE state = 'parked'").await, 0);
+        world.agrees_with_stripe().await;
+        world.audit().await;
+        workers.stop().await;
+    }
 }

@@ -228,6 +228,10 @@ impl State {
         match fault {
             Some(CallFault::RateLimited) => return Err(Refusal::RateLimited(LimitReason::GlobalRate)),
             Some(CallFault::LockTimeout) => return Err(Refusal::LockTimeout),
+            Some(CallFault::Refused(code)) => return Err(Refusal::OnRequest { code, decline_code: None }),
+            Some(CallFault::Declined(why)) => {
+                return Err(Refusal::OnRequest { code: "card_declined", decline_code: Some(why) });
+            }
             Some(
                 CallFault::ServerError
                 | CallFault::ServerErrorRemembered

@@ -15,6 +15,10 @@ pub enum CallFault {
     ServerErrorRemembered,
     /// 500 although it was carried out, and the key remembers the 500: a retry with the same key never learns more.
     ServerErrorAfterwards,
+    /// 400 with this code, nothing carried out, nothing remembered.
+    Refused(&'static str),
+    /// 402 `card_declined` with this reason of the bank, nothing carried out, nothing remembered.
+    Declined(&'static str),
     /// 429 `rate_limit`, nothing carried out.
     RateLimited,
     /// 429 `lock_timeout`, nothing carried out.

@@ -33,6 +33,8 @@ pub(super) enum Refusal {
     LockTimeout,
     /// Too many calls; carries which limit says so.
     RateLimited(LimitReason),
+    /// What a test asked for; the bank's word where it has a reason of the bank.
+    OnRequest { code: &'static str, decline_code: Option<&'static str> },
     /// Something broke on Stripe's side.
     ServerError,
     /// Stripe is down.
@@ -83,7 +85,8 @@ impl Refusal {
             | Refusal::UnknownParameter { .. }
             | Refusal::UnexpectedState { .. }
             | Refusal::KeyReused { .. } => StatusCode::BAD_REQUEST,
-            Refusal::Declined { .. } => StatusCode::PAYMENT_REQUIRED,
+            Refusal::OnRequest { decline_code: None, .. } => StatusCode::BAD_REQUEST,
+            Refusal::Declined { .. } | Refusal::OnRequest { .. } => StatusCode::PAYMENT_REQUIRED,
             Refusal::KeyInUse { .. } => StatusCode::CONFLICT,
             Refusal::LockTimeout | Refusal::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
@@ -120,7 +123,7 @@ impl Refusal {
 
     fn kind(&self) -> &'static str {
         match self {
-            Refusal::Declined { .. } => "card_error",
+            Refusal::Declined { .. } | Refusal::OnRequest { decline_code: Some(_), .. } => "card_error",
             Refusal::KeyReused { .. } => "idempotency_error",
             Refusal::ServerError | Refusal::Unavailable => "api_error",
             _ => "invalid_request_error",
@@ -134,6 +137,7 @@ impl Refusal {
             Refusal::UnknownParameter { .. } => Some("parameter_unknown"),
             Refusal::UnexpectedState { .. } => Some("payment_intent_unexpected_state"),
             Refusal::Declined { decline, .. } => Some(decline.code()),
+            Refusal::OnRequest { code, .. } => Some(code),
             Refusal::KeyInUse { .. } => Some("idempotency_key_in_use"),
             Refusal::LockTimeout => Some("lock_timeout"),
             Refusal::RateLimited(_) => Some("rate_limit"),
@@ -151,6 +155,7 @@ impl Refusal {
             Refusal::Unauthorized => "Invalid API Key provided: this fake takes any key that starts with sk_test_.".into(),
             Refusal::Forbidden => "This call needs a secret key, or the client secret of its payment intent.".into(),
             Refusal::NoSuchPath { method, path } => format!("Unrecognized request URL ({method}: {path})."),
+            Refusal::OnRequest { code, .. } => format!("Refused on request: {code}"),
             Refusal::Missing { what, id } => format!("No such {what}: '{id}'"),
             Refusal::UnknownParameter { name } => format!("Received unknown parameter: {name}"),
             Refusal::Invalid { message, .. } | Refusal::UnexpectedState { message, .. } => message.clone(),
@@ -175,6 +180,9 @@ impl Refusal {
             Refusal::Invalid { name, .. } => drop(error.insert("param".into(), (*name).into())),
             Refusal::UnknownParameter { name } => drop(error.insert("param".into(), name.as_str().into())),
             Refusal::UnexpectedState { intent, .. } => drop(error.insert("payment_intent".into(), intent.clone())),
+            Refusal::OnRequest { decline_code: Some(why), .. } => {
+                drop(error.insert("decline_code".into(), (*why).into()))
+            }
             Refusal::Declined { decline, charge, intent, payment_method } => {
                 error.insert("decline_code".into(), decline.decline_code().into());
                 error.insert("charge".into(), charge.as_deref().into());
