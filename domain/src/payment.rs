@@ -21,6 +21,17 @@ pub mod latency;
 /// clock moves to at least this; an attempt that is not authorised by then is given up.
 pub const PAYMENT_WINDOW_S: u32 = 600;
 
+/// For how long after a press of Pay its call may be on its way to Stripe: what a gateway spends on it, and its longest call.
+pub const ATTEMPT_SENT_S: u32 = 45;
+
+/// For how long a press of Pay takes up an attempt whose answer nobody heard. Later presses wait until it was looked for, so
+/// that it ends however often Pay is pressed.
+pub const ATTEMPT_TAKEN_UP_S: u32 = 120;
+
+/// After how long without being sent an attempt that Stripe does not have was never made. Stripe's search knows an intent after
+/// less than a minute.
+pub const NEVER_MADE_AFTER_S: u32 = 60;
+
 /// Where a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,7 +1,8 @@
 //! Payments: attempts to pay an order, what Stripe says of them, and money going back.
 //!
 //! Shape: an attempt is a row before it is a call, with everything the call is made of and its idempotency key, so a call
-//! whose outcome is unknown is made again as the same call ([`payment_begin`], [`payment_answered`]). What Stripe says later
+//! whose outcome is unknown is made again as the same call ([`payment_begin`], [`payment_answered`]), or looked for, or given
+//! up ([`attempts_look`], [`payment_never_made`]). What Stripe says later
 //! is merged, never obeyed ([`payment_apply`], many at once [`payments_apply`], [`refund_apply`]): events come late, twice and out of order.
 //!
 //! Guarantees: an order has one live payment, whatever is clicked; news that does not fit its order changes nothing and sets
@@ -22,16 +23,24 @@ mod attempt;
 mod batch;
 mod news;
 mod refund;
+mod unheard;
 
-pub use attempt::{Answered, BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin};
+pub use attempt::{
+    Answered, BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin,
+    payment_key_spent,
+};
 pub use batch::{APPLY_BATCH_MAX, payment_targets, payments_apply};
 pub use news::{Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target};
 pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
+pub use unheard::{Absent, UnheardAttempt, attempts_look, payment_never_made};
 
 pub(crate) const STATEMENTS: &[&str] = &[
     attempt::BEGIN,
     attempt::REFUSED,
+    attempt::KEY_SPENT,
     attempt::LOOK,
+    unheard::LOOK,
+    unheard::NEVER_MADE,
     news::TARGET,
     news::APPLY,
     batch::TARGETS,

@@ -42,6 +42,8 @@ pub struct Intent {
     pub sale: Option<SaleId>,
     /// The order it says it is for.
     pub order: Option<OrderId>,
+    /// The number of the attempt it says it is.
+    pub attempt: Option<u32>,
     /// Why the last try to pay it failed, in Stripe's words; an intent that was never tried has none.
     pub failure: Option<String>,
     /// The charge behind it, `ch_…`.
@@ -101,6 +103,7 @@ impl Intent {
             next_action: intent.next_action.as_ref().map(next_action),
             sale: id_in(&intent.metadata, SALE_KEY),
             order: id_in(&intent.metadata, ORDER_KEY),
+            attempt: id_in(&intent.metadata, ATTEMPT_KEY),
             failure: intent.last_payment_error.as_deref().map(failure),
             capture_before: charge.as_ref().and_then(capture_before),
             latest_charge: charge.map(|charge| charge.id().to_string()),

@@ -24,7 +24,8 @@ pub(crate) fn call_ended(spec: &RequestBuilder, outcome: &Result<Bytes, StripeEr
 fn operation(spec: &RequestBuilder) -> &'static str {
     let last = spec.path.rsplit('/').next().unwrap_or_default();
     match (spec.method, last) {
-        (StripeMethod::Get, "events" | "balance_transactions") => "list",
+        (StripeMethod::Get, "search") => "search",
+        (StripeMethod::Get, "payment_intents" | "events" | "balance_transactions") => "list",
         (StripeMethod::Get, _) => "fetch",
         (_, "payment_intents") => "create",
         (_, "capture") => "capture",

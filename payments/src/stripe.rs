@@ -9,6 +9,8 @@
 //! | [`Stripe::refund`] | `POST /v1/refunds` | the same refund |
 //! | [`Stripe::refunds_of`] | `GET /v1/refunds`, page by page | – |
 //! | [`Stripe::undelivered_events`] | `GET /v1/events`, a page | – |
+//! | [`Stripe::find`] | `GET /v1/payment_intents/search` | – |
+//! | [`Stripe::made_between`] | `GET /v1/payment_intents`, page by page | – |
 //!
 //! Keys are the caller's and must be durable before the call: `{operation}:{order}:{attempt}`. Parameters under one key
 //! must not change; they are made from the arguments alone. Two calls on one intent at the same time are the caller's to
@@ -302,6 +304,8 @@ fn unreadable(fault: crate::intent::IntentFault) -> StripeError {
 fn bad_key(fault: &stripe_client_core::IdempotentKeyError) -> StripeError {
     StripeError::Refused { status: 400, code: "idempotency_key_invalid".to_owned(), message: fault.to_string() }
 }
+
+mod find;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! | [`live_sales`] | 500 ms | keeps the list of sales that the other sweeps go through |
 //! | [`expire_holds`] | 500 ms | frees holds whose time is over; frozen ones only with Postgres' word |
 //! | [`expire_orders`] | 500 ms | ends orders whose clock ran out |
+//! | [`find_payments`] | 1 s | looks for attempts to pay that nobody heard of, ends those that were never made |
 //! | [`load_redis`] | 250 ms | rebuilds a sale that Redis does not have, in a new epoch |
 //! | [`hold_draws`] | 200 ms | turns the registrations of a prequeue into numbers when its phase opens |
 //! | [`measure_payments`] | 1 s | how long paying takes, for the time of a hold |
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use admission::AdmissionError;
 use ledger::LedgerError;
+use payments::StripeError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,7 @@ use crate::points::{Point, Points};
 pub(crate) mod audit_books;
 pub(crate) mod expire_holds;
 pub(crate) mod expire_orders;
+pub(crate) mod find_payments;
 pub(crate) mod hold_draws;
 pub(crate) mod live_sales;
 pub(crate) mod load_redis;
@@ -57,6 +60,9 @@ pub(crate) enum SweepError {
     /// Redis.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// Stripe.
+    #[error(transparent)]
+    Stripe(#[from] StripeError),
 }
 
 /// Sweeps until `stop`. A round under way is dropped then: whatever it was about to do, the next worker does.

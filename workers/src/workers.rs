@@ -29,6 +29,7 @@ use crate::runner::{Pool, PoolSize, Source};
 use crate::sweeps::audit_books::AuditBooks;
 use crate::sweeps::expire_holds::ExpireHolds;
 use crate::sweeps::expire_orders::ExpireOrders;
+use crate::sweeps::find_payments::FindPayments;
 use crate::sweeps::hold_draws::HoldDraws;
 use crate::sweeps::live_sales::ReadLiveSales;
 use crate::sweeps::load_redis::LoadRedis;
@@ -184,6 +185,7 @@ impl Workers {
         self.sweep(ExpireHolds { context: context(), sales: sales.clone() });
         self.sweep(ExpireOrders(context()));
         self.sweep(LoadRedis::new(context(), sales.clone()));
+        self.sweep(FindPayments(context()));
         self.sweep(HoldDraws { context: context(), sales: sales.clone() });
         self.sweep(MeasurePayments { context: context(), sales: sales.clone() });
         self.sweep(RollUpBalances(context()));

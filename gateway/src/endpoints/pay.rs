@@ -2,7 +2,9 @@
 //!
 //! The attempt, with everything its call to Stripe is made of, is in Postgres before the call. A call whose outcome is not
 //! known is made again with the same key, here a few times and by whoever presses Pay next; so nobody pays twice, however
-//! impatient the buyer or unlucky the network.
+//! impatient the buyer or unlucky the network. Where that tells no more, because Stripe repeats a failure under the key or too
+//! much time went by, workers look for the payment, and Pay says so until it is found or was never made
+//! (`ledger/src/payments/attempt.rs` has the rule).
 //!
 //! Each call is a write of the budget that all processes share, and waits for it up to [`BUDGET_WAIT_MAX`].
 //!
@@ -18,6 +20,7 @@ use domain::{OrderId, PaymentId, SaleId};
 use http::StatusCode;
 use ledger::payments::{
     BeginPayment, NewPayment, PaymentAttempt, PaymentRow, StripeAnswer, payment_answered, payment_begin,
+    payment_key_spent,
 };
 use payments::{CreateIntent, Intent, StripeError};
 use serde::{Deserialize, Serialize};
@@ -45,6 +48,9 @@ const DRIVE_MAX: Duration = Duration::from_secs(20);
 
 /// How long one call waits for its write: as long as a buyer looks at a turning wheel without wondering.
 const BUDGET_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// When to press Pay again while an attempt is looked for; workers look as often.
+const LOOKED_FOR_AGAIN_S: u32 = 10;
 
 /// The longest confirmation token looked at; Stripe's have about 30 characters.
 const CONFIRMATION_TOKEN_MAX_BYTES: usize = 255;
@@ -131,6 +137,7 @@ async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: String) 
     let payment = new_payment(&app, &sale, order, token);
     match payment_begin(&app.ledger, &payment).await? {
         BeginPayment::Begun(attempt) | BeginPayment::Resume(attempt) => drive(&app, &attempt).await,
+        BeginPayment::LookedFor => Err(looked_for()),
         BeginPayment::Live(row) => look(&app, sale.id(), order, row).await,
         BeginPayment::OrderExpired => Err(Code::OrderExpired.into()),
         BeginPayment::NotPayable(state) => {
@@ -155,6 +162,13 @@ fn new_payment(app: &App, sale: &Sale, order: OrderId, confirmation_token: Strin
     }
 }
 
+/// Nobody knows whether it was made, and asking once more would not tell.
+fn looked_for() -> Problem {
+    Problem::new(Code::StoreUnavailable).retry_after_s(LOOKED_FOR_AGAIN_S).detail(
+        "We are finding out whether your payment was made. Your tickets are kept and you will not pay twice: try again in a moment.",
+    )
+}
+
 /// Makes the attempt's call until its outcome is known, within bounds, and writes the outcome down.
 async fn drive(app: &App, attempt: &PaymentAttempt) -> Result<PaidBody, Problem> {
     let intent = match call(app, attempt).await? {
@@ -170,6 +184,11 @@ async fn drive(app: &App, attempt: &PaymentAttempt) -> Result<PaidBody, Problem>
             tracing::warn!(order = %attempt.order, status, code, message, "Stripe refused an attempt to pay");
             payment_answered(&app.ledger, attempt, &StripeAnswer::Refused { code }).await?;
             return Err(if is_our_fault(status) { Code::StoreUnavailable.into() } else { bad_token() });
+        }
+        Err(unknown) if unknown.is_spent() => {
+            tracing::warn!(order = %attempt.order, %unknown, "an attempt to pay is looked for");
+            payment_key_spent(&app.ledger, attempt).await?;
+            return Err(looked_for());
         }
         Err(unknown) => return Err(unknown.into()),
     };
@@ -198,6 +217,7 @@ async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Result<Intent, Stri
         let outcome = app.stripe.create_and_confirm(&create, &attempt.key).await;
         noted.end(Instant::now(), call_outcome(&outcome));
         let wait = match &outcome {
+            Err(spent) if spent.is_spent() => return Ok(outcome),
             Err(StripeError::Unknown(_) | StripeError::InUse) => pause,
             Err(StripeError::RateLimited { retry_after }) => {
                 app.stripe_budget.slow_down(*retry_after).await;

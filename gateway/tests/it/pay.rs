@@ -1,8 +1,13 @@
 //! `…/orders/{order}/pay`
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use http::StatusCode;
-use sandbox::actors::Card;
-use sandbox::{Availability, CallFault, Operation};
+use ledger::payments::{attempts_look, payment_never_made};
+use sandbox::actors::{Answer, Buyer, Card, Order};
+use sandbox::{Availability, CallFault, Latency, Operation};
 use serde_json::json;
 
 use crate::world::{World, jazz};
@@ -98,5 +103,98 @@ async fn while_stripe_is_away_the_attempt_waits_and_is_taken_up_again() {
     let stored = "SELECT count(*) FROM idempotency WHERE position('_secret_' in encode(body, 'escape')) > 0";
     assert_eq!(world.database.number(stored).await.unwrap(), 0, "the secret is stored nowhere");
     drop(buyer);
+    world.stop().await;
+}
+
+async fn presses(world: &World, buyer: &Buyer, order: &Order, card: Card) -> Answer {
+    buyer.pays(order, card, &world.stripe.base_url()).await.unwrap()
+}
+
+fn is_looked_for(answer: &Answer) -> bool {
+    (answer.status, answer.code()) == (StatusCode::SERVICE_UNAVAILABLE, Some("store_unavailable"))
+        && answer.header("retry-after").is_some()
+        && answer.body["detail"].as_str().is_some_and(|detail| detail.contains("whether your payment was made"))
+}
+
+/// Stripe made the payment and repeats its failure for good: the call is made once more, and then no more.
+#[tokio::test]
+async fn a_key_that_is_spent_is_sent_no_more_and_its_payment_goes_on_once_it_is_found() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(2)).await;
+    let (buyer, _, order) = world.order(&sale, 1).await;
+    world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::ServerErrorAfterwards);
+    for _ in 0..3 {
+        let answer = presses(&world, &buyer, &order, Card::Visa).await;
+        assert!(is_looked_for(&answer), "{answer:?}");
+        assert_eq!(world.stripe.calls()[&Operation::CreateIntent], 2);
+    }
+    world.money_comes().await;
+    let seen = buyer.looks_at_order(&order).await.unwrap().expect(StatusCode::OK).unwrap();
+    assert_eq!((&seen["state"], world.stripe.payment_intents().len()), (&json!("paid"), 1));
+    world.stop().await;
+}
+
+/// Nothing was made: once that is sure, whoever presses Pay pays by another attempt.
+#[tokio::test]
+async fn a_payment_that_was_never_made_is_followed_by_another() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(2)).await;
+    let (buyer, _, order) = world.order(&sale, 1).await;
+    world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::ServerErrorRemembered);
+    assert!(is_looked_for(&presses(&world, &buyer, &order, Card::Visa).await));
+    world.database.advance_clock(61_000).await.unwrap();
+    let absent = attempts_look(&world.workers, 10).await.unwrap();
+    assert!(payment_never_made(&world.workers, &absent[0]).await.unwrap());
+    let paid = presses(&world, &buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    assert_eq!(paid["payment"]["status"], "requires_capture");
+    assert_eq!(world.stripe.payment_intents().len(), 1);
+    world.stop().await;
+}
+
+/// Two tabs, a double click and a back button: whoever presses while a call is under way gets the same payment.
+#[tokio::test(flavor = "multi_thread")]
+async fn presses_at_once_are_one_payment_for_all_of_them() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(2)).await;
+    let (buyer, _, order) = world.order(&sale, 1).await;
+    world.stripe.set_latency(Latency::Fixed(Duration::from_millis(200)));
+    let pressed = join_all((0..6).map(|_| presses(&world, &buyer, &order, Card::AuthenticationRequired))).await;
+    let seen: BTreeSet<_> =
+        pressed.into_iter().map(|answer| answer.expect(StatusCode::OK).unwrap()["payment"].to_string()).collect();
+    assert_eq!(seen.len(), 1, "one intent, one secret, one next action: {seen:?}");
+    assert_eq!(world.stripe.payment_intents().len(), 1);
+    world.stop().await;
+}
+
+/// Back from the bank without an answer: the same payment goes on where it was.
+#[tokio::test]
+async fn a_press_while_the_bank_is_waited_for_says_the_same_again() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(2)).await;
+    let (buyer, _, order) = world.order(&sale, 1).await;
+    let first = presses(&world, &buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    assert!(first["payment"]["next_action"].is_object() && first["payment"]["client_secret"].is_string());
+    for card in [Card::AuthenticationRequired, Card::Visa] {
+        assert_eq!(presses(&world, &buyer, &order, card).await.expect(StatusCode::OK).unwrap(), first);
+    }
+    assert_eq!(world.stripe.calls()[&Operation::CreateIntent], 1);
+    world.stop().await;
+}
+
+/// Many who press again after a decline: one of them begins the next attempt, the others get it.
+#[tokio::test(flavor = "multi_thread")]
+async fn presses_after_a_decline_are_one_more_attempt() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(2)).await;
+    let (buyer, _, order) = world.order(&sale, 1).await;
+    assert_eq!(presses(&world, &buyer, &order, Card::Declined).await.status, StatusCode::PAYMENT_REQUIRED);
+    let pressed = join_all((0..4).map(|_| presses(&world, &buyer, &order, Card::Visa))).await;
+    let seen: BTreeSet<_> = pressed
+        .into_iter()
+        .map(|answer| answer.expect(StatusCode::OK).unwrap()["payment"]["payment_intent"].to_string())
+        .collect();
+    assert_eq!((seen.len(), world.stripe.payment_intents().len()), (1, 2), "{seen:?}");
+    let live = "SELECT count(*) FROM payments WHERE NOT superseded AND state <> 'failed'";
+    assert_eq!(world.database.number(live).await.unwrap(), 1);
     world.stop().await;
 }

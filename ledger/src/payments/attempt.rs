@@ -1,4 +1,31 @@
-//! Attempts: written down, sent, answered.
+//! Attempts: written down, sent, answered, and given up when nobody ever heard an answer.
+//!
+//! An attempt is a row before it is a call. From then on its outcome is unknown until Stripe's answer or its event is written
+//! down: until then it is *unheard of* (`planned`, without an intent). It is the one rule for giving up what is unheard of:
+//!
+//! ```text
+//!  begun ──► sent, for ATTEMPT_SENT_S after each press of Pay ──► looked for ──► NEVER_MADE_AFTER_S later: never made
+//!    │           │ pressed again within ATTEMPT_TAKEN_UP_S: the same call, the same key
+//!    │           │ its key is spent: looked for from now on
+//!    └───────────┴──────────► heard of: an answer, an event, or found
+//! ```
+//!
+//! | when | who | does |
+//! |---|---|---|
+//! | while it may be sent | the gateway that was asked ([`payment_begin`]) | sends the call under its key, which finds out |
+//! | its key is spent: Stripe repeats a failure under it | that gateway ([`payment_key_spent`]) | sends it no more; a decline is not concluded |
+//! | from then on, or when nobody sends it any more | workers ([`attempts_look`]) | look for it by its order and its number |
+//! | it is found | workers | fetch and apply it, as if they had heard |
+//! | Stripe has nothing of it, [`NEVER_MADE_AFTER_S`](domain::payment::NEVER_MADE_AFTER_S) after it may last have been sent | workers ([`payment_never_made`]) | end it; the next press of Pay is another attempt with a key of its own |
+//!
+//! The atomic step: all of these lock the order and decide by what its payment is then. So whoever presses Pay while it ends
+//! either takes it up before, and it does not end, or begins another after. Where a reply is lost nothing is: beginning again
+//! is resuming, looking again is reading, and what has ended ends once. An order waits so for at most [`ATTEMPT_TAKEN_UP_S`
+//! ](domain::payment::ATTEMPT_TAKEN_UP_S) + [`ATTEMPT_SENT_S`](domain::payment::ATTEMPT_SENT_S) + `NEVER_MADE_AFTER_S` and a
+//! look, and as long as Stripe is away. An order whose own time is over ends then, and what is found for it later is let go.
+//!
+//! Should an intent turn up all the same after its attempt was ended, its payment is one that failed: what it promises is
+//! cancelled, what it took goes back.
 
 use domain::order::OrderState;
 use domain::payment::IntentFacts;
@@ -69,6 +96,8 @@ pub enum BeginPayment {
     Begun(PaymentAttempt),
     /// An attempt's outcome is unknown: make this same call again.
     Resume(PaymentAttempt),
+    /// An attempt's outcome is unknown, and sending it again would not tell: it is being looked for.
+    LookedFor,
     /// An attempt is under way at Stripe: fetch it.
     Live(PaymentRow),
     /// The order's clock ran out.
@@ -113,6 +142,8 @@ pub(super) const BEGIN: &str = "SELECT payment_begin($1, $2, $3, $4, $5, $6, $7,
 
 pub(super) const REFUSED: &str = "SELECT payment_refused($1, $2, $3, $4, $5)";
 
+pub(super) const KEY_SPENT: &str = "SELECT payment_key_spent($1, $2, $3)";
+
 pub(super) const LOOK: &str = "SELECT order_and_payment($1, $2)";
 
 #[derive(Deserialize)]
@@ -120,6 +151,7 @@ pub(super) const LOOK: &str = "SELECT order_and_payment($1, $2)";
 enum BeginDocument {
     Begun { attempt: AttemptDocument },
     Resume { attempt: AttemptDocument },
+    LookedFor,
     Live { payment: PaymentDocument },
     OrderExpired,
     NotPayable { state: OrderState },
@@ -150,6 +182,7 @@ pub async fn payment_begin(ledger: &Ledger, payment: &NewPayment) -> Result<Begi
     Ok(match documents::read(row.try_get(0)?)? {
         BeginDocument::Begun { attempt } => BeginPayment::Begun(attempt.attempt()),
         BeginDocument::Resume { attempt } => BeginPayment::Resume(attempt.attempt()),
+        BeginDocument::LookedFor => BeginPayment::LookedFor,
         BeginDocument::Live { payment } => BeginPayment::Live(payment.row()),
         BeginDocument::OrderExpired => BeginPayment::OrderExpired,
         BeginDocument::NotPayable { state } => BeginPayment::NotPayable(state),
@@ -182,4 +215,12 @@ pub async fn payment_answered(
     let document = document.ok_or_else(|| LedgerError::Corrupt(format!("payment {} is not there", attempt.id)))?;
     let AnsweredDocument { order, payment } = documents::read(document)?;
     Ok(Answered { order, payment: payment.row() })
+}
+
+/// Writes down that Stripe repeats a failure under the attempt's key: from now on it is looked for.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn payment_key_spent(ledger: &Ledger, attempt: &PaymentAttempt) -> Result<(), LedgerError> {
+    ledger.one(KEY_SPENT, &[&attempt.sale.uuid(), &attempt.order.uuid(), &attempt.id.uuid()]).await.map(drop)
 }

@@ -34,5 +34,6 @@ mod sales;
 mod seals;
 mod soak;
 mod storm;
+mod unheard;
 mod withholdings;
 mod work;

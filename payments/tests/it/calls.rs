@@ -136,3 +136,34 @@ async fn what_stripe_does_not_know_is_refused() {
         assert!(matches!(&error, StripeError::Refused { .. }), "{intent:?} {key:?}: {error:?}");
     }
 }
+
+/// More of them than one page has.
+#[tokio::test]
+async fn an_intent_is_found_by_its_order_and_attempt_alone() {
+    let till = Till::open().await;
+    let mut payment = till.payment(VISA, CaptureMode::Manual).await;
+    let mut made = Vec::new();
+    for attempt in 1..=120 {
+        payment.attempt = attempt;
+        payment.confirmation_token = till.token(VISA).await;
+        made.push(
+            till.stripe.create_and_confirm(&payment, &format!("create:{attempt}")).await.expect("the card works"),
+        );
+    }
+    for attempt in [1, 12, 120] {
+        let found = till.stripe.find(order(), attempt).await.expect("an answer").expect("it was made");
+        assert_eq!(found.id, made[usize::try_from(attempt).expect("few") - 1].id);
+    }
+    assert_eq!(till.stripe.find(order(), 121).await.expect("an answer"), None);
+    assert_eq!(
+        till.stripe.find("ord_0192f0a1b2c37d4e8f90a1b2c3d4e5f8".parse().expect("an id"), 1).await.expect("an answer"),
+        None
+    );
+
+    let (begun, hour) = (made[0].created, jiff::SignedDuration::from_hours(1));
+    let listed = till.stripe.made_between(begun - hour, begun + hour).await.expect("an answer");
+    let ids = |intents: &[payments::Intent]| intents.iter().map(|intent| intent.id.clone()).collect::<BTreeSet<_>>();
+    assert_eq!((listed.len(), ids(&listed)), (120, ids(&made)));
+    assert!(listed.iter().all(|intent| made.iter().any(|made| made.id == intent.id && made.attempt == intent.attempt)));
+    assert_eq!(till.stripe.made_between(begun - 2 * hour, begun - hour).await.expect("an answer"), []);
+}

@@ -72,6 +72,9 @@ async fn stripes_schema_takes_what_we_do_with_a_payment() {
     };
     is_accepted("refund", stripe.refund(&refund, "refund:1").await);
     is_accepted("refunds", stripe.refunds_of("pi_123").await);
+    is_accepted("find", stripe.find(order(), 3).await);
+    let at = |second| jiff::Timestamp::from_second(second).expect("a time");
+    is_accepted("list", stripe.made_between(at(1_790_000_000), at(1_790_000_100)).await);
 }
 
 /// The negative control: the schema is looked at.

@@ -176,8 +176,8 @@ async fn leave_the_shop(context: &Context, target: &PaymentTarget) {
     }
 }
 
-/// The end of a job whose call to Stripe answered with the intent.
-pub(super) async fn settle(context: &Context, intent: &Intent) -> Outcome {
+/// The end of work whose call to Stripe answered with the intent.
+pub(crate) async fn settle(context: &Context, intent: &Intent) -> Outcome {
     match apply(context, intent, News::Fetched { because_of: None }).await {
         Ok(applied) => end(applied),
         Err(error) => error.into(),

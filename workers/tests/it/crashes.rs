@@ -40,6 +40,7 @@ const FROZEN: &[Killed] = &[("expire_holds", &[Between])];
 const SWEPT: &[Killed] = &[
     ("live_sales", ENDS),
     ("expire_holds", ENDS),
+    ("find_payments", ENDS),
     ("load_redis", ALL),
     ("hold_draws", ENDS),
     ("measure_payments", ENDS),

@@ -20,4 +20,5 @@ mod refunds;
 mod soak;
 mod stripe_turns;
 mod sweeps;
+mod unheard;
 mod withholding;

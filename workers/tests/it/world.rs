@@ -138,13 +138,18 @@ impl Running {
 
 impl World {
     pub(crate) async fn new() -> World {
+        World::of(FakeStripeOptions::default()).await
+    }
+
+    /// The same over another Stripe.
+    pub(crate) async fn of(stripe: FakeStripeOptions) -> World {
         let shared = sandbox::shared().await.expect("a private Postgres");
         let migrate = async |url: String| ledger::migrate(&url).await.map(|_| ());
         let template = shared.postgres.template("workers", migrate).await.expect("a migrated template");
         let database = template.fresh_database().await.expect("a copy of the template");
         let redis = Redis::start(RedisOptions { persistence: Persistence::None }).await.expect("a private Redis");
         let store = Store::connect(&redis.url(), StoreConfig::default()).await.expect("an address");
-        let stripe = FakeStripe::start(FakeStripeOptions::default()).await.expect("a free port");
+        let stripe = FakeStripe::start(stripe).await.expect("a free port");
         let ahead_ms = Arc::new(AtomicI64::new(0));
         let beacon = beacon(Arc::clone(&ahead_ms)).await;
         let pool = || PoolConfig { connections_max: 8, ..PoolConfig::default() };
