@@ -7,7 +7,7 @@
 //! any state below captured. Two contradictions are not decided here but by asking Stripe ([`Merge::AskStripe`]): a
 //! cancellation of captured money, and money on a payment that we believe failed or cancelled.
 //!
-//! How long payments take, and what follows for holds: [`latency`].
+//! How long payments take, and what follows for holds: [`latency`]. What one card bought: [`card`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{OrderId, SaleId};
 use crate::money::Money;
 
+pub mod card;
 pub mod latency;
+
+pub use card::{CardPrint, PaidWith};
 
 /// How long an order waits for its payment once Pay was pressed: a slow 3-D Secure challenge and its webhook. The order's
 /// clock moves to at least this; an attempt that is not authorised by then is given up.
@@ -93,6 +96,8 @@ pub struct IntentFacts {
     pub order: Option<OrderId>,
     /// When it was made.
     pub created: Timestamp,
+    /// What pays; known only once a bank said yes, and only from Stripe's answers, not from events.
+    pub paid_with: Option<PaidWith>,
 }
 
 /// What a payment becomes when it meets news.

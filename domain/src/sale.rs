@@ -195,6 +195,19 @@ impl HoldConfig {
 pub struct PaymentConfig {
     /// When an authorised payment is captured.
     pub capture: CaptureMode,
+    /// Whether one card is one buyer.
+    pub same_card: SameCard,
+}
+
+/// Whose limit counts what one card pays for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SameCard {
+    /// Whoever pays with it, `per_buyer_limit` is for all of it together.
+    #[default]
+    OneBuyer,
+    /// It does not matter: families and offices buy with one card.
+    SeparateBuyers,
 }
 
 /// When an authorised payment is captured.

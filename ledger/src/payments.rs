@@ -21,6 +21,7 @@ pub mod latency;
 
 mod attempt;
 mod batch;
+mod card;
 mod news;
 mod refund;
 mod unheard;
@@ -30,7 +31,8 @@ pub use attempt::{
     payment_key_spent,
 };
 pub use batch::{APPLY_BATCH_MAX, payment_targets, payments_apply};
-pub use news::{Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target};
+pub use card::{CARD_LIMIT, CardAdmit, card_admit, card_note};
+pub use news::{Applied, Apply, CardWanted, FactSource, PaymentTarget, payment_apply, payment_target};
 pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 pub use unheard::{Absent, UnheardAttempt, attempts_look, payment_never_made};
 
@@ -43,8 +45,11 @@ pub(crate) const STATEMENTS: &[&str] = &[
     unheard::NEVER_MADE,
     news::TARGET,
     news::APPLY,
+    news::ANSWER,
     batch::TARGETS,
     batch::APPLY,
+    card::ADMIT,
+    card::NOTE,
     refund::APPLY,
     latency::LATELY,
     latency::IS_FRESH,

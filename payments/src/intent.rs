@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use domain::payment::{IntentFacts, IntentStatus};
+use domain::payment::{CardPrint, IntentFacts, IntentStatus, PaidWith};
 use domain::{Currency, Money, OrderId, SaleId};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -50,6 +50,8 @@ pub struct Intent {
     pub latest_charge: Option<String>,
     /// When an authorisation lapses; known only when the charge came with the intent, as it does in answers, not events.
     pub capture_before: Option<Timestamp>,
+    /// What pays, once a bank said yes; known only when the charge came with the intent. The fingerprint itself is not kept.
+    pub paid_with: Option<PaidWith>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -81,6 +83,7 @@ impl Intent {
             sale: self.sale,
             order: self.order,
             created: self.created,
+            paid_with: self.paid_with,
         }
     }
 
@@ -92,19 +95,25 @@ impl Intent {
     pub(crate) fn from_generated(intent: stripe_shared::PaymentIntent) -> Result<Intent, IntentFault> {
         let currency = currency(&intent.currency)?;
         let charge = intent.latest_charge;
+        let status = IntentStatus::from_word(intent.status.as_str()).ok_or(IntentFault::Status)?;
+        let sale = id_in(&intent.metadata, SALE_KEY);
+        // The charge of a failed try has a card too, and the next try may be made with another.
+        let said_yes = matches!(status, IntentStatus::RequiresCapture | IntentStatus::Succeeded);
+        let paid_with = sale.zip(charge.as_ref()).filter(|_| said_yes);
         Ok(Intent {
             id: intent.id.to_string(),
-            status: IntentStatus::from_word(intent.status.as_str()).ok_or(IntentFault::Status)?,
+            status,
             amount: Money::new(intent.amount, currency),
             amount_capturable: intent.amount_capturable,
             amount_received: intent.amount_received,
             livemode: intent.livemode,
             client_secret: intent.client_secret,
             next_action: intent.next_action.as_ref().map(next_action),
-            sale: id_in(&intent.metadata, SALE_KEY),
+            sale,
             order: id_in(&intent.metadata, ORDER_KEY),
             attempt: id_in(&intent.metadata, ATTEMPT_KEY),
             failure: intent.last_payment_error.as_deref().map(failure),
+            paid_with: paid_with.and_then(|(sale, charge)| paid_with_in(sale, charge)),
             capture_before: charge.as_ref().and_then(capture_before),
             latest_charge: charge.map(|charge| charge.id().to_string()),
             created: time(intent.created)?,
@@ -144,6 +153,12 @@ fn next_action(action: &stripe_shared::PaymentIntentNextAction) -> serde_json::V
 fn capture_before(charge: &stripe_types::Expandable<stripe_shared::Charge>) -> Option<Timestamp> {
     let card = charge.as_object()?.payment_method_details.as_ref()?.card.as_ref()?;
     time(card.capture_before?).ok()
+}
+
+fn paid_with_in(sale: SaleId, charge: &stripe_types::Expandable<stripe_shared::Charge>) -> Option<PaidWith> {
+    let card = charge.as_object()?.payment_method_details.as_ref().and_then(|details| details.card.as_ref());
+    let fingerprint = card.and_then(|card| card.fingerprint.as_deref());
+    Some(fingerprint.map_or(PaidWith::Other, |fingerprint| PaidWith::Card(CardPrint::of(sale, fingerprint))))
 }
 
 /// An id in metadata. Metadata can be edited in Stripe's dashboard, so one that does not read is simply not there; the

@@ -15,6 +15,7 @@ mod apply_dispute;
 pub(crate) mod apply_payment;
 pub(crate) mod cancel_payment;
 pub(crate) mod capture_payment;
+mod card_limit;
 pub(crate) mod check_payment;
 pub(crate) mod payment_news;
 pub(crate) mod refund_payment;

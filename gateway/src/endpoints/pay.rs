@@ -19,7 +19,7 @@ use domain::payment::{IntentStatus, PAYMENT_WINDOW_S};
 use domain::{OrderId, PaymentId, SaleId};
 use http::StatusCode;
 use ledger::payments::{
-    BeginPayment, NewPayment, PaymentAttempt, PaymentRow, StripeAnswer, payment_answered, payment_begin,
+    BeginPayment, CARD_LIMIT, NewPayment, PaymentAttempt, PaymentRow, StripeAnswer, payment_answered, payment_begin,
     payment_key_spent,
 };
 use payments::{CreateIntent, Intent, StripeError};
@@ -193,7 +193,18 @@ async fn drive(app: &App, attempt: &PaymentAttempt) -> Result<PaidBody, Problem>
         Err(unknown) => return Err(unknown.into()),
     };
     let answered = payment_answered(&app.ledger, attempt, &StripeAnswer::Intent(intent.facts())).await?;
+    if answered.payment.failure.as_deref() == Some(CARD_LIMIT) {
+        return Err(card_limit_reached());
+    }
     Ok(PaidBody { state: answered.order, payment: attempt_body(intent) })
+}
+
+/// The bank said yes, and the card may buy no more: the order is over.
+fn card_limit_reached() -> Problem {
+    Problem::new(Code::CardLimitReached).detail(
+        "This card has paid for as many tickets as one buyer may have in this sale. Nothing was charged: your bank may show the \
+         amount as reserved for a few days, and then lets it go by itself.",
+    )
 }
 
 /// What Stripe says in the end, or why it was not asked.

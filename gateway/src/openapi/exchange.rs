@@ -276,7 +276,7 @@ fn orders(route: Route) -> Exchange {
         Route::PayOrder => Exchange::default()
             .body(shape::<PayBody>(), Key::Required)
             .answers(vec![(200, "The attempt is made; the webhook brings its outcome.", shape::<PaidBody>())])
-            .codes(&[Code::PaymentDeclined, Code::OrderExpired, Code::OrderNotPayable]),
+            .codes(&[Code::PaymentDeclined, Code::CardLimitReached, Code::OrderExpired, Code::OrderNotPayable]),
         _ => shown(shape::<OrderBody>()),
     }
 }

@@ -222,6 +222,10 @@ pub(crate) struct PaymentConfigBody {
     /// `manual` or `automatic`.
     #[schema(required = false, example = "manual")]
     capture: String,
+    /// `one_buyer`: what one card pays for counts together against the limits for one buyer. `separate_buyers`: it does not
+    /// matter.
+    #[schema(required = false, example = "one_buyer")]
+    same_card: String,
 }
 
 /// For each way of giving money back, `return_fees` or `keep_fees`. Kept fees keep their share of the taxes: in proportion to

@@ -98,6 +98,9 @@ codes! {
     /// More units than one buyer may have, of a tier or of all together: in the hold asked for, where `errors` says of what, or
     /// with the units ordered before with the same e-mail address or pass. An order that is refused for it leaves the hold as it is.
     LimitReached = "limit_reached" CONFLICT "More than one buyer may have";
+    /// The bank said yes, and the card has paid for as many units as one buyer may have. The order is over, nothing is charged,
+    /// and its units are on sale again.
+    CardLimitReached = "card_limit_reached" CONFLICT "The card has paid for as many as one buyer may have";
     /// The pass has a live hold: one at a time.
     PassInUse = "pass_in_use" CONFLICT "The pass has a hold already";
     /// The hold's time is over and its units went back on sale.

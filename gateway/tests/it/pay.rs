@@ -42,6 +42,29 @@ async fn a_declined_card_is_told_why_and_another_may_be_tried() {
     world.stop().await;
 }
 
+/// One buyer may have four of this sale; these are two addresses and passes, and one card.
+#[tokio::test]
+async fn a_card_that_paid_for_as_many_as_one_buyer_may_have_is_told_so_and_not_charged() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(9)).await;
+    let (first, _, in_time) = world.order(&sale, 3).await;
+    let paid = first.pays(&in_time, Card::AdasVisa, &world.stripe.base_url()).await.unwrap();
+    assert_eq!(paid.expect(StatusCode::OK).unwrap()["state"], "processing");
+
+    let (second, _, order) = world.order(&sale, 2).await;
+    let refused = second.pays(&order, Card::AdasVisa, &world.stripe.base_url()).await.unwrap();
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, Some("card_limit_reached")), "{refused:?}");
+    let told = second.looks_at_order(&order).await.unwrap().expect(StatusCode::OK).unwrap();
+    assert_eq!((&told["state"], &told["final"]), (&json!("cancelled"), &json!(true)));
+    let again = second.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    assert_eq!(again.code(), Some("order_not_payable"));
+
+    let (third, _, order) = world.order(&sale, 1).await;
+    let paid = third.pays(&order, Card::AdasVisa, &world.stripe.base_url()).await.unwrap();
+    assert_eq!(paid.expect(StatusCode::OK).unwrap()["state"], "processing", "one more fits");
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_card_that_needs_its_holder_says_so() {
     let world = World::new().await;

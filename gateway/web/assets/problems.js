@@ -12,6 +12,7 @@ const SENTENCES = {
   sold_out: 'These tickets are sold out.',
   too_few_left: 'Fewer of these tickets are left than you chose.',
   limit_reached: 'That is more than one buyer may have, counting what was ordered before. Choose fewer tickets.',
+  card_limit_reached: 'This card has paid for as many tickets as one buyer may have in this sale. Nothing was charged, and these tickets went back on sale.',
   seat_taken: 'Someone was a moment faster and these tickets are gone. Please choose again.',
   none_together: 'No row has so many seats side by side any more. Choose fewer, or take seats that are apart.',
   pass_in_use: 'You already hold tickets, perhaps in another tab. Finish or give back those first.',

@@ -202,7 +202,7 @@ pub async fn payment_answered(
 ) -> Result<Answered, LedgerError> {
     let (sale, order, payment) = (attempt.sale.uuid(), attempt.order.uuid(), attempt.id.uuid());
     match answer {
-        StripeAnswer::Intent(facts) => apply_answer(ledger, facts).await?,
+        StripeAnswer::Intent(facts) => apply_answer(ledger, attempt.id, facts).await?,
         StripeAnswer::Declined { code, intent } => {
             ledger.one(REFUSED, &[&sale, &order, &payment, intent, code]).await?;
         }

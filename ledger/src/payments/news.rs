@@ -1,7 +1,7 @@
 //! What Stripe says of a payment intent, merged into payment, order, units, books and tickets.
 
 use domain::keyring::Kid;
-use domain::payment::IntentFacts;
+use domain::payment::{IntentFacts, PaidWith};
 use domain::{OrderId, PaymentId, PlaceNumber, SaleId, TicketId, TierId, UnitNo};
 use serde::Deserialize;
 use serde_json::Value;
@@ -85,6 +85,17 @@ pub struct PaymentTarget {
     pub number: PlaceNumber,
     /// The order's units.
     pub units: Vec<(TierId, UnitNo)>,
+    /// Whether its card must be known before its capture is applied.
+    pub card: CardWanted,
+}
+
+/// Whether the ledger must know what pays before it is told more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CardWanted {
+    /// It must: write it down ([`super::card_note`]) before the capture is applied.
+    First,
+    /// It knows, it does not count, or it is asked later.
+    No,
 }
 
 pub(super) const TARGET: &str = "SELECT payment_target($1, $2, $3)";
@@ -93,6 +104,9 @@ pub(super) const APPLY: &str = "
     SELECT outcome, reason
       FROM payment_apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
+pub(super) const ANSWER: &str =
+    "SELECT outcome, reason FROM payment_answer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
 #[derive(Deserialize)]
 struct TargetDocument {
     sale: Uuid,
@@ -100,6 +114,7 @@ struct TargetDocument {
     payment: Uuid,
     number: u64,
     units: documents::Units,
+    card_first: bool,
 }
 
 /// Which payment an intent belongs to, by its id or by the order it says it is for.
@@ -114,9 +129,10 @@ pub async fn payment_target(ledger: &Ledger, facts: &IntentFacts) -> Result<Opti
 
 /// A target as the database writes it.
 pub(super) fn target(document: Value) -> Result<PaymentTarget, LedgerError> {
-    let TargetDocument { sale, order, payment, number, units } = documents::read(document)?;
+    let TargetDocument { sale, order, payment, number, units, card_first } = documents::read(document)?;
     let (sale, order) = (SaleId::from_uuid(sale), OrderId::from_uuid(order));
-    Ok(PaymentTarget { sale, order, payment: PaymentId::from_uuid(payment), number: PlaceNumber(number), units })
+    let card = if card_first { CardWanted::First } else { CardWanted::No };
+    Ok(PaymentTarget { sale, order, payment: PaymentId::from_uuid(payment), number: PlaceNumber(number), units, card })
 }
 
 /// Applies news of an intent: everything it changes, and the mark on its event, in one call.
@@ -157,17 +173,17 @@ pub(super) fn applied(outcome: &str, reason: String) -> Result<Applied, LedgerEr
 
 /// Applies an answer. It comes without tickets: money that is ours already gets them from its event, or from the job that
 /// the ledger then writes.
-pub(super) async fn apply_answer(ledger: &Ledger, facts: &IntentFacts) -> Result<(), LedgerError> {
-    let news = News {
-        event: None,
-        source: "answer",
-        facts,
-        failure: None,
-        units: &[],
-        tickets: Vec::new(),
-        kid: String::new(),
-    };
-    let (outcome, reason) = apply_news(ledger, &news).await?;
+pub(super) async fn apply_answer(ledger: &Ledger, payment: PaymentId, facts: &IntentFacts) -> Result<(), LedgerError> {
+    let (sale, order) = (facts.sale.map(SaleId::uuid), facts.order.map(OrderId::uuid));
+    let (amount, currency) = (facts.amount.minor, facts.amount.currency.as_str());
+    let card = facts.paid_with.as_ref().map(PaidWith::bytes);
+    #[rustfmt::skip]
+    let params: [&(dyn ToSql + Sync); 11] = [
+        &payment.uuid(), &facts.id, &facts.status.word(), &amount, &facts.amount_capturable, &facts.amount_received,
+        &currency, &facts.livemode, &sale, &order, &card,
+    ];
+    let row = ledger.one(ANSWER, &params).await?;
+    let (outcome, reason) = (row.try_get::<_, &str>(0)?, row.try_get::<_, Option<&str>>(1)?);
     if outcome == "quarantined" {
         tracing::error!(intent = facts.id, reason, "the answer does not fit the attempt it answers");
     }

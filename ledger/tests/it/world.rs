@@ -304,6 +304,7 @@ impl Paying {
             sale: Some(self.order.sale),
             order: Some(self.order.id),
             created: Timestamp::UNIX_EPOCH,
+            paid_with: None,
         }
     }
 

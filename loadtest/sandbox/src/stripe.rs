@@ -2,7 +2,7 @@
 //!
 //! | part | calls | on request |
 //! |---|---|---|
-//! | confirmation tokens, Stripe.js | create; a stand-in script, a page for 3-D Secure | cards that approve, decline, ask, process |
+//! | confirmation tokens, Stripe.js | create; a stand-in script, a page for 3-D Secure | cards that approve, decline, ask, process; a card used again |
 //! | payment intents | create, confirm, capture, cancel, get, list, search | 3-D Secure, late answers of banks, lapse |
 //! | charges | get, list | |
 //! | refunds | create, get, list | pending, arriving, coming back |

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::Money;
-use domain::payment::IntentStatus;
+use domain::payment::{IntentStatus, PaidWith};
 use domain::sale::CaptureMode;
-use payments::{RefundIntent, RefundStatus, StripeError};
+use payments::{CreateIntent, RefundIntent, RefundStatus, StripeError};
 
 use crate::till::{DECLINED, NEEDS_3DS, Till, VISA, order, price, sale};
 
@@ -30,6 +30,27 @@ async fn automatic_capture_takes_the_money_at_once() {
     let till = Till::open().await;
     let intent = till.pay(VISA, CaptureMode::Automatic).await.expect("the card works");
     assert_eq!((intent.status, intent.amount_received), (IntentStatus::Succeeded, 4_350));
+}
+
+/// The same card again is known again, in this sale; whoever fetches the intent learns it too.
+#[tokio::test]
+async fn what_pays_is_known_once_the_bank_said_yes() {
+    let till = Till::open().await;
+    let adas = format!("{VISA}_of_ada");
+    let first = till.pay(&adas, CaptureMode::Manual).await.expect("the card works");
+    let second = till.pay(&adas, CaptureMode::Automatic).await.expect("the card works");
+    assert!(matches!(first.paid_with, Some(PaidWith::Card(_))), "{:?}", first.paid_with);
+    assert_eq!(first.paid_with, second.paid_with);
+    assert_eq!(till.stripe.fetch(&first.id).await.expect("it is there").facts().paid_with, first.paid_with);
+    let other = till.pay(VISA, CaptureMode::Manual).await.expect("the card works");
+    assert_ne!(other.paid_with, first.paid_with);
+    let elsewhere = CreateIntent {
+        sale: "sale_0192f0a1b2c37d4e8f90a1b2c3d4e5f7".parse().expect("an id"),
+        ..till.payment(&adas, CaptureMode::Manual).await
+    };
+    let elsewhere = till.stripe.create_and_confirm(&elsewhere, "create:elsewhere").await.expect("the card works");
+    assert_ne!(elsewhere.paid_with, first.paid_with, "no two sales can be compared");
+    assert_eq!(till.pay(NEEDS_3DS, CaptureMode::Manual).await.expect("it is not declined yet").paid_with, None);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Takes an authorised amount, once the units are pinned to the order.
+//! Takes an authorised amount, once the units are pinned to the order and its card is counted ([`card_limit`]).
 //!
 //! Always the whole amount. The answer is applied at once, so the buyer's tickets do not wait for the event, which then
 //! is old news. *Already captured* is success: the intent as it is now decides, and so it does after every refusal.
@@ -19,7 +19,7 @@ use domain::payment::IntentStatus;
 use ledger::outbox::IntentCall;
 use payments::StripeError;
 
-use super::{cancel_payment, check_payment, payment_news};
+use super::{cancel_payment, card_limit, check_payment, payment_news};
 use crate::context::Context;
 use crate::points::Point;
 use crate::runner::Outcome;
@@ -54,6 +54,9 @@ pub(crate) struct Try<'a> {
 
 /// Captures, and applies the answer.
 pub(crate) async fn run(context: &Context, call: &IntentCall, this: Try<'_>) -> Outcome {
+    if let Err(outcome) = card_limit::admit(context, this.turn.sale, call).await {
+        return outcome;
+    }
     let answer = match this.turn.write(context, context.stripe.capture(&call.intent, this.key)).await {
         Err(outcome) => return outcome,
         Ok(answer) => answer,

@@ -2,15 +2,18 @@
 //!
 //! Jobs that tell at the same time share a call ([`Together`]): one read of the payments they are about, and one call that
 //! applies it all and commits once. What such a call leaves undone a job tells alone, by the same keys.
+//!
+//! Where Stripe captures by itself and the sale counts by cards, the ledger must know the card before it is told of the capture:
+//! it counts in the step that would issue the tickets. An event does not say the card, so the intent is fetched instead.
 
 use domain::order::OrderState;
-use domain::payment::IntentFacts;
+use domain::payment::{IntentFacts, IntentStatus, PaidWith};
 use domain::ticket::ticket_id;
 use domain::{TicketId, TierId, UnitNo};
 use ledger::LedgerError;
 use ledger::payments::{
-    APPLY_BATCH_MAX, Applied, Apply, FactSource, PaymentTarget, payment_apply, payment_target, payment_targets,
-    payments_apply,
+    APPLY_BATCH_MAX, Applied, Apply, CardWanted, FactSource, PaymentTarget, card_note, payment_apply, payment_target,
+    payment_targets, payments_apply,
 };
 use payments::{Intent, StripeError};
 
@@ -91,12 +94,15 @@ async fn tell_together(context: &Context, heard: Vec<Heard>) -> Vec<Option<Optio
 async fn try_together(context: &Context, heard: &[Heard]) -> Result<Vec<Option<Option<Told>>>, LedgerError> {
     let facts: Vec<_> = heard.iter().map(|heard| &heard.facts).collect();
     let targets = payment_targets(&context.ledger, &facts).await?;
-    let known =
-        heard.iter().zip(&targets).filter_map(|(heard, target)| Some(heard.clone().news(context, target.as_ref()?)));
+    let known = heard.iter().zip(&targets).filter_map(|(heard, target)| {
+        let target = target.as_ref().filter(|target| !heard.wants_card_first(target))?;
+        Some(heard.clone().news(context, target))
+    });
     let applied = payments_apply(&context.ledger, &known.collect::<Vec<_>>()).await?;
     let mut applied = applied.into_iter();
-    let told = targets.into_iter().map(|target| match target {
+    let told = heard.iter().zip(targets).map(|(heard, target)| match target {
         None => Some(None),
+        Some(target) if heard.wants_card_first(&target) => None,
         Some(target) => applied.next().flatten().map(|applied| Some(Told { applied, target })),
     });
     Ok(told.collect())
@@ -107,6 +113,13 @@ async fn tell_alone(context: &Context, heard: Heard) -> Result<Option<Told>, Led
     let Some(target) = payment_target(&context.ledger, &heard.facts).await? else {
         return Ok(None);
     };
+    if heard.wants_card_first(&target) {
+        if heard.source == FactSource::Event {
+            return Ok(Some(Told { applied: Applied::AskStripe, target }));
+        }
+        let paid_with = heard.facts.paid_with.unwrap_or(PaidWith::Other);
+        card_note(&context.ledger, target.sale, target.payment, paid_with).await?;
+    }
     let applied = payment_apply(&context.ledger, &heard.news(context, &target)).await?;
     Ok(Some(Told { applied, target }))
 }
@@ -118,6 +131,11 @@ impl Heard {
             News::Fetched { because_of } => (because_of, FactSource::Fetched),
         };
         Self { event: event.map(str::to_owned), source, facts: intent.facts(), failure: intent.failure.clone() }
+    }
+
+    /// Whether the ledger must know the card before it is told this.
+    fn wants_card_first(&self, target: &PaymentTarget) -> bool {
+        target.card == CardWanted::First && self.facts.status == IntentStatus::Succeeded
     }
 
     fn news(self, context: &Context, target: &PaymentTarget) -> Apply {

@@ -10,13 +10,14 @@ use domain::{OrderId, SaleId};
 use ledger::LedgerError;
 use ledger::orders::{Contact, OrderRow, order_contact, order_fetch};
 use ledger::outbox::MailKind;
+use ledger::payments::CARD_LIMIT;
 use ledger::refunds::{RefundRow, RefundState, refund_fetch};
 use ledger::sales::{SaleName, SaleRow, sale_fetch};
 use ledger::tickets::{TicketRow, TicketState};
 use lettre::Message;
 
 use crate::context::Context;
-use crate::mail::letter::{self, Back, Facts, Line, Ticket};
+use crate::mail::letter::{self, Back, Facts, Line, Ticket, Why};
 use crate::mail::message::{self, Envelope, Picture};
 use crate::mail::{Mailer, SendError};
 use crate::outbox::mail_kind;
@@ -106,8 +107,14 @@ fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
         total: order.total.to_string(),
         tickets: valid.iter().zip(1..).map(|(ticket, number)| entry(&sale.config, ticket, number)).collect(),
         back: refund.as_ref().map(|refund| back(&sale.config, order, refund)),
+        why: why(order),
         url: page(context, told),
     }
+}
+
+fn why(order: &OrderRow) -> Why {
+    let failure = order.payment.as_ref().and_then(|payment| payment.failure.as_deref());
+    if failure == Some(CARD_LIMIT) { Why::CardLimit } else { Why::TooLate }
 }
 
 fn back(config: &SaleConfig, order: &OrderRow, refund: &RefundRow) -> Back {

@@ -33,8 +33,19 @@ pub(crate) struct Facts {
     pub(crate) tickets: Vec<Ticket>,
     /// What went back, in a letter about that.
     pub(crate) back: Option<Back>,
+    /// Why there are no tickets, in a letter about that.
+    pub(crate) why: Why,
     /// The page of the order.
     pub(crate) url: String,
+}
+
+/// Why there are no tickets for money that a bank promised or gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It came too late, or came to nothing.
+    TooLate,
+    /// The card has paid for as many as one buyer may have.
+    CardLimit,
 }
 
 /// A line of the order.

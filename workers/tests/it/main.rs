@@ -4,6 +4,7 @@ mod eventually;
 mod world;
 
 mod captures;
+mod cards;
 mod complaints;
 mod crashes;
 mod dice;

@@ -23,6 +23,8 @@ pub struct Buyer {
 pub enum Card {
     /// Works at once.
     Visa,
+    /// The same one, whoever pays with it: Ada's, which the fake knows and Stripe does not.
+    AdasVisa,
     /// Is declined.
     Declined,
     /// Needs 3-D Secure.
@@ -33,6 +35,7 @@ impl Card {
     const fn payment_method(self) -> &'static str {
         match self {
             Self::Visa => "pm_card_visa",
+            Self::AdasVisa => "pm_card_visa_of_ada",
             Self::Declined => "pm_card_chargeDeclined",
             Self::AuthenticationRequired => "pm_card_authenticationRequired",
         }

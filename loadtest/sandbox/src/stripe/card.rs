@@ -1,5 +1,12 @@
 //! Stripe's test cards, by number (as typed into the form) and by payment method name (as scripts use them).
 //! Source: <https://docs.stripe.com/testing>. `pm_card_processing` is ours: Stripe has no card that stays in processing.
+//!
+//! A fingerprint says which payments were made with one card. At Stripe a test card is one card, whoever uses it; here everybody
+//! has one of their own, as the crowds have that it stands for. Whoever is to use a card again names its owner:
+//! `pm_card_visa_of_ada` is Ada's, each time.
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 /// What a card does when it is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +95,17 @@ impl Card {
         CARDS.iter().find(|card| card.number == digits)
     }
 
-    /// The card behind a payment method name such as `pm_card_visa`.
-    pub(super) fn by_name(name: &str) -> Option<&'static Card> {
-        CARDS.iter().find(|card| card.names.contains(&name))
+    /// The card behind a payment method name such as `pm_card_visa`, or `pm_card_visa_of_ada`, with its fingerprint.
+    pub(super) fn by_name(name: &str) -> Option<(&'static Card, String)> {
+        let (name, owner) = name.split_once(OF).map_or((name, None), |(name, owner)| (name, Some(owner)));
+        let card = CARDS.iter().find(|card| card.names.contains(&name))?;
+        Some((card, owner.map_or_else(fingerprint, |owner| card.fingerprint_of(owner))))
+    }
+
+    /// Letters and digits, as many as Stripe's have.
+    fn fingerprint_of(&self, owner: &str) -> String {
+        let hash = Sha256::new().chain_update(self.number).chain_update(owner).finalize();
+        hash.iter().take(FINGERPRINT_BYTES).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What a receipt may show.
@@ -98,6 +113,17 @@ impl Card {
         &self.number[self.number.len() - 4..]
     }
 }
+
+/// The fingerprint of a card that nobody used before.
+pub(super) fn fingerprint() -> String {
+    Uuid::new_v4().simple().to_string()[..2 * FINGERPRINT_BYTES].to_owned()
+}
+
+/// What comes between the name of a card and its owner.
+const OF: &str = "_of_";
+
+/// Half the letters of a fingerprint.
+const FINGERPRINT_BYTES: usize = 8;
 
 const CARDS: [Card; 12] = [
     visa("4242424242424242", &["pm_card_visa", "pm_card_us"], Behaviour::Approves),

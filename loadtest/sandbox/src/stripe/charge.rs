@@ -12,6 +12,7 @@ pub(super) struct Charge {
     pub(super) intent: String,
     pub(super) method: String,
     pub(super) card: &'static Card,
+    pub(super) fingerprint: String,
     pub(super) created: i64,
     /// When an authorisation lapses.
     pub(super) capture_before: i64,

@@ -97,6 +97,7 @@ pub(super) enum ActionStyle {
 pub(super) struct Method {
     pub(super) id: String,
     pub(super) card: &'static Card,
+    pub(super) fingerprint: String,
 }
 
 /// How the last attempt failed.

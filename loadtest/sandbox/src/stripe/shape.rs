@@ -139,7 +139,7 @@ impl Shape {
             "object": "payment_method",
             "allow_redisplay": "unspecified",
             "billing_details": billing_details(),
-            "card": method_card(method.card),
+            "card": method_card(method.card, &method.fingerprint),
             "created": created,
             "customer": null,
             "customer_account": null,
@@ -218,7 +218,7 @@ impl Shape {
             "mandate_data": null,
             "payment_intent": token.used_by,
             "payment_method_options": null,
-            "payment_method_preview": { "type": "card", "billing_details": billing_details(), "card": method_card(token.card) },
+            "payment_method_preview": { "type": "card", "billing_details": billing_details(), "card": method_card(token.card, &token.fingerprint) },
             "return_url": token.return_url,
             "setup_future_usage": null,
             "setup_intent": null,
@@ -255,7 +255,7 @@ fn billing_details() -> Value {
     json!({ "address": address, "email": null, "name": null, "phone": null, "tax_id": null })
 }
 
-fn method_card(card: &Card) -> Value {
+fn method_card(card: &Card, fingerprint: &str) -> Value {
     json!({
         "brand": card.brand,
         "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
@@ -263,7 +263,7 @@ fn method_card(card: &Card) -> Value {
         "display_brand": card.brand,
         "exp_month": 12,
         "exp_year": 2034,
-        "fingerprint": format!("sandbox{}", card.last4()),
+        "fingerprint": fingerprint,
         "funding": "credit",
         "generated_from": null,
         "last4": card.last4(),
@@ -286,7 +286,7 @@ fn charged_card(charge: &Charge) -> Value {
         "exp_month": 12,
         "exp_year": 2034,
         "extended_authorization": { "status": "disabled" },
-        "fingerprint": format!("sandbox{}", charge.card.last4()),
+        "fingerprint": charge.fingerprint,
         "funding": "credit",
         "incremental_authorization": { "status": "unavailable" },
         "installments": null,

@@ -35,6 +35,21 @@ fn a_letter_about_a_refund_says_how_much_and_what_of_the_tickets() {
     assert!(free.text.contains("These tickets are void") && !free.text.contains("days"), "{}", free.text);
 }
 
+#[test]
+fn a_letter_about_money_without_tickets_says_why() {
+    for (kind, money) in
+        [(MailKind::PaymentReleased, "Nothing was charged"), (MailKind::PaymentRefunded, "goes back to you")]
+    {
+        let late = write(kind, &facts());
+        let limit = write(kind, &Facts { why: Why::CardLimit, ..facts() });
+        for (late, limit) in [(late.text, limit.text), (late.html, limit.html)] {
+            assert!(limit.contains("as many tickets as one buyer may have") && limit.contains(money), "{limit}");
+            assert!(!limit.contains("your payment of") && late.contains("your payment of"), "{limit}\n{late}");
+            assert!(!late.contains("card") && late.contains(money), "{late}");
+        }
+    }
+}
+
 fn facts() -> Facts {
     let ticket = |number| Ticket { id: format!("tkt_{number}"), tier: "Standing".to_owned(), seat: None, number };
     Facts {
@@ -49,6 +64,7 @@ fn facts() -> Facts {
         total: "43.50 EUR".to_owned(),
         tickets: vec![ticket(1), ticket(2)],
         back: Some(Back { amount: Some("21.75 EUR".to_owned()), tickets: vec![ticket(1)] }),
+        why: Why::TooLate,
         url: "https://tickets.example/s/night/orders/ord_1#token=ort_1".to_owned(),
     }
 }

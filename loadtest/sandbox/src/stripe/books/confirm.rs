@@ -120,12 +120,13 @@ impl Books {
                     message: "This confirmation token has already been used.".into(),
                 });
             }
-            return Ok(Method { id: token.method.clone(), card: token.card });
+            let (card, fingerprint) = (token.card, token.fingerprint.clone());
+            return Ok(Method { id: token.method.clone(), card, fingerprint });
         }
         if let Some(name) = form.text("payment_method") {
-            let card =
+            let (card, fingerprint) =
                 Card::by_name(name).ok_or_else(|| Refusal::Missing { what: "PaymentMethod", id: name.to_owned() })?;
-            return Ok(Method { id: new_id("pm_1"), card });
+            return Ok(Method { id: new_id("pm_1"), card, fingerprint });
         }
         intent.and_then(|intent| intent.method.clone()).ok_or_else(|| Refusal::missing_parameter("payment_method"))
     }
@@ -215,6 +216,7 @@ impl Books {
             intent: intent.id.clone(),
             method: method.id.clone(),
             card: method.card,
+            fingerprint: method.fingerprint.clone(),
             created: cause.now,
             capture_before: cause.now_ms.saturating_add(millis(self.authorisation)) / 1_000,
             amount: intent.terms.amount,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Books, Cause, INTENTS_MAX, new_id};
-use crate::stripe::card::Card;
+use crate::stripe::card::{Card, fingerprint};
 use crate::stripe::form::Form;
 use crate::stripe::intent::{ActionStyle, AllowRedirects, CaptureMethod, Intent, IntentStatus, Terms};
 use crate::stripe::refusal::{LimitReason, Refusal};
@@ -46,10 +46,12 @@ impl Books {
         if self.tokens.len() >= INTENTS_MAX {
             return Err(Refusal::RateLimited(LimitReason::ResourceSpecific));
         }
+        let (card, fingerprint) = token_card(form)?;
         let token = Token {
             id: new_id("ctoken_1"),
-            card: token_card(form)?,
+            card,
             method: new_id("pm_1"),
+            fingerprint,
             created: now,
             return_url: form.text("return_url").map(str::to_owned),
             used_by: None,
@@ -126,9 +128,9 @@ impl Books {
     }
 }
 
-fn token_card(form: &Form) -> Result<&'static Card, Refusal> {
+fn token_card(form: &Form) -> Result<(&'static Card, String), Refusal> {
     if let Some(number) = form.text("card[number]") {
-        return Card::by_number(number).ok_or(Refusal::Invalid {
+        return Card::by_number(number).map(|card| (card, fingerprint())).ok_or(Refusal::Invalid {
             name: "card[number]",
             code: "incorrect_number",
             message: "Your card number is incorrect.".into(),
