@@ -13,6 +13,10 @@ use crate::ids::TierId;
 use crate::money::{Money, MoneyError};
 use crate::sale::{SaleConfig, TierConfig};
 
+mod charge;
+
+pub use charge::{CHARGE_MAX, charge_min};
+
 /// What a line is for; the books send each kind to its own account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -133,6 +133,34 @@ fn what_one_buyer_may_have_must_fit_one_payment() {
 }
 
 #[test]
+fn one_ticket_must_cost_nothing_or_what_stripe_takes() {
+    for (currency, least) in [("eur", 50), ("gbp", 30), ("jpy", 50), ("huf", 17_500), ("usd", 50), ("xpf", 1)] {
+        let mut sale = smallest();
+        sale.currency = currency.parse().unwrap();
+        sale.tiers.push(TierConfig { id: "box".parse().unwrap(), ..sale.tiers[0].clone() });
+        sale.tiers[0].price = 1_000_000;
+        for (price, pointer) in [(0, vec![]), (least, vec![]), (least - 1, vec!["/tiers/1/price"])] {
+            sale.tiers[1].price = price;
+            let expected = if price == 0 { vec![] } else { pointer };
+            assert_eq!(pointers(&sale), expected, "{price} {currency}");
+        }
+    }
+}
+
+#[test]
+fn fees_and_taxes_count_to_what_stripe_takes() {
+    let mut sale = smallest();
+    sale.tiers[0].price = 40;
+    assert_eq!(pointers(&sale), ["/tiers/0/price"]);
+    assert!(sale.faults()[0].detail.contains("at least 0.50 EUR"), "{:?}", sale.faults());
+    sale.fees = vec![Fee { name: "Booking".into(), per_unit: 2, basis_points: 0 }];
+    sale.taxes = vec![Tax { name: "VAT".into(), basis_points: 1_900 }];
+    assert_eq!(pointers(&sale), [""; 0], "42 and 19 % are 50");
+    sale.tiers[0].price = 0;
+    assert_eq!(pointers(&sale), ["/tiers/0/price"], "a ticket for nothing with a small fee");
+}
+
+#[test]
 fn a_tier_is_kept_as_it_was_given() {
     for tier in [
         r#"{"id":"ga","name":"Floor","price":100,"capacity":5}"#,

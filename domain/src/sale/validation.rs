@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::price::dearest_order;
+use crate::money::Money;
+use crate::price::{CHARGE_MAX, charge_min, dearest_order, unit_price};
 
 use super::{PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, UNITS_MAX, is_of_our_era};
 
@@ -22,8 +23,6 @@ pub struct Fault {
 
 /// The longest name people read.
 const NAME_CHARS_MAX: usize = 200;
-/// The most that Stripe takes in one payment: eight digits.
-const CHARGE_MAX: i64 = 99_999_999;
 /// The highest price of a unit.
 const PRICE_MAX: i64 = CHARGE_MAX;
 /// The most fees and the most taxes of a sale.
@@ -57,6 +56,7 @@ impl SaleConfig {
         self.check_charges(&mut faults);
         if faults.0.is_empty() {
             self.check_dearest_order(&mut faults);
+            self.check_cheapest_units(&mut faults);
         }
         faults.0
     }
@@ -66,6 +66,19 @@ impl SaleConfig {
         let fits = dearest_order(self).is_ok_and(|total| total.minor <= CHARGE_MAX);
         let most = format!("so cheap that all one buyer may have costs at most {CHARGE_MAX}, fees and taxes included");
         faults.require(fits, "/tiers", most);
+    }
+
+    /// An order of one unit, which is the cheapest that costs anything, must be one that Stripe takes.
+    fn check_cheapest_units(&self, faults: &mut Faults) {
+        let least = Money::new(charge_min(self.currency), self.currency);
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let price = unit_price(self, tier).map_or(0, |price| price.total.minor);
+            let fits = price == 0 || price >= least.minor;
+            let enough = format!(
+                "0, or so high that one ticket costs at least {least}, fees and taxes included: Stripe takes no less"
+            );
+            faults.require(fits, format!("/tiers/{index}/price"), enough);
+        }
     }
 
     fn check_names(&self, faults: &mut Faults) {
