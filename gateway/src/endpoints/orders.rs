@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use admission::{Freeze, HoldView};
 use domain::order::{Finality, OrderState};
+use domain::payment::PaymentState;
 use domain::price::{LineKind, OrderLine};
 use domain::sale::Fault;
 use domain::token::{ArtefactToken, OrderToken, PassToken};
@@ -20,6 +21,7 @@ use domain::{HoldId, Money, OrderId, TicketId, TierId, UnitNo};
 use http::StatusCode;
 use jiff::Timestamp;
 use ledger::orders::{CreateOrder, NewOrder, OrderRow};
+use ledger::payments::PaymentRow;
 use ledger::tickets::TicketRow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -85,6 +87,8 @@ pub(crate) struct OrderBody {
     expires_at: Timestamp,
     /// What a browser needs to pay it; none when there is nothing to pay.
     payment: Option<PaymentBody>,
+    /// The latest attempt to pay it; none before Pay was pressed.
+    attempt: Option<LastAttemptBody>,
     /// Its tickets, once it is paid.
     tickets: Vec<TicketBody>,
 }
@@ -117,6 +121,20 @@ pub(crate) struct PaymentBody {
     publishable_key: String,
     /// Where the page loads a stand-in for Stripe.js; none for the real one.
     browser_base: Option<String>,
+}
+
+/// The latest attempt to pay an order.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LastAttemptBody {
+    /// Where it is: `planned`, `requires_action`, `processing`, `authorised`, `captured`, `failed` or `cancelled`.
+    #[schema(value_type = String, example = "failed")]
+    state: PaymentState,
+    /// Why it came to nothing, in Stripe's words; `card_limit` when the card has paid for as many as one buyer may have.
+    #[schema(example = "insufficient_funds")]
+    reason: Option<String>,
+    /// What was taken; of an order that is over, all of it goes back.
+    #[schema(value_type = MoneyBody)]
+    captured: Money,
 }
 
 /// A ticket.
@@ -350,6 +368,7 @@ fn body(app: &App, sale: &Sale, row: OrderRow, token: Token) -> OrderBody {
         r#final: row.finality == Finality::Final,
         total: row.total,
         payment: payment(app, &row),
+        attempt: row.payment.as_ref().map(last_attempt),
         tickets: tickets(app, sale, &row),
         lines: row.lines.into_iter().map(line).collect(),
         expires_at: row.expires_at,
@@ -367,6 +386,14 @@ fn payment(app: &App, row: &OrderRow) -> Option<PaymentBody> {
         publishable_key: app.config.stripe_publishable_key.clone(),
         browser_base: app.config.stripe_browser_base.clone(),
     })
+}
+
+fn last_attempt(payment: &PaymentRow) -> LastAttemptBody {
+    LastAttemptBody {
+        state: payment.state,
+        reason: payment.failure.clone(),
+        captured: Money::new(payment.captured, payment.amount.currency),
+    }
 }
 
 fn tickets(app: &App, sale: &Sale, row: &OrderRow) -> Vec<TicketBody> {

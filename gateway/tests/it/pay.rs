@@ -56,6 +56,7 @@ async fn a_card_that_paid_for_as_many_as_one_buyer_may_have_is_told_so_and_not_c
     assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, Some("card_limit_reached")), "{refused:?}");
     let told = second.looks_at_order(&order).await.unwrap().expect(StatusCode::OK).unwrap();
     assert_eq!((&told["state"], &told["final"]), (&json!("cancelled"), &json!(true)));
+    assert_eq!((&told["attempt"]["reason"], &told["attempt"]["captured"]["amount"]), (&json!("card_limit"), &json!(0)));
     let again = second.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
     assert_eq!(again.code(), Some("order_not_payable"));
 

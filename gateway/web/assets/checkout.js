@@ -142,7 +142,8 @@ function settle(order) {
     return;
   }
   document.title = 'Order over';
-  warn(order.state === 'expired' ? sentenceFor('order_expired') : '');
+  if (order.attempt?.reason === 'card_limit') warn(sentenceFor('card_limit_reached'));
+  else warn(order.state === 'expired' ? sentenceFor('order_expired') : '');
   fill('ended-message', 'This order is over. Nothing more is charged for it.');
   show('ended');
 }

@@ -6,11 +6,15 @@
  *
  * | state                      | shown |
  * |----------------------------|-------|
+ * | awaiting_payment, declined | why, and a link to try again |
  * | awaiting_payment, just paid | being confirmed |
+ * | awaiting_payment, at the bank | a link back to it |
  * | awaiting_payment           | a link to pay |
  * | processing, paid without tickets | confirmed, the tickets follow |
  * | paid                       | the tickets |
  * | expired, not final         | a payment may still arrive |
+ * | over, money was taken      | why, and when it is back |
+ * | cancelled for the card     | that the card has its limit |
  * | all others                 | what happened, and the tickets that there are |
  */
 
@@ -36,24 +40,56 @@ const POLL_GROWTH = 1.15;
 const WORDS = {
   confirming: ['Confirming your payment…', 'This takes a few seconds. You need not do anything.'],
   awaiting_payment: ['This order is not paid yet', 'Your tickets are held for you for a short while.'],
+  at_the_bank: ['Your bank wants a word from you', 'It asks you to confirm this payment. Nothing is charged before you do. Your tickets are held for you for a short while.'],
+  declined: ['Your bank did not approve the payment', 'Nothing was charged. You can try again, or use another card: your tickets are held for you for a short while.'],
   processing: ['Your payment is confirmed', 'Your tickets follow in a moment, here and by e-mail.'],
   paid: ['Here are your tickets', 'They were sent to you by e-mail, too. Show the code at the door.'],
   expiring: ['The time to pay ran out', 'A payment may still be on its way. If it arrives and your tickets can be had, they appear here; if not, you get your money back.'],
   expired: ['This order expired', 'The time to pay ran out and the tickets went back on sale. You pay nothing; whatever your bank reserved is released.'],
+  too_late: ['Your payment came too late', 'The tickets had gone back on sale. The whole amount goes back to you; banks take five to ten days to show it.'],
+  card_limit: ['This card has reached its limit', 'It has paid for as many tickets as one buyer may have in this sale, so there are none for this order. Nothing was charged; your bank may show the amount as reserved for up to seven days, and then lets it go.'],
+  card_limit_paid: ['This card has reached its limit', 'It has paid for as many tickets as one buyer may have in this sale, so there are none for this order. The whole amount goes back to you; banks take five to ten days to show it.'],
   cancelled: ['This order was cancelled', 'You pay nothing; whatever your bank reserved is released.'],
   partially_refunded: ['Part of this order was refunded', 'Tickets that are still valid are below.'],
   refunded: ['This order was refunded', 'The money is on its way back to you.'],
   given_back: ['This order was given back', 'Its tickets are void. There was nothing to pay back.'],
   disputed: ['The payment of this order is disputed', 'Your bank is looking into it. Please contact the organizer.'],
 };
+/** What a buyer can do about it, for reasons of Stripe's that say so. @type {Record<string, string>} */
+const REASONS = {
+  insufficient_funds: 'Your bank says that there is not enough money on the card.',
+  expired_card: 'The card has expired.',
+  incorrect_cvc: 'The security code was not right.',
+  payment_intent_authentication_failure: 'The payment was not confirmed with your bank.',
+};
 const SETTLED = new Set(['cancelled', 'partially_refunded', 'refunded', 'disputed']);
+
+/** Where paying goes on, and how the way there is called. @type {Record<string, string>} */
+const RETRY = { awaiting_payment: 'Pay now', declined: 'Try again', at_the_bank: 'Go on with the payment' };
 
 /** @param {any} order @param {boolean} justPaid */
 function wordsFor(order, justPaid) {
   if (order.state === 'refunded' && order.total.amount === 0) return 'given_back';
+  if (order.state === 'awaiting_payment' && order.attempt?.state === 'failed') return 'declined';
   if (order.state === 'awaiting_payment' && justPaid) return 'confirming';
+  if (order.state === 'awaiting_payment' && order.attempt?.state === 'requires_action') return 'at_the_bank';
+  if (isOver(order)) {
+    const wasTaken = order.attempt?.captured.amount > 0;
+    if (order.attempt?.reason === 'card_limit') return wasTaken ? 'card_limit_paid' : 'card_limit';
+    if (wasTaken) return 'too_late';
+  }
   if (order.state === 'paid' && order.tickets.length === 0) return 'processing';
   return order.state === 'expired' && !order.final ? 'expiring' : order.state;
+}
+
+/** @param {any} order */
+const isOver = (order) => order.state === 'cancelled' || (order.state === 'expired' && order.final);
+
+/** What a person reads. @param {any} order @param {string} state */
+function messageFor(order, state) {
+  const [, message] = WORDS[state] ?? ['', ''];
+  const reason = state === 'declined' && REASONS[order.attempt.reason];
+  return reason ? `${reason} ${message}` : message;
 }
 
 /** Whether nothing will change by itself. @param {any} order */
@@ -65,15 +101,16 @@ function isSettled(order) {
 /** Shows an order. @param {any} sale @param {any} order @param {boolean} justPaid */
 function render(sale, order, justPaid) {
   const state = wordsFor(order, justPaid);
-  const [heading, message] = WORDS[state] ?? [order.state, ''];
+  const [heading] = WORDS[state] ?? [order.state];
   entitle(heading, sale.name);
   fill('title', heading);
-  fill('message', message);
+  fill('message', messageFor(order, state));
   fill('order-id', order.id);
   fill('total', inWords(order.total));
   part('lines').replaceChildren(...lineRows(order.lines));
   part('receipt').hidden = order.lines.length === 0;
-  part('retry').hidden = state !== 'awaiting_payment';
+  part('retry').hidden = !(state in RETRY);
+  fill('retry-link', RETRY[state] ?? '');
   part('print').hidden = !order.tickets.some((/** @type {any} */ ticket) => ticket.state === 'valid');
   renderTickets(sale, order.tickets);
   show('shown');

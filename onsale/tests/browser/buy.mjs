@@ -67,6 +67,22 @@ const PURCHASES = [
     },
   },
   {
+    title: 'a bank that says no',
+    async run(buyer, step) {
+      await getsATurn(buyer, step);
+      await step('fills in name and e-mail', () => buyer.fillsIn());
+      await step('pays', () => buyer.pays(CARDS.asksBank));
+      await step('looks at the order instead', () => buyer.readsOnTheOrderPage('Your bank wants a word', 'at-the-bank'));
+      await step('goes on with the payment', () => buyer.goesOnToPay('Go on'));
+      await step('is asked again', () => buyer.pays(CARDS.asksBank));
+      await step('does not convince the bank', () => buyer.doesNotConvinceTheBank());
+      await step('reads why', () => buyer.readsOnTheOrderPage('did not approve', 'not-approved'));
+      await step('tries again', () => buyer.goesOnToPay('Try again'));
+      await step('pays with a good card', () => buyer.pays(CARDS.good));
+      await step(`sees ${QUANTITY} tickets`, () => buyer.seesTickets(QUANTITY));
+    },
+  },
+  {
     title: 'lost answers',
     async run(buyer, step, faults) {
       faults.expect(/net::ERR_FAILED/);

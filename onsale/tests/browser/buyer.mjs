@@ -182,6 +182,20 @@ export class Buyer {
     await this.#page.locator('#problem:not(:empty)').waitFor();
   }
 
+  /** Opens the page of an order that is not paid. @param {string} heading what it says @param {string} shot */
+  async readsOnTheOrderPage(heading, shot) {
+    const order = await this.#page.evaluate(() => Object.keys(localStorage).find((key) => key.startsWith('onsale:ord_')));
+    await this.#page.goto(`${this.#url}/orders/${order?.slice('onsale:'.length)}`);
+    await this.#page.locator('#shown h2').filter({ hasText: heading }).waitFor();
+    await this.#looks(shot);
+  }
+
+  /** Goes back to the checkout from the page of the order. @param {string} label what the link says */
+  async goesOnToPay(label) {
+    await this.#page.locator('#retry-link').filter({ hasText: label }).click();
+    await this.#page.locator('#pay:enabled').waitFor();
+  }
+
   /** @param {number} count */
   async seesTickets(count) {
     await this.#page.waitForURL('**/orders/**', { timeout: TICKETS_MAX_MS });
