@@ -53,6 +53,7 @@ pub mod idempotency;
 pub mod inbox;
 pub mod intent_claims;
 pub mod outbox;
+pub mod pruning;
 pub mod reconciliations;
 
 pub mod audit;

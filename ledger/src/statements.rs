@@ -2,8 +2,8 @@
 
 use crate::{
     access_codes, audit, balances, dead_letters, disputes, draws, epochs, holds, idempotency, inbox, intent_claims,
-    notices, orders, organizers, outbox, payments, queue, rebuild, reconciliations, refunds, registrations, sales,
-    seals, units, withholdings,
+    notices, orders, organizers, outbox, payments, pruning, queue, rebuild, reconciliations, refunds, registrations,
+    sales, seals, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -35,6 +35,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         outbox::STATEMENTS,
         dead_letters::STATEMENTS,
         reconciliations::STATEMENTS,
+        pruning::STATEMENTS,
         audit::STATEMENTS,
         seals::STATEMENTS,
     ];

@@ -12,6 +12,7 @@
 //! | [`roll_up_balances`] | 1 s | adds up what was posted, so that reading a balance stays quick |
 //! | [`publish_gauges`] | 2 s | stock and queues as gauges |
 //! | [`seal_books`] | 1 s | chains what was posted in sealed blocks |
+//! | [`prune`] | 60 s | deletes what is old and over |
 //! | [`audit_books`] | 60 s | the invariants of what is new, and now and then of everything, as gauges |
 //!
 //! Any number of workers may sweep at once: each step is one atomic call that answers what it did. A round that fails is
@@ -36,6 +37,7 @@ pub(crate) mod hold_draws;
 pub(crate) mod live_sales;
 pub(crate) mod load_redis;
 pub(crate) mod measure_payments;
+pub(crate) mod prune;
 pub(crate) mod publish_gauges;
 pub(crate) mod roll_up_balances;
 pub(crate) mod seal_books;

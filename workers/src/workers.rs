@@ -34,6 +34,7 @@ use crate::sweeps::hold_draws::HoldDraws;
 use crate::sweeps::live_sales::ReadLiveSales;
 use crate::sweeps::load_redis::LoadRedis;
 use crate::sweeps::measure_payments::MeasurePayments;
+use crate::sweeps::prune::Prune;
 use crate::sweeps::publish_gauges::PublishGauges;
 use crate::sweeps::roll_up_balances::RollUpBalances;
 use crate::sweeps::seal_books::SealBooks;
@@ -191,6 +192,7 @@ impl Workers {
         self.sweep(RollUpBalances(context()));
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(SealBooks(context()));
+        self.sweep(Prune(context()));
         self.sweep(AuditBooks::new(context()));
     }
 

@@ -47,6 +47,7 @@ const SWEPT: &[Killed] = &[
     ("roll_up_balances", ENDS),
     ("publish_gauges", ENDS),
     ("seal_books", ENDS),
+    ("prune", ENDS),
     ("audit_books", ENDS),
 ];
 
