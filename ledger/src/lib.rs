@@ -46,6 +46,7 @@ pub mod tickets;
 pub mod units;
 pub mod withholdings;
 
+pub mod balance_transactions;
 pub mod balances;
 
 pub mod dead_letters;

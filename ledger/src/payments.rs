@@ -24,6 +24,7 @@ mod batch;
 mod card;
 mod news;
 mod refund;
+mod unfinished;
 mod unheard;
 
 pub use attempt::{
@@ -34,6 +35,7 @@ pub use batch::{APPLY_BATCH_MAX, payment_targets, payments_apply};
 pub use card::{CARD_LIMIT, CardAdmit, card_admit, card_note};
 pub use news::{Applied, Apply, CardWanted, FactSource, PaymentTarget, payment_apply, payment_target};
 pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
+pub use unfinished::{OldAuthorisation, UnfinishedPayment, authorisations_hurry, payments_unfinished};
 pub use unheard::{Absent, UnheardAttempt, attempts_look, payment_never_made};
 
 pub(crate) const STATEMENTS: &[&str] = &[
@@ -51,6 +53,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
     card::ADMIT,
     card::NOTE,
     refund::APPLY,
+    unfinished::UNFINISHED,
+    unfinished::HURRY,
     latency::LATELY,
     latency::IS_FRESH,
     latency::KEEP,

@@ -11,6 +11,7 @@
 //! | [`Stripe::undelivered_events`] | `GET /v1/events`, a page | – |
 //! | [`Stripe::find`] | `GET /v1/payment_intents/search` | – |
 //! | [`Stripe::made_between`] | `GET /v1/payment_intents`, page by page | – |
+//! | [`Stripe::balance_transactions`] | `GET /v1/balance_transactions`, a page | – |
 //!
 //! Keys are the caller's and must be durable before the call: `{operation}:{order}:{attempt}`. Parameters under one key
 //! must not change; they are made from the arguments alone. Two calls on one intent at the same time are the caller's to

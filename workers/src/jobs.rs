@@ -11,7 +11,7 @@
 //! | [`return_units`] | puts freed units back on sale in Redis | idempotent by request id |
 //! | [`send_mail`] | tells the buyer | one more mail with the same Message-ID, which clients fold into one |
 
-mod apply_dispute;
+pub(crate) mod apply_dispute;
 pub(crate) mod apply_payment;
 pub(crate) mod cancel_payment;
 pub(crate) mod capture_payment;

@@ -3,6 +3,9 @@
 //! | reconciler | every | compares | and then |
 //! |---|---|---|---|
 //! | [`undelivered_events`] | 60 s | Stripe's events that did not reach us, with the inbox | stores them, as the webhook would have |
+//! | [`unfinished_payments`] | 60 s | payments that are not over, with their intents | applies what Stripe says |
+//! | [`old_authorisations`] | 10 min | promises of banks that are four days old, with their jobs | has them captured or cancelled at once |
+//! | [`stripe_balance`] | 5 min | Stripe's balance transactions, with the books | books fees, hears of what is missing again |
 //!
 //! ```text
 //!  begin (Postgres: the turn, and how far the last one came) ─► look, ask Stripe, mend ─► end (figures, how far, what is told)
@@ -31,7 +34,12 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::metrics;
 
+mod place;
+
+pub(crate) mod old_authorisations;
+pub(crate) mod stripe_balance;
 pub(crate) mod undelivered_events;
+pub(crate) mod unfinished_payments;
 
 /// How often the reconcilers look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -23,7 +23,10 @@ use crate::mail::{MailConfig, Mailer};
 use crate::outbox::Outbox;
 use crate::points::Points;
 use crate::ready::{self, Phase};
+use crate::reconcilers::old_authorisations::OldAuthorisations;
+use crate::reconcilers::stripe_balance::StripeBalance;
 use crate::reconcilers::undelivered_events::UndeliveredEvents;
+use crate::reconcilers::unfinished_payments::UnfinishedPayments;
 use crate::reconcilers::{self, ReconcilePace, Reconciler};
 use crate::runner::{Pool, PoolSize, Source};
 use crate::sweeps::audit_books::AuditBooks;
@@ -199,6 +202,9 @@ impl Workers {
     fn start_reconcilers(&self, pace: ReconcilePace) {
         let context = || Arc::clone(&self.context);
         self.reconciler(UndeliveredEvents(context()), pace);
+        self.reconciler(UnfinishedPayments(context()), pace);
+        self.reconciler(OldAuthorisations(context()), pace);
+        self.reconciler(StripeBalance(context()), pace);
     }
 
     fn reconciler<R: Reconciler>(&self, reconciler: R, pace: ReconcilePace) {

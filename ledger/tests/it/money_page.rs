@@ -6,6 +6,7 @@ use domain::payment::IntentStatus;
 use domain::price::LineKind;
 use domain::{Currency, RefundId};
 use ledger::audit::audit;
+use ledger::balance_transactions::{BalanceTransactionFacts, Look, Match, Origin, balance_transaction_apply};
 use ledger::disputes::{DisputeFacts, DisputeMovement, DisputeStatus, dispute_apply};
 use ledger::orders::{OrderRow, order_cancel, orders_expire_due};
 use ledger::outbox::{Queue, Work, claim};
@@ -163,11 +164,32 @@ async fn of_payments(world: &World, sale: &TestSale<'_>, page: &mut Page) {
     world.applies(&paying.news(IntentStatus::Succeeded)).await;
     page.tells("a payment is captured at once", &of(&paying.order)).await;
 
+    finds_fee(world, &paying, 150).await;
+    page.tells("Stripe's fee of a payment is found in its balance", &[("cost", 150)].into()).await;
+
     let paying = sale.order_being_paid([3]).await;
     world.applies(&paying.news(IntentStatus::RequiresCapture)).await;
     page.news().await;
     world.applies(&paying.news(IntentStatus::Canceled)).await;
     page.tells("an authorisation is cancelled in time", &of(&paying.order)).await;
+}
+
+async fn finds_fee(world: &World, paying: &Paying, fee: i64) {
+    let facts = BalanceTransactionFacts {
+        id: format!("txn_{}", Uuid::new_v4().simple()),
+        kind: "charge".to_owned(),
+        amount: paying.order.total.minor,
+        fee,
+        currency: "eur".to_owned(),
+        source: Some("ch_1".to_owned()),
+        intent: Some(paying.intent.clone()),
+        origin: Origin::Ours,
+        created: "2026-11-21T12:00:00Z".parse().expect("a time"),
+    };
+    for _ in 0..2 {
+        let matched = balance_transaction_apply(&world.workers, &facts, Look::First).await.expect("an answer");
+        assert_eq!(matched.outcome, Match::Matched);
+    }
 }
 
 async fn of_late_payments(world: &World, sale: &TestSale<'_>, page: &mut Page) {

@@ -4,12 +4,16 @@
 //! of a balance transaction a handful of fields matter, whatever its source is. Pages go from the newest to the oldest; a
 //! cursor is the id of the last object of the page before. Bounds: [`PAGE`] objects a call.
 
+use domain::Currency;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Stripe;
+use crate::dispute::Dispute;
 use crate::error::{StripeError, UnknownOutcome};
+use crate::intent::{IntentFault, SALE_KEY};
+use crate::refund::Refund;
 use crate::webhook::{Envelope, envelope};
 
 /// Objects a page: a hundred events with their objects may be larger than an answer may be.
@@ -44,6 +48,71 @@ pub struct ListedEvent {
     pub raw: Vec<u8>,
 }
 
+/// What moved in the balance of the account.
+#[derive(Debug, Clone)]
+pub struct BalanceTransaction {
+    /// Stripe's id, `txn_…`.
+    pub id: String,
+    /// Stripe's reporting category: `charge`, `refund`, `dispute`, `fee`, `payout`, …
+    pub category: String,
+    /// What moved, in minor units; less than nothing left.
+    pub amount: i64,
+    /// What Stripe took of it.
+    pub fee: i64,
+    /// The currency of both.
+    pub currency: Currency,
+    /// When.
+    pub created: Timestamp,
+    /// What moved it, where something did.
+    pub source: Option<BalanceSource>,
+}
+
+/// What moved the balance.
+#[derive(Debug, Clone)]
+pub struct BalanceSource {
+    /// Its id: `ch_…`, `re_…`, `du_…`.
+    pub id: String,
+    /// The payment intent it is of.
+    pub payment_intent: Option<String>,
+    /// Whether it says that it is of a sale of ours.
+    pub names_a_sale: bool,
+    /// Itself, where it is more than a charge.
+    pub object: BalanceObject,
+}
+
+/// What moved the balance, as far as it can be told to the books by itself.
+#[derive(Debug, Clone)]
+pub enum BalanceObject {
+    /// A refund.
+    Refund(Box<Refund>),
+    /// A dispute.
+    Dispute(Box<Dispute>),
+    /// A charge, whose intent tells more, or something else.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct RawTransaction<'a> {
+    id: String,
+    reporting_category: String,
+    amount: i64,
+    fee: i64,
+    currency: Currency,
+    #[serde(deserialize_with = "crate::intent::unix_seconds")]
+    created: Timestamp,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RawSource {
+    id: String,
+    object: String,
+    payment_intent: Option<String>,
+    #[serde(default)]
+    metadata: serde_json::Map<String, serde_json::Value>,
+}
+
 #[derive(Deserialize)]
 struct Answer {
     data: Vec<Box<RawValue>>,
@@ -65,6 +134,19 @@ impl Stripe {
         self.page("/events", &format!("delivery_success=false&{}", query(span)), read).await
     }
 
+    /// What moved in the balance in that span, with what moved it.
+    ///
+    /// # Errors
+    /// [`StripeError`].
+    pub async fn balance_transactions(&self, span: &Span) -> Result<Page<BalanceTransaction>, StripeError> {
+        let read = |raw: &RawValue| {
+            let transaction = BalanceTransaction::read(raw.get()).map_err(|fault| unreadable(&fault))?;
+            let id = transaction.id.clone();
+            Ok((transaction, id))
+        };
+        self.page("/balance_transactions", &format!("expand%5B%5D=data.source&{}", query(span)), read).await
+    }
+
     async fn page<T>(
         &self,
         path: &str,
@@ -80,6 +162,35 @@ impl Stripe {
             last = Some(id);
         }
         Ok(Page { objects, next: last.filter(|_| has_more) })
+    }
+}
+
+impl BalanceTransaction {
+    fn read(json: &str) -> Result<Self, IntentFault> {
+        let raw: RawTransaction<'_> = serde_json::from_str(json).map_err(|_| IntentFault::Shape)?;
+        let source = raw.source.map(|source| BalanceSource::read(source.get())).transpose()?;
+        Ok(Self {
+            id: raw.id,
+            category: raw.reporting_category,
+            amount: raw.amount,
+            fee: raw.fee,
+            currency: raw.currency,
+            created: raw.created,
+            source,
+        })
+    }
+}
+
+impl BalanceSource {
+    fn read(json: &str) -> Result<Self, IntentFault> {
+        let raw: RawSource = serde_json::from_str(json).map_err(|_| IntentFault::Shape)?;
+        let object = match raw.object.as_str() {
+            "refund" => BalanceObject::Refund(Box::new(Refund::read(json)?)),
+            "dispute" => BalanceObject::Dispute(Box::new(Dispute::read(json)?)),
+            _ => BalanceObject::Other,
+        };
+        let names_a_sale = raw.metadata.contains_key(SALE_KEY);
+        Ok(Self { id: raw.id, payment_intent: raw.payment_intent, names_a_sale, object })
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, event: &str, dispute: &Dispute) -> Ou
     let Some(status) = DisputeStatus::from_stripe(&dispute.status) else {
         return Outcome::Quarantine(format!("a dispute that is {}", dispute.status));
     };
-    let facts = facts(event, dispute, intent, status);
+    let facts = facts(Some(event), dispute, intent, status);
     match dispute_apply(&context.ledger, &facts).await {
         Ok(DisputeApplied::Early) => after_its_capture(context, &facts, Payment::Ours).await,
         Ok(DisputeApplied::UnknownPayment) => after_its_capture(context, &facts, Payment::Unknown).await,
@@ -43,7 +43,8 @@ fn end(applied: Result<DisputeApplied, LedgerError>) -> Outcome {
     }
 }
 
-fn facts(event: &str, dispute: &Dispute, intent: String, status: DisputeStatus) -> DisputeFacts {
+/// What the ledger is told of a dispute.
+pub(crate) fn facts(event: Option<&str>, dispute: &Dispute, intent: String, status: DisputeStatus) -> DisputeFacts {
     let movements = dispute.movements.iter().map(|movement| DisputeMovement {
         id: movement.id.clone(),
         amount: movement.amount,
@@ -51,7 +52,7 @@ fn facts(event: &str, dispute: &Dispute, intent: String, status: DisputeStatus) 
         currency: movement.currency,
     });
     DisputeFacts {
-        event: Some(event.to_owned()),
+        event: event.map(str::to_owned),
         id: dispute.id.clone(),
         intent,
         amount: dispute.amount,

@@ -24,7 +24,7 @@ use crate::together::Together;
 
 /// Where news comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News<'a> {
+pub(crate) enum News<'a> {
     /// An event of that id, to be marked in the same call.
     Event(&'a str),
     /// The intent itself, as an answer to a call of ours; with the event that made us ask, if one did.
@@ -63,7 +63,7 @@ pub(crate) struct Told {
 ///
 /// The tickets go along in case this is the capture. Their ids follow from the intent and the order's units, so a
 /// repetition, here or on another worker, computes the same ones.
-pub(super) async fn apply(context: &Context, intent: &Intent, news: News<'_>) -> Result<Applied, LedgerError> {
+pub(crate) async fn apply(context: &Context, intent: &Intent, news: News<'_>) -> Result<Applied, LedgerError> {
     let heard = Heard::of(intent, news);
     let together = context.payment_news.ask(heard.clone(), |heard| tell_together(context, heard)).await;
     let told = match together {
@@ -147,7 +147,7 @@ impl Heard {
 
 /// Whether the ledger knows the payment that news is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Payment {
+pub(crate) enum Payment {
     /// It does; only the capture is missing.
     Ours,
     /// Not yet, or never.
@@ -156,7 +156,7 @@ pub(super) enum Payment {
 
 /// Fetches the intent that other news is about and applies it, so that the news finds its payment. The outcome says why it
 /// cannot: only what neither we nor Stripe know, or what names no order, is nothing of ours.
-pub(super) async fn fetch_and_apply(context: &Context, intent: &str, payment: Payment) -> Result<(), Outcome> {
+pub(crate) async fn fetch_and_apply(context: &Context, intent: &str, payment: Payment) -> Result<(), Outcome> {
     let intent = match context.stripe.fetch(intent).await {
         Ok(intent) => intent,
         Err(StripeError::Refused { status: NOT_FOUND, .. }) if payment == Payment::Unknown => {

@@ -178,7 +178,7 @@ async fn book(context: &Context, refund: RefundId, call: &IntentCall, answer: &R
 }
 
 /// What a refund's status means for the books: money under way counts as gone, so that it is never spent twice.
-pub(super) const fn book_status(status: RefundStatus) -> payments::RefundStatus {
+pub(crate) const fn book_status(status: RefundStatus) -> payments::RefundStatus {
     match status {
         RefundStatus::Pending | RefundStatus::RequiresAction => payments::RefundStatus::Pending,
         RefundStatus::Succeeded => payments::RefundStatus::Succeeded,

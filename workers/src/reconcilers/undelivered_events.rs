@@ -4,31 +4,29 @@
 //! found goes the one way into the inbox, under its own id: whoever brings it first, the other is a duplicate. That is all it
 //! does; the pool of events does the rest.
 //!
-//! A round looks at a span of Stripe's time, from [`OVERLAP`] before the end of the last one to [`GRACE`] ago: what is younger
+//! A round looks at a span of Stripe's time, from an hour before the end of the last one to [`GRACE`] ago: what is younger
 //! may be on its way. The newest come first; a span with more than [`PAGES_MAX`] pages is gone on with in the next round, behind
-//! the last event of this one. How far it came is `since`, or `since until after` in the middle of a span.
+//! the last event of this one.
 //!
 //! An event in the list is written in the account's API version, one that is delivered in its endpoint's. Where they differ so
 //! much that it cannot be read it is quarantined, and people see it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use ledger::inbox::{RawEvent, Stored, event_store};
 use ledger::reconciliations::Findings;
-use payments::{ListedEvent, Page, Span, StripeError};
+use payments::{ListedEvent, Page, StripeError};
 
+use super::place::Place;
 use super::{ReconcileError, Reconciler};
 use crate::context::Context;
-use std::sync::Arc;
 
 /// The reconciler.
 pub(crate) struct UndeliveredEvents(pub(crate) Arc<Context>);
 
 /// What is younger may be on its way still.
 const GRACE: Duration = Duration::from_secs(30);
-/// Looked at twice: lists and clocks may be a little behind.
-const OVERLAP: Duration = Duration::from_secs(3_600);
 /// Pages of a round: 10,000 events.
 const PAGES_MAX: u32 = 200;
 
@@ -38,7 +36,7 @@ impl Reconciler for UndeliveredEvents {
 
     async fn round(&self, resume: Option<&str>, found: &mut Findings) -> Result<(), ReconcileError> {
         let now = self.0.ledger.now().await?;
-        let mut place = Place::of(resume, now);
+        let mut place = Place::of(resume, now, GRACE);
         for _ in 0..PAGES_MAX {
             let page = self.page(&mut place).await?;
             for event in page.objects {
@@ -46,8 +44,7 @@ impl Reconciler for UndeliveredEvents {
             }
             place.after = page.next;
             if place.after.is_none() {
-                found.cursor = Some(place.until.as_second().to_string());
-                return Ok(());
+                break;
             }
         }
         found.cursor = Some(place.in_words());
@@ -85,39 +82,3 @@ impl UndeliveredEvents {
         Ok(())
     }
 }
-
-/// Where in the list a round is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    /// The end of the span before.
-    since: Option<Timestamp>,
-    until: Timestamp,
-    after: Option<String>,
-}
-
-impl Place {
-    fn of(resume: Option<&str>, now: Timestamp) -> Self {
-        let second = |word: &str| Timestamp::from_second(word.parse().ok()?).ok();
-        let words: Vec<_> = resume.unwrap_or_default().split(' ').collect();
-        if let [since, until, after] = words[..]
-            && let Some(until) = second(until)
-        {
-            return Self { since: second(since), until, after: Some(after.to_owned()) };
-        }
-        let until = now.checked_sub(GRACE).unwrap_or(now);
-        Self { since: words.first().and_then(|word| second(word)), until, after: None }
-    }
-
-    fn span(&self) -> Span {
-        let since = self.since.and_then(|since| since.checked_sub(OVERLAP).ok());
-        Span { since, until: self.until, after: self.after.clone() }
-    }
-
-    fn in_words(&self) -> String {
-        let since = self.since.map_or("-".to_owned(), |since| since.as_second().to_string());
-        format!("{since} {} {}", self.until.as_second(), self.after.as_deref().unwrap_or_default())
-    }
-}
-
-#[cfg(test)]
-mod tests;

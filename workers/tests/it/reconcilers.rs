@@ -3,21 +3,29 @@
 use std::time::Duration;
 
 use domain::order::OrderState;
-use domain::sale::CaptureMode::Manual;
+use domain::sale::CaptureMode::{Automatic, Manual};
+use ledger::orders::OrderRow;
 use ledger::reconciliations::{Reconciled, latest};
-use sandbox::Authentication;
+use sandbox::{Authentication, CallFault, DisputeKind, DisputeStep, FakeStripeOptions, Fees, IntentStatus, Operation};
 use serde_json::json;
 
 use crate::eventually::eventually;
-use crate::world::{NEEDS_3DS, Post, World};
+use crate::world::{NEEDS_3DS, PRICE, Post, Sale, VISA, World};
 
 /// What is younger may be on its way to the webhook.
 const GRACE: Duration = Duration::from_secs(31);
 
 impl World {
-    async fn reconciled(&self, name: &str) -> Option<Reconciled> {
-        let rounds = latest(&self.workers).await.expect("Postgres answers");
-        rounds.into_iter().find(|round| round.name == name && round.result.is_some())
+    /// The last round, once it has ended.
+    async fn reconciled(&self, name: &str) -> Reconciled {
+        let mut seen = None;
+        eventually("a round that has ended", async || {
+            let rounds = latest(&self.workers).await.expect("Postgres answers");
+            seen = rounds.into_iter().find(|round| round.name == name && round.result.is_some());
+            seen.is_some()
+        })
+        .await;
+        seen.expect("it was seen")
     }
 
     /// Waits until so many rounds of it have ended well.
@@ -62,7 +70,7 @@ async fn a_payment_whose_events_were_never_delivered_becomes_a_ticket() {
     world.until_reconciled(NAME, rounds + 2).await;
     assert_eq!(world.findings(NAME).await, (events, events, 0));
     assert_eq!(world.count("SELECT count(*) FROM inbox").await, events);
-    let last = world.reconciled(NAME).await.unwrap();
+    let last = world.reconciled(NAME).await;
     assert_eq!((i64::try_from(last.findings.looked_at), last.findings.found), (Ok(events), 0), "{last:?}");
     assert!(last.good_age_s.is_some());
     workers.stop().await;
@@ -106,4 +114,180 @@ async fn one_round_at_a_time_over_all_workers() {
                           ON a.name = b.name AND a.id < b.id AND a.began_at < b.ended_at AND b.began_at < a.ended_at";
     assert_eq!(world.count(overlapping).await, 0);
     assert_eq!(world.count("SELECT count(*) FROM reconciliations WHERE ended_at IS NULL").await, 0, "each was ended");
+}
+
+impl World {
+    /// Nobody reconciles that: a process that died has the turn.
+    async fn nobody_reconciles(&self, names: &[&str]) {
+        for name in names {
+            let taken = format!(
+                "INSERT INTO reconciliations (name, lease_until) VALUES ('{name}', onsale_now() + interval '10 days')"
+            );
+            self.database.execute(&taken).await.expect("Postgres answers");
+        }
+    }
+
+    /// An order that is paid, and the intent that paid it.
+    async fn sells(&self, sale: &Sale) -> (OrderRow, String) {
+        let order = self.orders(sale, 1).await;
+        self.pays(&order, VISA, Manual).await;
+        let order = self.until_order_is(&order, OrderState::Paid).await;
+        let intent = self
+            .stripe
+            .payment_intents()
+            .into_iter()
+            .find(|intent| intent.metadata.get("order").is_some_and(|named| *named == order.id.to_string()));
+        (order, intent.expect("its intent").id)
+    }
+
+    /// What the books have of an account, debits less credits.
+    async fn booked(&self, account: &str) -> i64 {
+        self.count(&format!("SELECT coalesce(sum(amount), 0)::bigint FROM entries WHERE account = '{account}'")).await
+    }
+}
+
+const OTHERS: [&str; 3] = ["undelivered_events", "unfinished_payments", "old_authorisations"];
+
+const FEES: Fees = Fees { charge_basis_points: 290, charge_fixed: 25, dispute: 1_500 };
+/// Of one unit: 2.9 % and 25 cents.
+const FEE: i64 = 83;
+
+/// Money moves at Stripe and nobody hears of it: a charge, a refund in the dashboard, a dispute, a monthly fee. Afterwards Stripe's
+/// balance and the books are one sum, to the cent, each fee once.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_movement_of_stripe_s_balance_is_in_the_books_once_and_its_fee() {
+    const NAME: &str = "stripe_balance";
+    const MONTHLY: i64 = 700;
+    let world = World::of(FakeStripeOptions { fees: FEES, ..FakeStripeOptions::default() }).await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let (_, first) = world.sells(&sale).await;
+    let (dashboard, second) = world.sells(&sale).await;
+    let (disputed, third) = world.sells(&sale).await;
+    world.asks_for_everything(&world.sells(&sale).await.0).await;
+    world.until_idle().await;
+    workers.stop().await;
+    assert_eq!(world.booked("processor_fee").await, 0, "no news tells of a fee");
+
+    world.refunds_at_stripe(&dashboard, &second, 500).await;
+    let dispute = world.stripe.open_dispute(&third, PRICE, DisputeKind::Chargeback).unwrap();
+    world.stripe.dispute_goes_on(&dispute, DisputeStep::FundsWithdrawn).unwrap();
+    world.stripe.takes_fee("eur", MONTHLY, "Radar");
+    world.nobody_reconciles(&OTHERS).await;
+    world.advances(GRACE * 2).await;
+    let workers = world.start_reconciling();
+    world.until_reconciled(NAME, 1).await;
+    let all = world.findings(NAME).await;
+    assert_eq!(all, (3, 2, 1), "the refund and the dispute are mended, and people are told of the monthly fee");
+    let told = "SELECT count(*) FROM reconciliations WHERE told[1] LIKE '%was taken outside of payments%'";
+    assert_eq!(world.count(told).await, 1);
+    world.until_reconciled(NAME, 4).await;
+    assert_eq!(world.findings(NAME).await, all, "nothing is found twice");
+    workers.stop().await;
+
+    assert_eq!(world.booked("processor_fee").await, 4 * FEE + FEES.dispute);
+    assert_eq!(world.booked("suspense").await, 500, "nobody said what it is of");
+    assert_eq!(world.booked("payment_clearing").await, world.stripe.balance()["eur"] + MONTHLY);
+    assert_eq!(world.order(&disputed).await.state, OrderState::Disputed);
+    assert!(world.stripe.tallies().contains_key(&first));
+    let outcomes = "SELECT count(*) FROM balance_transactions WHERE outcome = 'matched'";
+    assert_eq!(world.count(outcomes).await, 7, "four charges, two refunds, a dispute");
+    world.audit().await;
+    // Late news of the same changes nothing.
+    let workers = world.start(Post::Open);
+    world.until_idle().await;
+    workers.stop().await;
+    assert_eq!(world.booked("payment_clearing").await, world.stripe.balance()["eur"] + MONTHLY);
+    world.audit().await;
+}
+
+/// What names a sale of ours and is of no payment is for people, and never booked; what differs, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_no_payment_explains_is_told_and_not_booked() {
+    const NAME: &str = "stripe_balance";
+    let world = World::of(FakeStripeOptions { fees: FEES, ..FakeStripeOptions::default() }).await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(2, Manual).await;
+    let (order, _) = world.sells(&sale).await;
+    workers.stop().await;
+    let intent = world.takes_money_for_no_order(&sale).await;
+    let forged = format!(
+        "SET session_replication_role = replica;
+         UPDATE payments SET amount = amount + 1, authorised = authorised + 1, captured = captured + 1 WHERE order_id = '{}'",
+        order.id.uuid()
+    );
+    world.database.execute(&forged).await.unwrap();
+    world.nobody_reconciles(&OTHERS).await;
+    world.advances(GRACE * 2).await;
+    let workers = world.start_reconciling();
+    world.until_reconciled(NAME, 3).await;
+    workers.stop().await;
+    assert_eq!(world.findings(NAME).await, (2, 0, 2), "each is told once");
+    let told = "SELECT count(*) FROM reconciliations, unnest(told) AS t
+                 WHERE t LIKE '%differs from the books' OR t LIKE '%is of no payment that we have'";
+    assert_eq!(world.count(told).await, 2);
+    assert_eq!(world.booked("processor_fee").await, 0);
+    let unknown =
+        format!("SELECT count(*) FROM balance_transactions WHERE outcome = 'unknown' AND intent_id = '{intent}'");
+    assert_eq!(world.count(&unknown).await, 1);
+}
+
+/// The bank said yes, and neither an event nor an answer told us so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_of_which_nothing_is_heard_is_asked_about() {
+    const NAME: &str = "unfinished_payments";
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(3, Automatic).await;
+    let heard = world.at_the_bank(&sale, 0..2, Automatic, crate::world::Answer::Heard).await;
+    workers.stop().await;
+    let [yes, open] = &heard[..] else { panic!("{}", heard.len()) };
+    world.stripe.authenticate(&yes.intent, Authentication::Passed).unwrap();
+    assert_eq!(world.stripe.payment_intent(&yes.intent).unwrap().status, IntentStatus::Succeeded);
+
+    world.nobody_reconciles(&["undelivered_events", "stripe_balance"]).await;
+    world.advances(Duration::from_secs(121)).await;
+    let workers = world.start_reconciling();
+    eventually("the order is paid", async || world.order(&yes.order).await.state == OrderState::Paid).await;
+    eventually("that was found", async || world.findings(NAME).await == (1, 1, 0)).await;
+    let rounds = world.count("SELECT count(*) FROM reconciliations WHERE name = 'unfinished_payments'").await;
+    world.until_reconciled(NAME, rounds + 2).await;
+    assert_eq!(world.findings(NAME).await, (1, 1, 0), "who is at the bank still is left there");
+    let last = world.reconciled(NAME).await;
+    assert_eq!(last.findings.looked_at, 1, "{last:?}");
+    assert_eq!(world.stripe.payment_intent(&open.intent).unwrap().status, IntentStatus::RequiresAction);
+    workers.stop().await;
+    world.audit().await;
+}
+
+/// A capture that was given up, four days later: it is made after all, and people are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorisation_that_is_about_to_lapse_is_captured() {
+    const NAME: &str = "old_authorisations";
+    const PARKS: &str = "UPDATE outbox SET state = 'parked', lease = NULL WHERE kind = 'payment_capture'";
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(1, Manual).await;
+    workers.stop().await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.database.execute(PARKS).await.unwrap();
+    world.nobody_reconciles(&["unfinished_payments", "stripe_balance", "undelivered_events"]).await;
+
+    world.advances(Duration::from_secs(3 * 24 * 3_600)).await;
+    let workers = world.start_reconciling();
+    world.until_reconciled(NAME, 2).await;
+    assert_eq!(world.findings(NAME).await, (0, 0, 0), "it has time still");
+    world.stripe.fail_next_of(Operation::CaptureIntent, 1, CallFault::AnswerLost);
+    world.advances(Duration::from_secs(24 * 3_600)).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    let (found, mended, alerted) = world.findings(NAME).await;
+    assert!(found >= 1 && mended == found && alerted == found, "{found} {mended} {alerted}");
+    let rounds = world.count("SELECT count(*) FROM reconciliations WHERE name = 'old_authorisations'").await;
+    world.until_reconciled(NAME, rounds + 2).await;
+    assert_eq!(world.reconciled(NAME).await.findings.found, 0, "it is captured");
+    world.until_idle().await;
+    workers.stop().await;
+    assert_eq!(world.stripe.captured_total("eur"), PRICE);
+    world.audit().await;
 }
