@@ -5,7 +5,8 @@
 //! therefore kept and looked at, where `async-stripe`'s own function, which verifies and parses at once, would lose it.
 
 mod event;
+mod plain;
 mod signature;
 
-pub use event::{Envelope, Event, EventObject, Unreadable, envelope, parse};
+pub use event::{Envelope, Event, EventObject, Unreadable, Version, envelope, parse};
 pub use signature::{BadSignature, TOLERANCE_S, verify};

@@ -17,6 +17,7 @@
 //! | `onsale_tickets_issued_total` | counter | sale |
 //! | `onsale_orders_total` | counter | sale, state |
 //! | `onsale_payment_latency_seconds` | histogram | – |
+//! | `onsale_stripe_events_of_another_version_total` | counter | result |
 //! | `onsale_payment_looks_total` | counter | result |
 //! | `onsale_payment_p99_seconds` | gauge | sale |
 //! | `onsale_payment_authorisations` | gauge | sale |
@@ -71,6 +72,9 @@ pub const TICKETS_ISSUED: &str = "onsale_tickets_issued_total";
 pub const ORDERS: &str = "onsale_orders_total";
 /// From *Pay pressed* to *authorised*, by Postgres' clock, to the millisecond: every payment once, when its event is applied.
 pub const PAYMENT_LATENCY: &str = "onsale_payment_latency_seconds";
+/// Stripe events in another API version than ours, each time one is applied: read, or unreadable and set aside. The webhook's
+/// endpoint should have our version.
+pub const EVENTS_OF_ANOTHER_VERSION: &str = "onsale_stripe_events_of_another_version_total";
 /// Looks for attempts to pay whose answer nobody heard, by what came of them: found, waits, never_made, heard_of, misfit.
 pub const PAYMENT_LOOKS: &str = "onsale_payment_looks_total";
 /// What 99 of 100 payments stay below, as the time of a hold is made of it. Every worker shows what is kept for all.
@@ -110,6 +114,7 @@ pub fn describe() {
     describe_counter!(TICKETS_ISSUED, "Tickets issued, by sale.");
     describe_counter!(ORDERS, "Orders that reached a state, by sale and state.");
     describe_histogram!(PAYMENT_LATENCY, Unit::Seconds, "From Pay pressed to authorised.");
+    describe_counter!(EVENTS_OF_ANOTHER_VERSION, "Stripe events in another API version than ours, by result.");
     describe_counter!(PAYMENT_LOOKS, "Looks for attempts to pay whose answer nobody heard, by result.");
     describe_gauge!(PAYMENT_P99, Unit::Seconds, "What 99 of 100 payments stay below lately, by sale.");
     describe_gauge!(PAYMENT_AUTHORISATIONS, "Authorisations of the last half hour, by sale.");
@@ -154,6 +159,10 @@ pub(crate) fn tickets_issued(sale: SaleId, count: usize) {
 
 pub(crate) fn authorised_after(took: Duration) {
     histogram!(PAYMENT_LATENCY).record(took.as_secs_f64());
+}
+
+pub(crate) fn event_of_another_version(result: &'static str) {
+    counter!(EVENTS_OF_ANOTHER_VERSION, "result" => result).increment(1);
 }
 
 pub(crate) fn attempt_looked_for(result: &'static str) {

@@ -2,14 +2,17 @@
 //!
 //! Two readings of the same bytes. [`envelope`] takes what the inbox stores beside them and succeeds for any JSON that
 //! names itself an event. [`parse`] also reads the object inside, strictly, through the generated types (disputes through one of our own): an object of a
-//! kind we act on that does not parse is [`Unreadable`], because acting on half of it would be guessing.
+//! kind we act on that does not parse is [`Unreadable`], because acting on half of it would be guessing. An event of another API
+//! version ([`Version`]) whose object does not read like that is read by what decides alone.
 //!
 //! Events are hints: they may be late, doubled or out of order, and the object is as it was when the event was made.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use stripe_client_core::VERSION;
 
+use super::plain;
 use crate::dispute::Dispute;
 use crate::intent::Intent;
 use crate::refund::Refund;
@@ -68,6 +71,26 @@ pub enum EventObject {
     },
 }
 
+/// Whether an event is written in the API version that our types were made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// It is, or does not say.
+    Ours,
+    /// The endpoint, or the account, is at another.
+    Another,
+}
+
+impl Envelope {
+    /// The version its object is written in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        match self.api_version.as_deref() {
+            Some(version) if version != VERSION.as_str() => Version::Another,
+            Some(_) | None => Version::Ours,
+        }
+    }
+}
+
 /// Why a verified body is no event we can use.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
@@ -99,9 +122,11 @@ pub fn envelope(raw: &[u8]) -> Result<Envelope, Unreadable> {
 /// # Errors
 /// [`Unreadable`].
 pub fn parse(raw: &[u8]) -> Result<Event, Unreadable> {
-    let Envelope { id, kind, created, livemode, account, api_version } = envelope(raw)?;
+    let envelope = envelope(raw)?;
+    let version = envelope.version();
+    let Envelope { id, kind, created, livemode, account, api_version } = envelope;
     let body: Body<'_> = serde_json::from_slice(raw).map_err(Unreadable::NotAnEvent)?;
-    let object = object(&kind, body.data.object)?;
+    let object = object(&kind, version, body.data.object)?;
     Ok(Event { id, kind, created, livemode, account, api_version, object })
 }
 
@@ -122,11 +147,16 @@ struct Named {
     object: String,
 }
 
-fn object(kind: &str, raw: &RawValue) -> Result<EventObject, Unreadable> {
+fn object(kind: &str, version: Version, raw: &RawValue) -> Result<EventObject, Unreadable> {
     let Named { object } = serde_json::from_str(raw.get()).map_err(Unreadable::NotAnEvent)?;
+    let another = version == Version::Another;
     let read = match object.as_str() {
-        "payment_intent" => Intent::read(raw.get()).map(|intent| EventObject::Intent(Box::new(intent))),
-        "refund" => Refund::read(raw.get()).map(|refund| EventObject::Refund(Box::new(refund))),
+        "payment_intent" => Intent::read(raw.get())
+            .or_else(|fault| if another { plain::intent(raw.get()) } else { Err(fault) })
+            .map(|intent| EventObject::Intent(Box::new(intent))),
+        "refund" => Refund::read(raw.get())
+            .or_else(|fault| if another { plain::refund(raw.get()) } else { Err(fault) })
+            .map(|refund| EventObject::Refund(Box::new(refund))),
         "dispute" => Dispute::read(raw.get()).map(|dispute| EventObject::Dispute(Box::new(dispute))),
         _ => return Ok(EventObject::Other { object }),
     };

@@ -5,6 +5,8 @@
 //! that says the hint contradicts what it knows, the intent itself is fetched and applied instead; so it is when a refund
 //! comes before the capture it is of, and the refund is then applied after it. No transaction is open while Stripe is asked.
 //!
+//! Events of another API version are counted, and read where what decides is there.
+//!
 //! Quarantined: what cannot be read, a test event on a live installation and the reverse, another account's, one that
 //! names an order we do not have or does not fit it. Left alone: intents that are not ours at all.
 
@@ -13,7 +15,7 @@ use ledger::LedgerError;
 use ledger::inbox::InboxEvent;
 use ledger::payments::latency::payment_authorised_after;
 use ledger::payments::{Applied, RefundApplied, RefundFacts, refund_apply};
-use payments::webhook::{self, Event, EventObject};
+use payments::webhook::{self, Event, EventObject, Version};
 use payments::{Intent, Refund};
 
 use super::apply_dispute;
@@ -27,7 +29,13 @@ use crate::runner::Outcome;
 
 /// Applies one stored event.
 pub(crate) async fn event(context: &Context, stored: &InboxEvent) -> Outcome {
-    let event = match webhook::parse(&stored.raw) {
+    let read = webhook::parse(&stored.raw);
+    if let Ok(envelope) = webhook::envelope(&stored.raw)
+        && envelope.version() == Version::Another
+    {
+        metrics::event_of_another_version(if read.is_ok() { "read" } else { "unreadable" });
+    }
+    let event = match read {
         Ok(event) => event,
         Err(unreadable) => return Outcome::Quarantine(unreadable.to_string()),
     };

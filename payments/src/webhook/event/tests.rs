@@ -141,3 +141,68 @@ fn a_dispute_is_read_with_what_moved_for_it() {
     broken["balance_transactions"][0]["amount"] = "much".into();
     assert!(parse(&event(&broken)).is_err(), "half of it would be guessing");
 }
+
+/// An intent as another version may write it: without what its types demand, and what decides as it always was.
+fn intent_of_another_version() -> serde_json::Value {
+    let mut object = intent();
+    for field in ["capture_method", "confirmation_method", "payment_method_types"] {
+        object.as_object_mut().expect("an object").remove(field);
+    }
+    object["next_action"] = "of another shape".into();
+    object["metadata"]["attempt"] = "2".into();
+    object["last_payment_error"] = serde_json::json!({ "type": "card_error", "code": "card_declined", "doc": {} });
+    object["latest_charge"] = serde_json::json!({ "id": "ch_1", "object": "charge" });
+    object
+}
+
+fn of_version(version: &str, object: &serde_json::Value) -> Vec<u8> {
+    let mut event: serde_json::Value = serde_json::from_slice(&event(object)).expect("JSON");
+    event["api_version"] = version.into();
+    event.to_string().into_bytes()
+}
+
+#[test]
+fn an_event_of_another_version_is_read_by_what_decides() {
+    let object = intent_of_another_version();
+    assert!(matches!(parse(&event(&object)), Err(Unreadable::Object { .. })), "ours is read strictly");
+    let body = of_version("2024-06-20", &object);
+    assert_eq!(envelope(&body).expect("an event").version(), Version::Another);
+    let EventObject::Intent(read) = parse(&body).expect("a good event").object else { panic!("an intent") };
+    assert_eq!((read.id.as_str(), read.status), ("pi_1", IntentStatus::RequiresCapture));
+    assert_eq!((read.amount.minor, read.amount_capturable, read.amount_received), (500, 500, 0));
+    assert_eq!((read.sale.map(|sale| sale.to_string()).as_deref(), read.attempt), (Some(SALE), Some(2)));
+    assert_eq!((read.failure.as_deref(), read.latest_charge.as_deref()), (Some("card_declined"), Some("ch_1")));
+}
+
+#[test]
+fn an_event_of_another_version_that_lacks_what_decides_is_unreadable() {
+    for field in [
+        "id",
+        "status",
+        "amount",
+        "amount_capturable",
+        "amount_received",
+        "currency",
+        "livemode",
+        "metadata",
+        "created",
+    ] {
+        let mut object = intent_of_another_version();
+        object.as_object_mut().expect("an object").remove(field);
+        assert!(matches!(parse(&of_version("2024-06-20", &object)), Err(Unreadable::Object { .. })), "{field}");
+    }
+}
+
+#[test]
+fn a_refund_of_another_version_is_read_by_what_decides() {
+    let refund = serde_json::json!({ "id": "re_1", "object": "refund", "status": "pending", "amount": 200, "currency": "eur",
+        "payment_intent": { "id": "pi_1" }, "created": 1_790_000_000, "destination_details": "of another shape",
+        "metadata": { "refund": "ref_0192f0a1b2c37d4e8f90a1b2c3d4e5f8" } });
+    assert!(matches!(parse(&event(&refund)), Err(Unreadable::Object { .. })), "ours is read strictly");
+    let EventObject::Refund(read) = parse(&of_version("2024-06-20", &refund)).expect("a good event").object else {
+        panic!("a refund")
+    };
+    assert_eq!((read.id.as_str(), read.status.word(), read.amount.minor), ("re_1", "pending", 200));
+    assert_eq!(read.payment_intent.as_deref(), Some("pi_1"));
+    assert!(read.refund.is_some());
+}
