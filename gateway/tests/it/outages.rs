@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use sandbox::actors::{Answer, Buyer, Visitor};
-use sandbox::{FaultProxy, shared};
+use sandbox::{FaultProxy, Webhook, shared};
 use serde_json::json;
 
 use crate::eventually::eventually;
-use crate::world::{SOON, Setup, World, jazz, jazz_with};
+use crate::world::{SOON, Setup, WEBHOOK_SECRET, World, jazz, jazz_with};
 
 /// No answer takes longer than this, however a store is away.
 const ANSWER_MAX: Duration = Duration::from_secs(4);
@@ -123,5 +123,45 @@ async fn a_sale_that_redis_lost_is_away_until_it_is_loaded_again() {
     world.load(&sale).await;
     eventually("the pass survives", async || buyer.asks_to_hold("ga", 1).await.unwrap().status == StatusCode::CREATED)
         .await;
+    world.stop().await;
+}
+
+/// Postgres is away while Stripe delivers: each delivery is answered 503 and comes again, so nothing is lost and nothing is stored
+/// twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_come_while_postgres_is_away_are_stored_when_it_is_back() {
+    const EVENTS: i64 = 30;
+    let postgres = &shared().await.unwrap().postgres;
+    let proxy = FaultProxy::start(postgres.address()).await.unwrap();
+    let world = World::with(Setup { postgres: Some(proxy.address()), ..Setup::default() }).await;
+    world.stripe.set_webhook(Webhook {
+        url: format!("http://{}/v1/stripe/webhook", world.gateway.addr()),
+        secret: WEBHOOK_SECRET.to_owned(),
+    });
+    let tell = |number| {
+        world.stripe.deliver("customer.created", &json!({ "id": format!("cus_{number}"), "object": "customer" }))
+    };
+    let stored = "SELECT count(*) FROM inbox";
+    tell(0);
+    eventually("events are stored", async || world.database.number(stored).await.unwrap() == 1).await;
+    proxy.cut().await;
+    let body = world.stripe.event_body(&tell(1)).expect("the fake remembers");
+    let signature = sandbox::sign_webhook(WEBHOOK_SECRET, domain::clock::Clock::system().now().as_second(), &body);
+    let answer = world
+        .edge
+        .send(http::Method::POST, "/v1/stripe/webhook", &[("stripe-signature", signature.as_str())], body)
+        .await
+        .unwrap();
+    assert!(is_away(&answer), "{answer:?}");
+    for number in 2..EVENTS {
+        tell(number);
+    }
+    assert!(!world.stripe.wait_until_delivered(Duration::from_secs(1)).await, "none of them is taken for delivered");
+    assert_eq!(world.database.number(stored).await.unwrap(), 1);
+    proxy.restore().await.unwrap();
+    assert!(world.stripe.wait_until_delivered(SOON).await, "Stripe brings them again");
+    let each_once = "SELECT count(DISTINCT raw) FROM inbox WHERE state = 'pending'";
+    assert_eq!(world.database.number(each_once).await.unwrap(), EVENTS);
+    assert_eq!(world.database.number(stored).await.unwrap(), EVENTS);
     world.stop().await;
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use domain::order::OrderState;
-use domain::sale::CaptureMode::Manual;
+use domain::sale::CaptureMode::{self, Automatic, Manual};
 use ledger::orders::orders_expire_due;
 use sandbox::{Authentication, Mail, Operation};
 
@@ -26,15 +26,33 @@ enum Unit {
 }
 
 /// What came of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Sold,
     LetGo,
+    GivenBack,
+}
+
+/// How it is paid, and whether we know the intent by then or hear of it by its events only.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    capture: CaptureMode,
+    answer: Answer,
+}
+
+impl Way {
+    /// What becomes of money, or the promise of it, that has no seat.
+    const fn too_late(self) -> End {
+        match self.capture {
+            Manual => End::LetGo,
+            Automatic => End::GivenBack,
+        }
+    }
 }
 
 /// An order whose time is over by the sweep, if it is, before the bank's word is heard.
-async fn says_yes(world: &World, sale: &Sale, number: u32, after_ms: i64, unit: Unit) -> History {
-    let mut histories = world.at_the_bank(sale, number..number + 1, Manual, Answer::Heard).await;
+async fn says_yes(world: &World, sale: &Sale, number: u32, way: Way, (after_ms, unit): (i64, Unit)) -> History {
+    let mut histories = world.at_the_bank(sale, number..number + 1, way.capture, way.answer).await;
     let History { order, intent } = histories.pop().expect("one");
     world.posts_events().await;
     world.stops_the_clock(&order, after_ms).await;
@@ -59,30 +77,30 @@ async fn end(world: &World, History { order, intent }: &History) -> End {
     workers.stop().await;
     let snapshot = world.stripe.payment_intent(intent).expect("the fake remembers");
     let order = world.order(order).await;
-    match (order.state, order.tickets.len(), snapshot.captured) {
-        (OrderState::Paid, 1, PRICE) => End::Sold,
-        (OrderState::Expired, 0, 0) => End::LetGo,
+    match (order.state, order.tickets.len(), snapshot.captured, snapshot.refunded) {
+        (OrderState::Paid, 1, PRICE, 0) => End::Sold,
+        (OrderState::Expired, 0, 0, 0) => End::LetGo,
+        (_, 0, PRICE, PRICE) => End::GivenBack,
         other => panic!("{other:?}"),
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn about_the_end_of_an_order_the_bank_s_yes_is_a_seat_or_nothing() {
+async fn says_yes_about_the_end(way: Way, moments: &[i64]) {
     let world = World::new().await;
     let workers = world.start(Post::Open);
-    let sale = world.open_sale(20, Manual).await;
+    let sale = world.open_sale(20, way.capture).await;
     workers.stop().await;
-    let (mut number, mut let_go) = (0, 0);
-    for after_ms in MOMENTS_MS {
+    let (mut number, mut told) = (0, 0);
+    for after_ms in moments {
         for unit in [Unit::Left, Unit::Gone] {
-            if unit == Unit::Gone && after_ms < 0 {
+            if unit == Unit::Gone && *after_ms < 0 {
                 continue;
             }
-            let history = says_yes(&world, &sale, number, after_ms, unit).await;
+            let history = says_yes(&world, &sale, number, way, (*after_ms, unit)).await;
             number += 1;
-            let expected = if unit == Unit::Left { End::Sold } else { End::LetGo };
-            assert_eq!(end(&world, &history).await, expected, "{after_ms} ms, {unit:?}");
-            let_go += usize::from(expected == End::LetGo);
+            let expected = if unit == Unit::Left { End::Sold } else { way.too_late() };
+            assert_eq!(end(&world, &history).await, expected, "{way:?}, {after_ms} ms, {unit:?}");
+            told += usize::from(expected != End::Sold);
             world.agrees_with_stripe().await;
             world.audit().await;
         }
@@ -90,8 +108,28 @@ async fn about_the_end_of_an_order_the_bank_s_yes_is_a_seat_or_nothing() {
     let workers = world.start(Post::Open);
     world.until_idle().await;
     workers.stop().await;
-    let told = |mail: &&Mail| mail.subject().starts_with("Nothing was charged");
-    assert_eq!(world.mail.messages().iter().filter(told).count(), let_go, "each of them is told, once");
+    let subject = if way.capture == Manual { "Nothing was charged" } else { "Your payment" };
+    let of_it = |mail: &&Mail| mail.subject().starts_with(subject);
+    assert_eq!(world.mail.messages().iter().filter(of_it).count(), told, "each of them is told, once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn about_the_end_of_an_order_the_bank_s_yes_is_a_seat_or_nothing() {
+    says_yes_about_the_end(Way { capture: Manual, answer: Answer::Heard }, &MOMENTS_MS).await;
+}
+
+/// What Stripe takes at once it has when we hear of it, so what comes too late goes back whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn about_the_end_of_an_order_money_that_is_taken_at_once_is_a_seat_or_goes_back() {
+    says_yes_about_the_end(Way { capture: Automatic, answer: Answer::Heard }, &MOMENTS_MS).await;
+}
+
+/// The answer to the call was lost, so all that is ever heard of the payment are events, after the order's time.
+#[tokio::test(flavor = "multi_thread")]
+async fn about_the_end_of_an_order_a_yes_heard_by_events_alone_is_a_seat_or_nothing() {
+    for capture in [Manual, Automatic] {
+        says_yes_about_the_end(Way { capture, answer: Answer::Lost }, &MOMENTS_MS[2..]).await;
+    }
 }
 
 /// Captures against cancellations, in one world.

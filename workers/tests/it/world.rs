@@ -29,8 +29,8 @@ use ledger::sales::{CreateSale, Publish, SaleName, sale_create, sale_fetch, sale
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{CreateIntent, RefundIntent, Stripe, StripeConfig, StripeError, webhook};
 use sandbox::{
-    BeaconClock, Database, FakeBeacon, FakeBeaconOptions, FakeStripe, FakeStripeOptions, MailSink, Persistence, Redis,
-    RedisOptions,
+    BeaconClock, Database, FakeBeacon, FakeBeaconOptions, FakeStripe, FakeStripeOptions, FaultProxy, MailSink,
+    Persistence, Redis, RedisOptions,
 };
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -181,21 +181,28 @@ impl World {
         self.start_with(post, Vouched::ByBeacon)
     }
 
+    /// The same, whose line to Postgres may be cut.
+    pub(crate) fn start_through(&self, postgres: &FaultProxy, post: Post) -> Running {
+        let pool = PoolConfig { connections_max: 8, ..PoolConfig::default() };
+        let ledger = Ledger::connect(&postgres.through(&self.database.url), Role::Workers, pool).expect("a URL");
+        self.start_as(pools(), ledger, post, Vouched::ByBeacon)
+    }
+
     /// The same, with or without a beacon.
     pub(crate) fn start_with(&self, post: Post, vouched: Vouched) -> Running {
-        self.start_as(pools(), post, vouched)
+        self.start_as(pools(), self.workers.clone(), post, vouched)
     }
 
     /// Workers that reconcile all the time.
     pub(crate) fn start_reconciling(&self) -> Running {
         let config = WorkersConfig { reconcile: ReconcilePace::Every(Duration::from_millis(100)), ..pools() };
-        self.start_as(config, Post::Open, Vouched::ByBeacon)
+        self.start_as(config, self.workers.clone(), Post::Open, Vouched::ByBeacon)
     }
 
-    fn start_as(&self, config: WorkersConfig, post: Post, vouched: Vouched) -> Running {
+    fn start_as(&self, config: WorkersConfig, ledger: Ledger, post: Post, vouched: Vouched) -> Running {
         let mail = MailConfig::parse(&SecretString::from(self.mail.url()), "Tickets <tickets@example.com>");
         let parts = WorkersParts {
-            ledger: self.workers.clone(),
+            ledger,
             store: self.store.clone(),
             stripe: Arc::clone(&self.till),
             ticket_signer: Arc::clone(&self.ticket_signer),

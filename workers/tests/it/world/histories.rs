@@ -155,13 +155,18 @@ impl World {
 
     /// Calls to Stripe that waited are made.
     pub(crate) async fn does_its_jobs(&self) {
-        let go = "ALTER TABLE outbox ALTER COLUMN next_at SET DEFAULT onsale_now();
-                  UPDATE outbox SET next_at = onsale_now() WHERE state = 'pending'";
-        self.database.execute(go).await.expect("Postgres answers");
+        self.lets_jobs_go().await;
         eventually("no call to Stripe is left", async || {
             self.count("SELECT count(*) FROM outbox WHERE state = 'pending' AND queue = 'stripe'").await == 0
         })
         .await;
+    }
+
+    /// Jobs that waited may be done.
+    pub(crate) async fn lets_jobs_go(&self) {
+        let go = "ALTER TABLE outbox ALTER COLUMN next_at SET DEFAULT onsale_now();
+                  UPDATE outbox SET next_at = onsale_now() WHERE state = 'pending'";
+        self.database.execute(go).await.expect("Postgres answers");
     }
 
     /// The clock stands, so long before or after the order's own time is over, until it goes on from there.
