@@ -62,6 +62,8 @@ const REASONS = {
   incorrect_cvc: 'The security code was not right.',
   payment_intent_authentication_failure: 'The payment was not confirmed with your bank.',
 };
+/** Of these something was paid. */
+const PAID = new Set(['paid', 'partially_refunded', 'refunded', 'disputed']);
 const SETTLED = new Set(['cancelled', 'partially_refunded', 'refunded', 'disputed']);
 
 /** Where paying goes on, and how the way there is called. @type {Record<string, string>} */
@@ -106,6 +108,7 @@ function render(sale, order, justPaid) {
   fill('title', heading);
   fill('message', messageFor(order, state));
   fill('order-id', order.id);
+  fill('receipt-title', PAID.has(order.state) ? 'What you paid for' : 'What you ordered');
   fill('total', inWords(order.total));
   part('lines').replaceChildren(...lineRows(order.lines));
   part('receipt').hidden = order.lines.length === 0;
