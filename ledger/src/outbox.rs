@@ -167,6 +167,8 @@ pub enum MailKind {
     PaymentRefunded,
     /// The organizer gave back money or tickets.
     RefundMade(RefundId),
+    /// Money that was to go back did not arrive.
+    RefundFailed(RefundId),
 }
 
 /// What waits in a queue.

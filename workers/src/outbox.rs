@@ -67,6 +67,7 @@ pub(crate) const fn mail_kind(kind: MailKind) -> &'static str {
         MailKind::PaymentReleased => "mail_payment_released",
         MailKind::PaymentRefunded => "mail_payment_refunded",
         MailKind::RefundMade(_) => "mail_refund_made",
+        MailKind::RefundFailed(_) => "mail_refund_failed",
     }
 }
 

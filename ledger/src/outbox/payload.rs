@@ -59,7 +59,8 @@ pub(super) fn work(id: Uuid, kind: &str, payload: Value) -> Work {
         "mail_order_expired" => mail(&payload, MailKind::OrderExpired),
         "mail_payment_released" => mail(&payload, MailKind::PaymentReleased),
         "mail_payment_refunded" => mail(&payload, MailKind::PaymentRefunded),
-        "mail_refund_made" => parse(&payload).map(RefundMailPayload::work),
+        "mail_refund_made" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundMade)),
+        "mail_refund_failed" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundFailed)),
         _ => None,
     };
     known.unwrap_or_else(|| Work::Unknown { kind: kind.to_owned(), payload })
@@ -92,8 +93,8 @@ impl RefundPayload {
 }
 
 impl RefundMailPayload {
-    fn work(self) -> Work {
-        let kind = MailKind::RefundMade(RefundId::from_uuid(self.refund));
+    fn work(self, kind: fn(RefundId) -> MailKind) -> Work {
+        let kind = kind(RefundId::from_uuid(self.refund));
         Work::Mail { kind, order: OrderId::from_uuid(self.order) }
     }
 }

@@ -3,6 +3,7 @@
 //! What it says is read from the ledger when it is sent, not when the job was written: a ticket that was voided in
 //! between is not in it, and of a refund that failed after all nothing is said. Name and address live in a table of their own; when they were erased there is nobody to tell.
 
+use domain::payment::PaymentState;
 use domain::sale::{SaleConfig, Seating};
 use domain::ticket::TicketPayload;
 use domain::token::OrderToken;
@@ -34,7 +35,8 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
         Ok(None) => return Outcome::Done("the buyer's name and address were erased"),
         Err(error) => return error.into(),
     };
-    if told.refund.as_ref().is_some_and(|refund| refund.state == RefundState::Failed) {
+    let has_failed = told.refund.as_ref().is_some_and(|refund| refund.state == RefundState::Failed);
+    if has_failed && matches!(kind, MailKind::RefundMade(_)) {
         return Outcome::Done("the refund failed after all");
     }
     let message = match compose(context, mailer, kind, &told) {
@@ -69,7 +71,7 @@ async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -
     let sale_row = sale_fetch(ledger, SaleName::Id(sale)).await?.ok_or_else(|| missing("sale"))?;
     let order_row = order_fetch(ledger, sale, order).await?.ok_or_else(|| missing("order"))?;
     let refund = match kind {
-        MailKind::RefundMade(refund) => {
+        MailKind::RefundMade(refund) | MailKind::RefundFailed(refund) => {
             Some(refund_fetch(ledger, sale, refund).await?.ok_or_else(|| missing("refund"))?)
         }
         MailKind::OrderPaid | MailKind::OrderExpired | MailKind::PaymentReleased | MailKind::PaymentRefunded => None,
@@ -113,8 +115,15 @@ fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
 }
 
 fn why(order: &OrderRow) -> Why {
-    let failure = order.payment.as_ref().and_then(|payment| payment.failure.as_deref());
-    if failure == Some(CARD_LIMIT) { Why::CardLimit } else { Why::TooLate }
+    let Some(payment) = &order.payment else {
+        return Why::TooLate;
+    };
+    match (payment.failure.as_deref(), payment.state) {
+        (Some(CARD_LIMIT), _) => Why::CardLimit,
+        // Nobody said no, so somebody did not say yes. It may be given up already.
+        (None, PaymentState::RequiresAction | PaymentState::Cancelled) => Why::Unconfirmed,
+        _ => Why::TooLate,
+    }
 }
 
 fn back(config: &SaleConfig, order: &OrderRow, refund: &RefundRow) -> Back {

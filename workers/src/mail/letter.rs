@@ -39,11 +39,13 @@ pub(crate) struct Facts {
     pub(crate) url: String,
 }
 
-/// Why there are no tickets for money that a bank promised or gave.
+/// Why an order that was being paid brought no tickets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
     /// It came too late, or came to nothing.
     TooLate,
+    /// The bank waited for its customer's word until the time to pay was over.
+    Unconfirmed,
     /// The card has paid for as many as one buyer may have.
     CardLimit,
 }
@@ -100,6 +102,8 @@ templates! {
     PaymentRefundedHtml "payment_refunded.html";
     RefundMadeText "refund_made.txt";
     RefundMadeHtml "refund_made.html";
+    RefundFailedText "refund_failed.txt";
+    RefundFailedHtml "refund_failed.html";
 }
 
 /// Writes a letter.
@@ -125,6 +129,11 @@ pub(crate) fn write(kind: MailKind, facts: &Facts) -> Letter {
         MailKind::RefundMade(_) => {
             letter(format!("Your refund for {sale}"), &RefundMadeText { facts }, &RefundMadeHtml { facts })
         }
+        MailKind::RefundFailed(_) => letter(
+            format!("Your refund for {sale} did not arrive"),
+            &RefundFailedText { facts },
+            &RefundFailedHtml { facts },
+        ),
     }
 }
 
@@ -141,6 +150,7 @@ pub(crate) fn word(kind: MailKind) -> String {
         MailKind::PaymentReleased => "payment_released".to_owned(),
         MailKind::PaymentRefunded => "payment_refunded".to_owned(),
         MailKind::RefundMade(refund) => format!("refund_made.{refund}"),
+        MailKind::RefundFailed(refund) => format!("refund_failed.{refund}"),
     }
 }
 

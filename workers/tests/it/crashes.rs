@@ -32,6 +32,7 @@ const PAID: &[Killed] = &[("inbox", ENDS), ("payment_capture", ALL), ("mail_orde
 const CHECKED: &[Killed] = &[("payment_check", ALL)];
 const ASKED: &[Killed] = &[("inbox", &[Between])];
 const GIVEN_BACK: &[Killed] = &[("payment_refund", ALL), ("mail_refund_made", ALL)];
+const CAME_BACK: &[Killed] = &[("mail_refund_failed", ALL)];
 const RUN_OUT: &[Killed] =
     &[("expire_orders", ENDS), ("payment_cancel", ALL), ("units_return", ALL), ("mail_order_expired", ALL)];
 const LATE_PROMISE: &[Killed] = &[("mail_payment_released", ALL)];
@@ -56,7 +57,8 @@ const HALF: i64 = PRICE / 2;
 /// Everything that may be paid has run out by then.
 const OVER: Duration = Duration::from_mins(60);
 
-const HISTORIES: [&[Killed]; 9] = [PAID, CHECKED, ASKED, GIVEN_BACK, RUN_OUT, LATE_PROMISE, LATE_MONEY, FROZEN, SWEPT];
+const HISTORIES: [&[Killed]; 10] =
+    [PAID, CHECKED, ASKED, GIVEN_BACK, CAME_BACK, RUN_OUT, LATE_PROMISE, LATE_MONEY, FROZEN, SWEPT];
 
 fn points(killed: &[Killed]) -> Vec<(&'static str, Point)> {
     killed.iter().flat_map(|(work, points)| points.iter().map(|point| (*work, *point))).collect()
@@ -180,6 +182,30 @@ async fn money_goes_back_once_wherever_workers_die() {
     .await;
     all_came_to_the_same(&world, &sale, histories.len(), 2 * histories.len()).await;
     assert_eq!(world.stripe.refunded_total("eur"), HALF * i64::from(units_of(GIVEN_BACK)));
+}
+
+/// The refund succeeded, and then the bank sent the money back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_did_not_arrive_is_told_wherever_workers_die() {
+    let (world, sale) = left_alone(units_of(CAME_BACK), Manual).await;
+    let histories = paid(&world, &sale, CAME_BACK).await;
+    plays(&world, &sale, CAME_BACK, async |number| {
+        let order = &of_number(&histories, number).order;
+        world.asks_back_under(order, RefundWish::Amount(HALF), u8::try_from(number).expect("few")).await;
+        world.works_off(&sale).await;
+        world.sends_the_refund_back(order).await;
+    })
+    .await;
+    // Each is set aside for people, who look at it here.
+    let set_aside = "state = 'quarantined' AND note = 'refund_failed'";
+    let many = world.count(&format!("SELECT count(*) FROM inbox WHERE {set_aside}")).await;
+    assert_eq!(usize::try_from(many), Ok(histories.len()));
+    world
+        .database
+        .execute(&format!("UPDATE inbox SET state = 'done', done_at = onsale_now() WHERE {set_aside}"))
+        .await
+        .expect("Postgres answers");
+    all_came_to_the_same(&world, &sale, histories.len(), 3 * histories.len()).await;
 }
 
 /// The clock of the order runs out while its buyer is at the bank.

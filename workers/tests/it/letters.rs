@@ -10,7 +10,7 @@ use ledger::refunds::RefundWish;
 use sandbox::{Mail, MailFault};
 
 use crate::eventually::eventually;
-use crate::world::{Post, VISA, World};
+use crate::world::{NEEDS_3DS, PRICE, Post, VISA, World};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -70,6 +70,45 @@ async fn mail_waits_for_its_server_and_spends_no_attempts() {
     assert_eq!(world.mail.messages().len(), 1);
     let attempts = world.count("SELECT max(attempts)::bigint FROM outbox WHERE queue = 'mail'").await;
     assert!(attempts <= 2, "an outage is not counted: {attempts}");
+    world.audit().await;
+    workers.stop().await;
+}
+
+/// What an order may be told of while the mail server is away: each once, when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_of_the_mail_server_every_letter_arrives_once() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(30, Manual).await;
+    world.mail.stop().await;
+    // All that one buyer may have, and one more with the same card.
+    let paid = world.orders(&sale, 20).await;
+    world.pays(&paid, "pm_card_visa_of_ada", Manual).await;
+    world.until_order_is(&paid, OrderState::Paid).await;
+    let limited = world.orders(&sale, 1).await;
+    world.pays(&limited, "pm_card_visa_of_ada", Manual).await;
+    world.until_order_is(&limited, OrderState::Cancelled).await;
+    let left = world.orders(&sale, 1).await;
+    world.pays(&left, NEEDS_3DS, Manual).await;
+    world.advances(Duration::from_mins(5)).await;
+    world.until_order_is(&left, OrderState::Expired).await;
+    world.asks_back(&paid, RefundWish::Amount(PRICE)).await;
+    let refunds =
+        async |state: &str| world.count(&format!("SELECT count(*) FROM refunds WHERE state = '{state}'")).await;
+    eventually("it went", async || refunds("succeeded").await == 1).await;
+    world.sends_the_refund_back(&paid).await;
+    eventually("it came back", async || refunds("failed").await == 1).await;
+
+    world.mail.restart().await.expect("its port is free");
+    world.until_idle().await;
+    let mut subjects: Vec<_> = world.mail.messages().iter().map(Mail::subject).collect();
+    subjects.sort();
+    let told = ["Nothing was charged for", "Your order for", "Your refund for", "Your tickets for"];
+    assert_eq!(subjects.len(), told.len(), "{subjects:?}");
+    assert!(subjects.iter().zip(told).all(|(subject, told)| subject.starts_with(told)), "{subjects:?}");
+    let ran_out = world.mail.messages().into_iter().find(|mail| mail.subject().starts_with(told[1])).expect("one");
+    assert!(ran_out.text().is_some_and(|text| text.contains("before the payment was confirmed with your bank")));
+    assert!(subjects[2].ends_with("did not arrive"), "that it went is not said any more: {subjects:?}");
     world.audit().await;
     workers.stop().await;
 }

@@ -30,7 +30,7 @@ use ledger::{Ledger, PoolConfig, Role};
 use payments::{CreateIntent, RefundIntent, Stripe, StripeConfig, StripeError, webhook};
 use sandbox::{
     BeaconClock, Database, FakeBeacon, FakeBeaconOptions, FakeStripe, FakeStripeOptions, FaultProxy, MailSink,
-    Persistence, Redis, RedisOptions,
+    Persistence, Redis, RedisOptions, RefundOutcome,
 };
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -352,6 +352,18 @@ impl World {
     /// Somebody gives money back in Stripe's dashboard.
     pub(crate) async fn refunds_at_stripe(&self, order: &OrderRow, intent: &str, minor: i64) {
         self.refunds_under_key(order, intent, minor, &Uuid::now_v7().to_string()).await;
+    }
+
+    /// The bank sends back the one refund of an order, which had succeeded.
+    pub(crate) async fn sends_the_refund_back(&self, order: &OrderRow) {
+        let refund = format!(
+            "SELECT stripe_id FROM refunds r JOIN payments p ON p.sale_id = r.sale_id AND p.id = r.payment_id
+              WHERE p.order_id = '{}'",
+            order.id.uuid()
+        );
+        let refund = self.database.text(&refund).await.expect("a refund that Stripe made");
+        self.stripe.refund_ends(&refund, RefundOutcome::Fails).expect("it succeeded");
+        self.posts_events().await;
     }
 
     /// The same, under an idempotency key that may be another call's too.

@@ -3,8 +3,16 @@ use uuid::Uuid;
 
 use super::*;
 
-const KINDS: [MailKind; 5] =
-    [MailKind::OrderPaid, MailKind::OrderExpired, MailKind::PaymentReleased, MailKind::PaymentRefunded, REFUND_MADE];
+const KINDS: [MailKind; 6] = [
+    MailKind::OrderPaid,
+    MailKind::OrderExpired,
+    MailKind::PaymentReleased,
+    MailKind::PaymentRefunded,
+    REFUND_MADE,
+    REFUND_FAILED,
+];
+
+const REFUND_FAILED: MailKind = MailKind::RefundFailed(RefundId::from_uuid(Uuid::nil()));
 
 const REFUND_MADE: MailKind = MailKind::RefundMade(RefundId::from_uuid(Uuid::nil()));
 
@@ -33,6 +41,28 @@ fn a_letter_about_a_refund_says_how_much_and_what_of_the_tickets() {
     assert!(whole.text.contains("These tickets are void") && !whole.text.contains("stay"), "{}", whole.text);
     let free = back(None, 2);
     assert!(free.text.contains("These tickets are void") && !free.text.contains("days"), "{}", free.text);
+}
+
+#[test]
+fn a_letter_about_a_refund_that_did_not_arrive_says_that_the_money_is_not_lost() {
+    let letter = write(REFUND_FAILED, &facts());
+    assert!(letter.subject.ends_with("did not arrive"), "{}", letter.subject);
+    for text in [letter.text, letter.html] {
+        assert!(text.contains("21.75 EUR of your order") && text.contains("The money is not lost"), "{text}");
+    }
+}
+
+#[test]
+fn a_letter_about_a_payment_that_nobody_confirmed_says_so() {
+    let unconfirmed = write(MailKind::OrderExpired, &Facts { why: Why::Unconfirmed, ..facts() });
+    for (told, other) in
+        [(unconfirmed.text, write(MailKind::OrderExpired, &facts()).text), (unconfirmed.html, facts().name)]
+    {
+        assert!(told.contains("ran out before the payment was confirmed with your bank, and its places"), "{told}");
+        assert!(told.contains("Nothing was charged") && !other.contains("confirmed"), "{told}\n{other}");
+    }
+    let released = write(MailKind::PaymentReleased, &Facts { why: Why::Unconfirmed, ..facts() });
+    assert_eq!(released, write(MailKind::PaymentReleased, &facts()));
 }
 
 #[test]
