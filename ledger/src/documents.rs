@@ -193,6 +193,23 @@ pub(crate) const fn capture_word(capture: CaptureMode) -> &'static str {
     }
 }
 
+/// The mode of such a word.
+pub(crate) fn capture_mode(word: &str) -> Result<CaptureMode, LedgerError> {
+    [CaptureMode::Manual, CaptureMode::Automatic]
+        .into_iter()
+        .find(|mode| capture_word(*mode) == word)
+        .ok_or_else(|| LedgerError::Corrupt(format!("a payment is captured {word}")))
+}
+
+/// Units of two such columns.
+pub(crate) fn units_of(tiers: &[&str], numbers: &[i32]) -> Result<Units, LedgerError> {
+    let unit = |(tier, number): (&&str, &i32)| {
+        let tier = tier.parse().map_err(|_| LedgerError::Corrupt(format!("tier {tier}")))?;
+        Ok((tier, UnitNo(crate::numbers::fit(*number)?)))
+    };
+    tiers.iter().zip(numbers).map(unit).collect()
+}
+
 /// Units as two columns, the way SQL takes them.
 pub(crate) fn unit_columns(units: &[(TierId, UnitNo)]) -> Result<(Vec<&str>, Vec<i32>), LedgerError> {
     let tiers = units.iter().map(|(tier, _)| tier.as_str()).collect();

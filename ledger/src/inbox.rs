@@ -7,6 +7,8 @@
 //!
 //! Order: none is promised, as Stripe promises none. What it does not do: it neither verifies nor reads an event.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -88,7 +90,7 @@ pub enum Leased {
 /// The channel that says an event came.
 pub const CHANNEL: &str = "onsale_inbox";
 
-pub(crate) const STATEMENTS: &[&str] = &[STORE, CLAIM, DONE, RETRY, PARK, QUARANTINE, STATS];
+pub(crate) const STATEMENTS: &[&str] = &[STORE, CLAIM, DONE, MANY_DONE, RETRY, PARK, QUARANTINE, STATS];
 
 /// A duplicate is counted and so committed too: were it only looked up, an answer could rest on a row that a failover to a
 /// standby loses (PostgreSQL acknowledges a commit whose wait for the standby was cancelled).
@@ -109,6 +111,8 @@ const CLAIM: &str = "
 const DONE: &str = "
     UPDATE inbox SET state = 'done', lease = NULL, note = $3, done_at = onsale_now()
      WHERE id = $1 AND lease = $2 AND state = 'pending' RETURNING true";
+
+const MANY_DONE: &str = "SELECT events_done($1, $2, $3)";
 
 const RETRY: &str = "
     UPDATE inbox SET lease = NULL, note = $3, next_at = onsale_now() + make_interval(secs => $4::integer)
@@ -159,6 +163,34 @@ pub async fn inbox_claim(ledger: &Ledger, limit: u32, lease_s: u32) -> Result<Ve
 /// The database is away or refuses.
 pub async fn event_done(ledger: &Ledger, event: &InboxEvent, note: &str) -> Result<Leased, LedgerError> {
     Ok(leased(ledger.row(DONE, &[&event.id, &event.lease, &note]).await?))
+}
+
+/// The most events of one [`events_done`].
+pub const DONE_BATCH_MAX: usize = 250;
+
+/// An event of which nothing is left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoneEvent {
+    /// Stripe's id.
+    pub id: String,
+    /// Proof of the lease.
+    pub lease: Uuid,
+    /// Why, in a word or two.
+    pub note: &'static str,
+}
+
+/// [`event_done`] of many, at most [`DONE_BATCH_MAX`], committed once; answers for each, in their order.
+///
+/// # Errors
+/// The database is away or refuses; then it is to be done one by one.
+pub async fn events_done(ledger: &Ledger, events: &[DoneEvent]) -> Result<Vec<Leased>, LedgerError> {
+    debug_assert!(events.len() <= DONE_BATCH_MAX, "{} events", events.len());
+    let ids: Vec<_> = events.iter().map(|event| event.id.as_str()).collect();
+    let leases: Vec<_> = events.iter().map(|event| event.lease).collect();
+    let notes: Vec<_> = events.iter().map(|event| event.note).collect();
+    let rows = ledger.rows(MANY_DONE, &[&ids, &leases, &notes]).await?;
+    let done = rows.iter().map(|row| Ok(row.try_get::<_, &str>(0)?)).collect::<Result<HashSet<_>, LedgerError>>()?;
+    Ok(ids.iter().map(|id| if done.contains(id) { Leased::Yes } else { Leased::Lost }).collect())
 }
 
 /// Tries again after `delay_s`.

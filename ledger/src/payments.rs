@@ -3,7 +3,8 @@
 //! Shape: an attempt is a row before it is a call, with everything the call is made of and its idempotency key, so a call
 //! whose outcome is unknown is made again as the same call ([`payment_begin`], [`payment_answered`]), or looked for, or given
 //! up ([`attempts_look`], [`payment_never_made`]). What Stripe says later
-//! is merged, never obeyed ([`payment_apply`], many at once [`payments_apply`], [`refund_apply`]): events come late, twice and out of order.
+//! is merged, never obeyed ([`payment_apply`], many at once [`payments_apply`] and [`payments_apply_plain`], [`refund_apply`]):
+//! events come late, twice and out of order.
 //!
 //! Guarantees: an order has one live payment, whatever is clicked; news that does not fit its order changes nothing and sets
 //! the event aside; every effect (books, units, tickets, jobs) and the mark on the event are one transaction, and each effect
@@ -23,6 +24,7 @@ mod attempt;
 mod batch;
 mod card;
 mod news;
+mod plain;
 mod refund;
 mod unfinished;
 mod unheard;
@@ -34,6 +36,7 @@ pub use attempt::{
 pub use batch::{APPLY_BATCH_MAX, payment_targets, payments_apply};
 pub use card::{CARD_LIMIT, CardAdmit, card_admit, card_note};
 pub use news::{Applied, Apply, CardWanted, FactSource, PaymentTarget, payment_apply, payment_target};
+pub use plain::{PLAIN_BATCH_MAX, PlainApplied, payments_apply_plain};
 pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
 pub use unfinished::{OldAuthorisation, UnfinishedPayment, authorisations_hurry, payments_unfinished};
 pub use unheard::{Absent, UnheardAttempt, attempts_look, payment_never_made};
@@ -52,6 +55,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     batch::APPLY,
     card::ADMIT,
     card::NOTE,
+    plain::APPLY,
     refund::APPLY,
     unfinished::UNFINISHED,
     unfinished::HURRY,

@@ -7,13 +7,15 @@
 //! Bounds: [`APPLY_BATCH_MAX`] items. Order: of one order as given, nothing else is promised.
 
 use domain::payment::IntentFacts;
-use domain::{OrderId, SaleId};
+use domain::{OrderId, PaymentId, PlaceNumber, SaleId};
 use serde::Serialize;
 use serde_json::Value;
+use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::news::{Applied, Apply, PaymentTarget, applied, target};
+use crate::documents;
 use crate::numbers::fit;
 use crate::{Ledger, LedgerError};
 
@@ -22,9 +24,7 @@ use crate::{Ledger, LedgerError};
 pub const APPLY_BATCH_MAX: usize = 60;
 
 pub(super) const TARGETS: &str = "
-    SELECT payment_target(intent, sale_id, order_id)
-      FROM unnest($1::text[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS n (intent, sale_id, order_id, place)
-     ORDER BY place";
+    SELECT sale_id, order_id, payment_id, number, tiers, units, unknown FROM payment_targets($1, $2, $3)";
 
 pub(super) const APPLY: &str = "SELECT item, outcome, reason FROM payments_apply($1)";
 
@@ -73,7 +73,22 @@ pub async fn payment_targets(
     let sales: Vec<_> = facts.iter().map(|facts| facts.sale.map(SaleId::uuid)).collect();
     let orders: Vec<_> = facts.iter().map(|facts| facts.order.map(OrderId::uuid)).collect();
     let rows = ledger.rows(TARGETS, &[&intents, &sales, &orders]).await?;
-    rows.iter().map(|row| row.try_get::<_, Option<Value>>(0)?.map(target).transpose()).collect()
+    rows.iter().map(target_of).collect()
+}
+
+/// The target of a row, in its columns or as [`super::payment_target`] writes it.
+fn target_of(row: &Row) -> Result<Option<PaymentTarget>, LedgerError> {
+    let Some(number) = row.try_get::<_, Option<i64>>(3)? else {
+        return row.try_get::<_, Option<Value>>(6)?.map(target).transpose();
+    };
+    let (tiers, units): (Vec<&str>, Vec<i32>) = (row.try_get(4)?, row.try_get(5)?);
+    Ok(Some(PaymentTarget {
+        sale: SaleId::from_uuid(row.try_get(0)?),
+        order: OrderId::from_uuid(row.try_get(1)?),
+        payment: PaymentId::from_uuid(row.try_get(2)?),
+        number: PlaceNumber(fit(number)?),
+        units: documents::units_of(&tiers, &units)?,
+    }))
 }
 
 /// Applies news of many intents, at most [`APPLY_BATCH_MAX`]: everything they change, and the marks on their events, in one

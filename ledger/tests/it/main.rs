@@ -25,6 +25,7 @@ mod partitions;
 mod payment_batches;
 mod payment_latency;
 mod payments;
+mod plain_news;
 mod pruning;
 mod queues;
 mod races;

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use ledger::idempotency::{Begin, abandon, begin, finish};
 use ledger::inbox::{
-    self, Leased, RawEvent, Stored, event_done, event_park, event_retry, event_store, inbox_claim, inbox_stats,
+    self, DoneEvent, Leased, RawEvent, Stored, event_done, event_park, event_retry, event_store, events_done,
+    inbox_claim, inbox_stats,
 };
 use ledger::outbox::{self, Queue, Work};
 use ledger::{Wakeup, Wakeups};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::world::{Price, World};
+use crate::world::{Price, World, connect};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -141,6 +142,49 @@ async fn whoever_listens_is_woken() {
     let listener = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()";
     world.database.execute(listener).await.unwrap();
     assert_eq!(hears(&mut wakeups).await, Wakeup::Connected, "something may have been missed");
+}
+
+/// Transactions that notify commit one after the other: of those that store at once one does.
+#[tokio::test]
+async fn while_one_is_about_to_ring_nobody_else_does() {
+    let world = World::new().await;
+    let mut wakeups = world.workers.wakeups(&[inbox::CHANNEL, "after_them"]);
+    assert_eq!(hears(&mut wakeups).await, Wakeup::Connected);
+    let about_to = connect(&world.database.url).await;
+    let stores = "BEGIN; INSERT INTO inbox (id, kind, livemode, created, raw) VALUES ('evt_1', 'x', false, now(), '')";
+    about_to.batch_execute(stores).await.unwrap();
+    for event_id in ["evt_2", "evt_3"] {
+        event_store(&world.gateway, &event(event_id)).await.unwrap();
+    }
+    // What is heard comes in the order of commits.
+    world.database.execute("NOTIFY after_them").await.unwrap();
+    assert_eq!(hears(&mut wakeups).await, Wakeup::Notified("after_them".to_owned()));
+    about_to.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(hears(&mut wakeups).await, Wakeup::Notified(inbox::CHANNEL.to_owned()));
+    assert_eq!(inbox_claim(&world.workers, 9, 30).await.unwrap().len(), 3);
+}
+
+/// Each under its own lease, with its own note, and whoever overslept is told.
+#[tokio::test]
+async fn many_events_are_done_at_once_each_under_its_lease() {
+    let world = World::new().await;
+    for event_id in ["evt_1", "evt_2", "evt_3"] {
+        event_store(&world.gateway, &event(event_id)).await.unwrap();
+    }
+    let claimed = inbox_claim(&world.workers, 9, 30).await.unwrap();
+    let mut done: Vec<DoneEvent> = claimed
+        .iter()
+        .zip(["one", "two", "three"])
+        .map(|(event, note)| DoneEvent { id: event.id.clone(), lease: event.lease, note })
+        .collect();
+    done[1].lease = uuid::Uuid::new_v4();
+    let leased = events_done(&world.workers, &done).await.unwrap();
+    assert_eq!(leased, [Leased::Yes, Leased::Lost, Leased::Yes]);
+    assert_eq!(world.event(&done[0].id).await, ("done".to_owned(), "one".to_owned()));
+    assert_eq!(world.event(&done[2].id).await, ("done".to_owned(), "three".to_owned()));
+    done[1].lease = claimed[1].lease;
+    assert_eq!(events_done(&world.workers, &done).await.unwrap(), [Leased::Lost, Leased::Yes, Leased::Lost]);
+    assert_eq!(inbox_stats(&world.workers).await.unwrap().pending, 0);
 }
 
 #[tokio::test]
