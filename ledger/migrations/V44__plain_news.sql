@@ -2,7 +2,7 @@
 --
 -- News is plain when its payment is known by its intent, it fits, and it moves payment and order one step on their way, or
 -- changes nothing: under way, authorised, captured, and what is old. Whether it is, say the functions that say it for one
--- (V16, V36); what it then comes to is written here once more, for many rows in one statement, and a test compares each step
+-- (V16, V36, V40, V42); what it then comes to is written here once more, for many rows in one statement, and a test compares each step
 -- with theirs. Everything else is left to `payments_apply`, with nothing changed for it: what is late, fails, ends, contradicts
 -- or does not fit.
 --
@@ -49,6 +49,18 @@ BEGIN
 END
 $$;
 
+-- Whether a payment waits for its card to be counted, or to be known before it is counted (V42).
+CREATE FUNCTION card_is_open(p_payment payments) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN CASE WHEN p_payment.card_counted THEN false
+                WHEN p_payment.card IS NOT NULL THEN octet_length(p_payment.card) > 0
+                ELSE p_payment.capture = 'automatic' AND sale_counts_cards(p_payment.sale_id) END;
+END
+$$;
+
 -- Step: which of it is plain, and what its payment becomes. A statement of its own, after the locks: it sees what was committed
 -- before they were had.
 CREATE FUNCTION plain_news_judge(p_locked locked_news[]) RETURNS plain_news[]
@@ -69,9 +81,11 @@ BEGIN
          CROSS JOIN LATERAL (SELECT CASE WHEN (n.facts).status <> 'requires_payment_method'
                                               THEN payment_merge(p.state, (n.facts).status)
                                          WHEN (n.facts).failure IS NULL THEN 'stay' END AS next OFFSET 0) AS judged
-         WHERE CASE WHEN judged.next IN ('stay', 'requires_action', 'processing') THEN true
+         WHERE CASE WHEN judged.next = 'stay' THEN true
+                    -- Of an order that is over it is to be given up.
+                    WHEN judged.next IN ('requires_action', 'processing') THEN o.state NOT IN ('expired', 'cancelled')
                     WHEN judged.next IN ('authorised', 'captured')
-                         THEN NOT p.superseded AND o.state IN ('awaiting_payment', 'processing')
+                         THEN NOT p.superseded AND o.state IN ('awaiting_payment', 'processing') AND NOT card_is_open(p.payment)
                     ELSE false END
            AND e.account IS NULL AND intent_misfit(p.payment, n.facts) IS NULL
          ORDER BY n.item);
@@ -214,7 +228,8 @@ $$;
 -- The payments that intents belong to, in their order, as `payment_target` says it of one; that function says it of those whose
 -- intent is not known yet.
 CREATE FUNCTION payment_targets(p_intents text[], p_sales uuid[], p_orders uuid[])
-RETURNS TABLE (sale_id uuid, order_id uuid, payment_id uuid, number bigint, tiers text[], units integer[], unknown jsonb)
+RETURNS TABLE (sale_id uuid, order_id uuid, payment_id uuid, number bigint, tiers text[], units integer[], unknown jsonb,
+               card_first boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp
 SET plan_cache_mode = force_custom_plan
@@ -223,9 +238,10 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT p.sale_id, p.order_id, p.id, o.number, u.tiers, u.units,
-           CASE WHEN o.number IS NULL THEN payment_target(n.intent, n.sale_id, n.order_id) END
+           CASE WHEN o.number IS NULL THEN payment_target(n.intent, n.sale_id, n.order_id) END,
+           p.capture = 'automatic' AND p.card IS NULL AND p.state <> 'captured' AND sale_counts_cards(p.sale_id)
       FROM unnest(p_intents, p_sales, p_orders) WITH ORDINALITY AS n (intent, sale_id, order_id, place)
-      LEFT JOIN LATERAL (SELECT sale_id, order_id, id FROM payments WHERE intent_id = n.intent LIMIT 1) AS p ON true
+      LEFT JOIN LATERAL (SELECT sale_id, order_id, id, capture, card, state FROM payments WHERE intent_id = n.intent LIMIT 1) AS p ON true
       LEFT JOIN LATERAL (SELECT number FROM orders WHERE sale_id = p.sale_id AND id = p.order_id OFFSET 0) AS o ON true
       LEFT JOIN LATERAL (
             SELECT array_agg(tier_id ORDER BY tier_id, unit_no) AS tiers, array_agg(unit_no ORDER BY tier_id, unit_no) AS units

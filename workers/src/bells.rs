@@ -1,7 +1,7 @@
 //! Bells: one for each queue, rung when work was written into it.
 //!
-//! Postgres notifies the channel of a queue when the transaction that wrote into it commits. A bell is a hint: pools also
-//! look by themselves.
+//! Postgres notifies the channel of a queue when a transaction that wrote into it commits; of those that write at once, one. A
+//! bell is a hint: pools look again soon after one, and by themselves.
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use ledger::Ledger;
 use payments::Stripe;
 
 use crate::beacon::Beacon;
+use crate::inbox::DoneEvents;
 use crate::jobs::payment_news::PaymentNews;
 use crate::mail::Mailer;
 use crate::points::Points;
@@ -17,6 +18,7 @@ use crate::points::Points;
 pub(crate) struct Context {
     pub(crate) ledger: Ledger,
     pub(crate) payment_news: PaymentNews,
+    pub(crate) done_events: DoneEvents,
     pub(crate) store: admission::Store,
     pub(crate) queue: Queue,
     pub(crate) holds: Holds,

@@ -1,27 +1,75 @@
 //! The pool of Stripe events.
+//!
+//! What is about payments marks its event itself. Events that come to nothing else, which most are that Stripe sends, share calls
+//! that mark them ([`Together`]); one that such a call could not mark is marked by itself.
 
 use std::sync::Arc;
 
 use ledger::LedgerError;
-use ledger::inbox::{InboxEvent, event_done, event_park, event_quarantine, event_retry, inbox_claim};
+use ledger::inbox::{
+    DONE_BATCH_MAX, DoneEvent, InboxEvent, event_done, event_park, event_quarantine, event_retry, events_done,
+    inbox_claim,
+};
 use ledger::outbox::Leased;
 
 use crate::context::Context;
 use crate::jobs::apply_payment;
 use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
+use crate::together::{Ask, Together, lane_of};
 
 /// The queue's name in metrics.
 pub(crate) const QUEUE: &str = "inbox";
 
+/// The most events of one claim: as many as a call applies, so that a backlog fills its calls.
+const CLAIM_MAX: usize = 250;
+
+/// Calls that mark events at once: they wait for the disk and little else.
+const CALLS_MAX: usize = 2;
+
+/// Events that are done, on their way to be marked.
+pub(crate) type DoneEvents = Together<DoneEvent, Leased>;
+
+/// A line that nobody stands in.
+pub(crate) fn done_events() -> DoneEvents {
+    Together::new(CALLS_MAX, DONE_BATCH_MAX)
+}
+
+impl Ask for DoneEvent {
+    fn lane(&self) -> u64 {
+        lane_of(&self.id)
+    }
+}
+
 /// Events, oldest first.
 pub(crate) struct Inbox(pub(crate) Arc<Context>);
+
+impl Inbox {
+    async fn done(&self, event: &InboxEvent, note: &'static str) -> Result<Leased, LedgerError> {
+        let done = DoneEvent { id: event.id.clone(), lease: event.lease, note };
+        let mark = async |done: Vec<DoneEvent>| match events_done(&self.0.ledger, &done).await {
+            Ok(leased) => leased.into_iter().map(Some).collect(),
+            Err(error) => {
+                tracing::warn!(count = done.len(), %error, "events are marked one by one");
+                vec![None; done.len()]
+            }
+        };
+        match self.0.done_events.ask(done, mark).await {
+            Some(leased) => Ok(leased),
+            None => event_done(&self.0.ledger, event, note).await,
+        }
+    }
+}
 
 impl Source for Inbox {
     type Item = InboxEvent;
 
     fn queue(&self) -> &'static str {
         QUEUE
+    }
+
+    fn claim_max(&self) -> usize {
+        CLAIM_MAX
     }
 
     fn attempt(&self, event: &InboxEvent) -> (String, u32) {
@@ -43,7 +91,7 @@ impl Source for Inbox {
     async fn settle(&self, event: &InboxEvent, verdict: &Verdict) -> Result<Leased, LedgerError> {
         let ledger = &self.0.ledger;
         match verdict {
-            Verdict::Done(note) => event_done(ledger, event, note).await,
+            Verdict::Done(note) => self.done(event, note).await,
             Verdict::Settled => Ok(Leased::Yes),
             // Every claim of an event counts; only failures park it, so an outage does not.
             Verdict::Retry { error, delay_s } | Verdict::Postpone { reason: error, delay_s } => {

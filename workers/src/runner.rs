@@ -3,14 +3,14 @@
 //! ```text
 //!  wait for a place ─► claim as many as there are places ─► run each in a task of its own ─► settle under the lease
 //!        ▲                          │ fewer than asked for
-//!        └──── woken, or a poll ────┘
+//!        └──── woken, or a poll ────┘            after a bell once more, a little later
 //! ```
 //!
 //! Guarantees: a claimed item is leased to this pool; it is settled with that lease or not at all, so a worker that
 //! overslept changes nothing. An item may run twice (a crash, a lost lease), so every job is harmless when repeated. An
 //! item that fails, panics or kills the process [`ATTEMPTS_MAX`] times is parked and blocks nobody.
 //!
-//! Bounds: [`PoolSize`] items at once, [`JOB_MAX`] for each, claims of at most [`CLAIM_MAX`]. Order: oldest first, as
+//! Bounds: [`PoolSize`] items at once, [`JOB_MAX`] for each, claims of at most [`Source::claim_max`]. Order: oldest first, as
 //! claimed; no promise between items. It does not know what it runs: that is its [`Source`].
 
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use ledger::LedgerError;
 use ledger::outbox::Leased;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,14 +42,21 @@ pub(crate) const LEASE_S: u32 = 60;
 /// The longest an item may run. Longer than the longest call inside a job, a call to Stripe and the ledger around it.
 const JOB_MAX: Duration = Duration::from_secs(45);
 
-/// The most items of one claim: a claim locks rows, and short claims keep the queue's table quick.
+/// The most items of one claim, unless its source says more: a claim locks rows, and short claims keep the queue's table quick.
 const CLAIM_MAX: usize = 50;
+
+/// How often a pool lets others go ahead before it claims: items that shared a call end together, and their places are claimed
+/// for together.
+const LET_AHEAD: usize = 3;
 
 /// How long a pool rests when what it needs is away, instead of marching its whole queue against a closed door.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a pool waits before it asks the database again that just refused it.
 const CLAIM_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long after a bell a pool looks once more: of those who write at once one rings, and others may commit a little later.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Where a pool's work comes from and what it is.
 pub(crate) trait Source: Send + Sync + 'static {
@@ -57,6 +65,11 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// The queue's name in metrics and logs.
     fn queue(&self) -> &'static str;
+
+    /// The most items of one claim.
+    fn claim_max(&self) -> usize {
+        CLAIM_MAX
+    }
 
     /// An item's name and how often it was claimed, this time included.
     fn attempt(&self, item: &Self::Item) -> (String, u32);
@@ -123,30 +136,51 @@ enum Claimed {
     Refused,
 }
 
+/// Why a pool looks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rested {
+    /// Somebody rang.
+    UntilTheBell,
+    /// It was time, or there is more.
+    Enough,
+}
+
 impl<S: Source> Running<S> {
     async fn work(&self, stop: &CancellationToken) {
+        let mut rest_max = self.poll_every;
         while let Some(places) = stop.run_until_cancelled(self.free_places()).await {
             // Never dropped half way: what it had leased would lie idle until the lease is over.
             let claimed = self.claim(places).await;
-            stop.run_until_cancelled(self.rest_after(claimed)).await;
+            let rested = stop.run_until_cancelled(self.rest_after(claimed, rest_max)).await;
+            rest_max = match rested {
+                Some(Rested::UntilTheBell) => LOOK_AGAIN_AFTER.min(self.poll_every),
+                Some(Rested::Enough) | None => self.poll_every,
+            };
         }
     }
 
-    async fn rest_after(&self, claimed: Claimed) {
-        match claimed {
-            Claimed::Full => {}
+    async fn rest_after(&self, claimed: Claimed, rest_max: Duration) -> Rested {
+        let rested = match claimed {
+            Claimed::Full => Rested::Enough,
             // Until someone rings, or it is time to look whether a bell was missed or a delay has passed: then the
             // timeout is the poll, not a failure.
-            Claimed::Drained => drop(tokio::time::timeout(self.poll_every, self.wake.notified()).await),
-            Claimed::Refused => tokio::time::sleep(CLAIM_PAUSE).await,
-        }
+            Claimed::Drained => match tokio::time::timeout(rest_max, self.wake.notified()).await {
+                Ok(()) => Rested::UntilTheBell,
+                Err(_) => Rested::Enough,
+            },
+            Claimed::Refused => {
+                tokio::time::sleep(CLAIM_PAUSE).await;
+                Rested::Enough
+            }
+        };
         if self.away.swap(false, Ordering::Relaxed) {
             tokio::time::sleep(AWAY_PAUSE).await;
         }
+        rested
     }
 
     async fn claim(&self, places: Vec<OwnedSemaphorePermit>) -> Claimed {
-        let limit = u32::try_from(places.len()).expect("CLAIM_MAX is small");
+        let limit = u32::try_from(places.len()).expect("a claim is small");
         match self.source.claim(limit).await {
             Ok(items) => {
                 let full = items.len() == places.len();
@@ -166,8 +200,11 @@ impl<S: Source> Running<S> {
     async fn free_places(&self) -> Vec<OwnedSemaphorePermit> {
         let take = || Arc::clone(&self.places).acquire_owned();
         let first = take().await.expect("the semaphore is never closed");
+        for _ in 0..LET_AHEAD {
+            yield_now().await;
+        }
         let more = || Arc::clone(&self.places).try_acquire_owned().ok();
-        std::iter::once(first).chain(std::iter::from_fn(more)).take(CLAIM_MAX).collect()
+        std::iter::once(first).chain(std::iter::from_fn(more)).take(self.source.claim_max()).collect()
     }
 
     fn start(&self, item: S::Item, place: OwnedSemaphorePermit) {

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::beacon::{Beacon, BeaconUrl};
 use crate::bells::Bells;
 use crate::context::Context;
-use crate::inbox::Inbox;
+use crate::inbox::{self, Inbox};
 use crate::jobs::payment_news;
 use crate::mail::{MailConfig, Mailer};
 use crate::outbox::Outbox;
@@ -71,7 +71,7 @@ pub struct WorkersConfig {
 impl Default for WorkersConfig {
     fn default() -> Self {
         Self {
-            inbox: PoolSize(64),
+            inbox: PoolSize(500),
             stripe: PoolSize(128),
             stock: PoolSize(4),
             mail: PoolSize(8),
@@ -227,6 +227,7 @@ fn context(config: &WorkersConfig, parts: WorkersParts, points: Points) -> Arc<C
         beacon: beacon.map(Beacon::new),
         public_url: public_url.trim_end_matches('/').to_owned(),
         payment_news: payment_news::line(),
+        done_events: inbox::done_events(),
         stripe_budget: StripeBudget::new(store.clone(), &stripe.environment(), config.stripe_writes_per_s),
         points,
         ledger,

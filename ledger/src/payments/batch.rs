@@ -14,7 +14,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use super::news::{Applied, Apply, PaymentTarget, applied, target};
+use super::news::{Applied, Apply, CardWanted, PaymentTarget, applied, target};
 use crate::documents;
 use crate::numbers::fit;
 use crate::{Ledger, LedgerError};
@@ -24,7 +24,7 @@ use crate::{Ledger, LedgerError};
 pub const APPLY_BATCH_MAX: usize = 60;
 
 pub(super) const TARGETS: &str = "
-    SELECT sale_id, order_id, payment_id, number, tiers, units, unknown FROM payment_targets($1, $2, $3)";
+    SELECT sale_id, order_id, payment_id, number, tiers, units, unknown, card_first FROM payment_targets($1, $2, $3)";
 
 pub(super) const APPLY: &str = "SELECT item, outcome, reason FROM payments_apply($1)";
 
@@ -88,6 +88,7 @@ fn target_of(row: &Row) -> Result<Option<PaymentTarget>, LedgerError> {
         payment: PaymentId::from_uuid(row.try_get(2)?),
         number: PlaceNumber(fit(number)?),
         units: documents::units_of(&tiers, &units)?,
+        card: CardWanted::from(row.try_get::<_, bool>(7)?),
     }))
 }
 

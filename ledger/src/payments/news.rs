@@ -98,6 +98,13 @@ pub enum CardWanted {
     No,
 }
 
+impl From<bool> for CardWanted {
+    /// From `card_first`, as the database says it.
+    fn from(card_first: bool) -> Self {
+        if card_first { Self::First } else { Self::No }
+    }
+}
+
 pub(super) const TARGET: &str = "SELECT payment_target($1, $2, $3)";
 
 pub(super) const APPLY: &str = "
@@ -131,8 +138,8 @@ pub async fn payment_target(ledger: &Ledger, facts: &IntentFacts) -> Result<Opti
 pub(super) fn target(document: Value) -> Result<PaymentTarget, LedgerError> {
     let TargetDocument { sale, order, payment, number, units, card_first } = documents::read(document)?;
     let (sale, order) = (SaleId::from_uuid(sale), OrderId::from_uuid(order));
-    let card = if card_first { CardWanted::First } else { CardWanted::No };
-    Ok(PaymentTarget { sale, order, payment: PaymentId::from_uuid(payment), number: PlaceNumber(number), units, card })
+    let (payment, card) = (PaymentId::from_uuid(payment), CardWanted::from(card_first));
+    Ok(PaymentTarget { sale, order, payment, number: PlaceNumber(number), units, card })
 }
 
 /// Applies news of an intent: everything it changes, and the mark on its event, in one call.

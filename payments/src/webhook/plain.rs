@@ -66,6 +66,7 @@ pub(super) fn intent(json: &str) -> Result<Intent, IntentFault> {
         failure: intent.last_payment_error.map(failure),
         latest_charge: intent.latest_charge.as_ref().and_then(id_of),
         capture_before: None,
+        paid_with: None,
         created: time(intent.created)?,
     })
 }

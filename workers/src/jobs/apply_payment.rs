@@ -19,7 +19,7 @@ use payments::webhook::{self, Event, EventObject, Version};
 use payments::{Intent, Refund};
 
 use super::apply_dispute;
-use super::payment_news::{self, News, Payment};
+use super::payment_news::{self, Authorised, News, Payment};
 use super::refund_payment::book_status;
 use crate::context::Context;
 use crate::inbox::QUEUE;
@@ -54,29 +54,38 @@ pub(crate) async fn event(context: &Context, stored: &InboxEvent) -> Outcome {
 }
 
 async fn about_intent(context: &Context, event: &Event, intent: &Intent) -> Outcome {
-    match payment_news::apply(context, intent, News::Event(&event.id)).await {
-        Ok(Applied::AskStripe) => ask_stripe(context, event, &intent.id).await,
+    match payment_news::apply_timed(context, intent, News::Event(&event.id)).await {
+        Ok((Applied::AskStripe, _)) => ask_stripe(context, event, &intent.id).await,
         Ok(applied) => applied_to(context, event, intent, applied).await,
         Err(error) => error.into(),
     }
 }
 
-async fn applied_to(context: &Context, event: &Event, intent: &Intent, applied: Applied) -> Outcome {
+async fn applied_to(
+    context: &Context,
+    event: &Event,
+    intent: &Intent,
+    (applied, authorised): (Applied, Authorised),
+) -> Outcome {
     if !matches!(applied, Applied::UnknownPayment | Applied::Quarantined(_) | Applied::AskStripe) {
-        measure(context, event, intent).await;
+        measure(context, event, intent, authorised).await;
     }
     end(applied, intent)
 }
 
 /// Shows how long a payment took, whoever heard first that it is authorised; mostly that is the gateway, in the answer to its
 /// call. Only the metric hangs on it, so a failure is left alone; what holds are timed by is measured from the ledger.
-async fn measure(context: &Context, event: &Event, intent: &Intent) {
+async fn measure(context: &Context, event: &Event, intent: &Intent, authorised: Authorised) {
     let capture = match event.kind.as_str() {
         AUTHORISED => CaptureMode::Manual,
         SUCCEEDED => CaptureMode::Automatic,
         _ => return,
     };
-    match payment_authorised_after(&context.ledger, &intent.id, capture).await {
+    let after = match authorised {
+        Authorised::Told(told) => Ok(told.filter(|(by, _)| *by == capture).map(|(_, after)| after)),
+        Authorised::Untold => payment_authorised_after(&context.ledger, &intent.id, capture).await,
+    };
+    match after {
         Ok(Some(took)) => metrics::authorised_after(took),
         Ok(None) => {}
         Err(error) => tracing::debug!(event = event.id, %error, "a payment is not shown in the metric"),
@@ -95,7 +104,7 @@ async fn ask_stripe(context: &Context, event: &Event, intent: &str) -> Outcome {
         Err(error) => return Outcome::Retry(error.to_string()),
     };
     context.points.pass(QUEUE, Point::Between).await;
-    match payment_news::apply(context, &intent, News::Fetched { because_of: Some(&event.id) }).await {
+    match payment_news::apply_timed(context, &intent, News::Fetched { because_of: Some(&event.id) }).await {
         Ok(applied) => applied_to(context, event, &intent, applied).await,
         Err(error) => error.into(),
     }

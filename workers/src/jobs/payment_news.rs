@@ -1,26 +1,38 @@
 //! The one way a job tells the ledger what Stripe says of an intent.
 //!
-//! Jobs that tell at the same time share a call ([`Together`]): one read of the payments they are about, and one call that
-//! applies it all and commits once. What such a call leaves undone a job tells alone, by the same keys.
+//! Jobs that tell at the same time share calls ([`Together`]), no two of one intent at once:
+//!
+//! | call | tells | leaves |
+//! |---|---|---|
+//! | `payment_targets` | which payments it is about, and their units | – |
+//! | `payments_apply_plain` | what is plain, by sets, in one commit | what is not, or would have to wait; all, if it fails |
+//! | `payments_apply` | up to 60 of the rest, one after the other, in one commit | what fails or would wait long |
+//! | `payment_apply` | one, and why it cannot be | – |
+//!
+//! Each does what is left by the same keys, so what a call did whose answer was lost is found done. A few are not told by sets:
+//! that would cost more than it spares.
 //!
 //! Where Stripe captures by itself and the sale counts by cards, the ledger must know the card before it is told of the capture:
 //! it counts in the step that would issue the tickets. An event does not say the card, so the intent is fetched instead.
 
+use std::time::Duration;
+
 use domain::order::OrderState;
 use domain::payment::{IntentFacts, IntentStatus, PaidWith};
+use domain::sale::CaptureMode;
 use domain::ticket::ticket_id;
 use domain::{TicketId, TierId, UnitNo};
 use ledger::LedgerError;
 use ledger::payments::{
-    APPLY_BATCH_MAX, Applied, Apply, CardWanted, FactSource, PaymentTarget, card_note, payment_apply, payment_target,
-    payment_targets, payments_apply,
+    APPLY_BATCH_MAX, Applied, Apply, CardWanted, FactSource, PLAIN_BATCH_MAX, PaymentTarget, card_note, payment_apply,
+    payment_target, payment_targets, payments_apply, payments_apply_plain,
 };
 use payments::{Intent, StripeError};
 
 use crate::context::Context;
 use crate::metrics;
 use crate::runner::Outcome;
-use crate::together::Together;
+use crate::together::{Ask, Together, lane_of};
 
 /// Where news comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +50,12 @@ pub(crate) type PaymentNews = Together<Heard, Option<Told>>;
 /// would only make the batches smaller, and take connections from other jobs.
 const CALLS_MAX: usize = 4;
 
+/// The fewest that are told by sets: planning the statements anew costs as much as eight spare.
+const PLAIN_MIN: usize = 10;
+
 /// A line that nobody stands in.
 pub(crate) fn line() -> PaymentNews {
-    Together::new(CALLS_MAX, APPLY_BATCH_MAX)
+    Together::new(CALLS_MAX, PLAIN_BATCH_MAX)
 }
 
 /// News of an intent, as a job hands it over.
@@ -52,32 +67,57 @@ pub(crate) struct Heard {
     failure: Option<String>,
 }
 
+impl Ask for Heard {
+    fn lane(&self) -> u64 {
+        lane_of(&self.facts.id)
+    }
+}
+
 /// What came of it, and of which payment it was. None: of none of ours.
 #[derive(Debug)]
 pub(crate) struct Told {
     applied: Applied,
     target: PaymentTarget,
+    authorised: Authorised,
+}
+
+/// How a payment is captured and how long after Pay it was authorised, if it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Authorised {
+    /// The call said so.
+    Told(Option<(CaptureMode, Duration)>),
+    /// It says nothing of that.
+    Untold,
 }
 
 /// Applies what an intent says: everything it changes, in one call of the ledger, which it mostly shares with others.
+pub(crate) async fn apply(context: &Context, intent: &Intent, news: News<'_>) -> Result<Applied, LedgerError> {
+    apply_timed(context, intent, news).await.map(|(applied, _)| applied)
+}
+
+/// The same, with what the call says of the time the payment took.
 ///
 /// The tickets go along in case this is the capture. Their ids follow from the intent and the order's units, so a
 /// repetition, here or on another worker, computes the same ones.
-pub(crate) async fn apply(context: &Context, intent: &Intent, news: News<'_>) -> Result<Applied, LedgerError> {
+pub(super) async fn apply_timed(
+    context: &Context,
+    intent: &Intent,
+    news: News<'_>,
+) -> Result<(Applied, Authorised), LedgerError> {
     let heard = Heard::of(intent, news);
     let together = context.payment_news.ask(heard.clone(), |heard| tell_together(context, heard)).await;
     let told = match together {
         Some(told) => told,
         None => tell_alone(context, heard).await?,
     };
-    let Some(Told { applied, target }) = told else {
-        return Ok(Applied::UnknownPayment);
+    let Some(Told { applied, target, authorised }) = told else {
+        return Ok((Applied::UnknownPayment, Authorised::Untold));
     };
     count(&applied, &target);
     if applied == Applied::Captured {
         leave_the_shop(context, &target).await;
     }
-    Ok(applied)
+    Ok((applied, authorised))
 }
 
 /// Tells the ledger what many jobs heard. None for what it left undone, or all if it failed: each of them finds out why alone.
@@ -98,14 +138,49 @@ async fn try_together(context: &Context, heard: &[Heard]) -> Result<Vec<Option<O
         let target = target.as_ref().filter(|target| !heard.wants_card_first(target))?;
         Some(heard.clone().news(context, target))
     });
-    let applied = payments_apply(&context.ledger, &known.collect::<Vec<_>>()).await?;
-    let mut applied = applied.into_iter();
+    let mut applied = apply_many(context, &known.collect::<Vec<_>>()).await.into_iter();
     let told = heard.iter().zip(targets).map(|(heard, target)| match target {
         None => Some(None),
         Some(target) if heard.wants_card_first(&target) => None,
-        Some(target) => applied.next().flatten().map(|applied| Some(Told { applied, target })),
+        Some(target) => {
+            let (applied, authorised) = applied.next().flatten()?;
+            Some(Some(Told { applied, target, authorised }))
+        }
     });
     Ok(told.collect())
+}
+
+/// What is plain by sets, and the rest one after the other. None for what is left.
+async fn apply_many(context: &Context, news: &[Apply]) -> Vec<Option<(Applied, Authorised)>> {
+    let mut told = apply_plain(context, news).await;
+    let left: Vec<usize> = (0..news.len()).filter(|place| told[*place].is_none()).collect();
+    for places in left.chunks(APPLY_BATCH_MAX) {
+        let news: Vec<Apply> = places.iter().map(|place| news[*place].clone()).collect();
+        match payments_apply(&context.ledger, &news).await {
+            Ok(applied) => {
+                for (place, applied) in places.iter().zip(applied) {
+                    told[*place] = applied.map(|applied| (applied, Authorised::Untold));
+                }
+            }
+            Err(error) => tracing::warn!(count = news.len(), %error, "news is told one by one"),
+        }
+    }
+    told
+}
+
+async fn apply_plain(context: &Context, news: &[Apply]) -> Vec<Option<(Applied, Authorised)>> {
+    if news.len() < PLAIN_MIN {
+        return vec![None; news.len()];
+    }
+    match payments_apply_plain(&context.ledger, news).await {
+        Ok(told) => {
+            told.into_iter().map(|told| told.map(|told| (told.applied, Authorised::Told(told.authorised)))).collect()
+        }
+        Err(error) => {
+            tracing::warn!(count = news.len(), %error, "news is not told by sets");
+            vec![None; news.len()]
+        }
+    }
 }
 
 /// None for an intent of no payment of ours.
@@ -115,13 +190,13 @@ async fn tell_alone(context: &Context, heard: Heard) -> Result<Option<Told>, Led
     };
     if heard.wants_card_first(&target) {
         if heard.source == FactSource::Event {
-            return Ok(Some(Told { applied: Applied::AskStripe, target }));
+            return Ok(Some(Told { applied: Applied::AskStripe, target, authorised: Authorised::Untold }));
         }
         let paid_with = heard.facts.paid_with.unwrap_or(PaidWith::Other);
         card_note(&context.ledger, target.sale, target.payment, paid_with).await?;
     }
     let applied = payment_apply(&context.ledger, &heard.news(context, &target)).await?;
-    Ok(Some(Told { applied, target }))
+    Ok(Some(Told { applied, target, authorised: Authorised::Untold }))
 }
 
 impl Heard {

@@ -168,6 +168,18 @@ async fn everything_is_run_and_never_more_at_once_than_the_pool_is_large() {
     assert_eq!(bench.stop().await.running_max.load(Ordering::SeqCst), 3);
 }
 
+/// Of those who write at once one rings, and may be the first to commit.
+#[tokio::test]
+async fn what_comes_a_little_after_a_bell_is_found_without_another() {
+    let bench = start(Memory::default(), 1, NEVER);
+    bench.until("a first look", |memory| memory.claims.load(Ordering::SeqCst) == 1).await;
+    bench.wake.notify_one();
+    bench.until("the look after the bell", |memory| memory.claims.load(Ordering::SeqCst) == 2).await;
+    bench.memory.add("late", Script::Succeed);
+    bench.until("the late one", |memory| memory.count("done") == 1).await;
+    bench.stop().await;
+}
+
 #[tokio::test]
 async fn a_poisonous_item_is_parked_in_the_end_and_blocks_nobody() {
     let memory = Memory::default();

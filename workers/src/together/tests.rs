@@ -7,6 +7,15 @@ use tokio::task::JoinSet;
 
 use super::*;
 
+/// Far more apart than the other tests ask.
+const SAME_LANE: u32 = 20_000;
+
+impl Ask for u32 {
+    fn lane(&self) -> u64 {
+        u64::from(self % SAME_LANE)
+    }
+}
+
 /// Calls that are made when the test says so, and what they were asked.
 #[derive(Default)]
 struct Calls {
@@ -135,6 +144,49 @@ async fn an_ask_whose_job_is_gone_is_not_made() {
     calls.go.notify_one();
     jobs.join_all().await;
     assert_eq!(calls.begun(), [vec![1], vec![3]]);
+}
+
+/// A call could take them, and they wait: what is asked of one thing goes one by one and in its order, and others pass by.
+#[tokio::test]
+async fn of_one_lane_one_ask_is_under_way_at_a_time() {
+    let (together, calls, mut jobs) = new(2, 10);
+    ask(&mut jobs, &together, &calls, [1, 2, SAME_LANE + 1, 2 * SAME_LANE + 1, 3]);
+    calls.until_begun(1).await;
+    ask(&mut jobs, &together, &calls, [4]);
+    calls.until_begun(2).await;
+    assert_eq!(calls.begun(), [vec![1, 2, 3], vec![4]]);
+    // Nobody asks any more: whoever waits for its lane is woken by the call that had it.
+    for begun in 3..=4 {
+        calls.go.notify_waiters();
+        calls.until_begun(begun).await;
+    }
+    assert_eq!(calls.begun()[2..], [[SAME_LANE + 1], [2 * SAME_LANE + 1]]);
+    calls.go.notify_waiters();
+    assert_eq!(jobs.join_all().await.len(), 6);
+}
+
+/// Two wait for the lane of a call; the one that is woken by its end is gone before it could call.
+#[tokio::test]
+async fn who_is_woken_and_gone_wakes_the_next() {
+    let (together, calls, mut jobs) = new(2, 10);
+    ask(&mut jobs, &together, &calls, [1]);
+    calls.until_begun(1).await;
+    let (mut gone, mut next) = (Jobs::new(), Jobs::new());
+    ask(&mut gone, &together, &calls, [SAME_LANE + 1]);
+    ask(&mut next, &together, &calls, [2 * SAME_LANE + 1]);
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    calls.go.notify_one();
+    // The call ends and wakes the first, which lets others go ahead before it calls.
+    while jobs.try_join_next().is_none() {
+        yield_now().await;
+    }
+    gone.shutdown().await;
+    calls.until_begun(2).await;
+    assert_eq!(calls.begun(), [[1], [2 * SAME_LANE + 1]]);
+    calls.go.notify_one();
+    assert_eq!(next.join_all().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,10 +39,16 @@ use workers::{Drained, MailConfig, PoolSize, ReconcilePace, Workers, WorkersConf
 
 use crate::eventually::eventually;
 
+// With paths, so that a bench that takes this file finds them too.
+#[path = "world/books.rs"]
 mod books;
+#[path = "world/histories.rs"]
 mod histories;
+#[path = "world/prequeue.rs"]
 mod prequeue;
+#[path = "world/process.rs"]
 mod process;
+#[path = "world/shopping.rs"]
 mod shopping;
 
 pub(crate) use histories::{Answer, Heard, History, dispute};
@@ -146,7 +152,11 @@ impl World {
         let shared = sandbox::shared().await.expect("a private Postgres");
         let migrate = async |url: String| ledger::migrate(&url).await.map(|_| ());
         let template = shared.postgres.template("workers", migrate).await.expect("a migrated template");
-        let database = template.fresh_database().await.expect("a copy of the template");
+        Self::in_database(template.fresh_database().await.expect("a copy of the template"), stripe).await
+    }
+
+    /// In a database that is migrated, whatever Postgres it is in.
+    pub(crate) async fn in_database(database: Database, stripe: FakeStripeOptions) -> World {
         let redis = Redis::start(RedisOptions { persistence: Persistence::None }).await.expect("a private Redis");
         let store = Store::connect(&redis.url(), StoreConfig::default()).await.expect("an address");
         let stripe = FakeStripe::start(stripe).await.expect("a free port");
@@ -185,21 +195,26 @@ impl World {
     pub(crate) fn start_through(&self, postgres: &FaultProxy, post: Post) -> Running {
         let pool = PoolConfig { connections_max: 8, ..PoolConfig::default() };
         let ledger = Ledger::connect(&postgres.through(&self.database.url), Role::Workers, pool).expect("a URL");
-        self.start_as(pools(), ledger, post, Vouched::ByBeacon)
+        self.start_over(pools(), ledger, post, Vouched::ByBeacon)
     }
 
     /// The same, with or without a beacon.
     pub(crate) fn start_with(&self, post: Post, vouched: Vouched) -> Running {
-        self.start_as(pools(), self.workers.clone(), post, vouched)
+        self.start_as(pools(), post, vouched)
+    }
+
+    /// The same, with pools of these sizes.
+    pub(crate) fn start_as(&self, pools: WorkersConfig, post: Post, vouched: Vouched) -> Running {
+        self.start_over(pools, self.workers.clone(), post, vouched)
     }
 
     /// Workers that reconcile all the time.
     pub(crate) fn start_reconciling(&self) -> Running {
         let config = WorkersConfig { reconcile: ReconcilePace::Every(Duration::from_millis(100)), ..pools() };
-        self.start_as(config, self.workers.clone(), Post::Open, Vouched::ByBeacon)
+        self.start_as(config, Post::Open, Vouched::ByBeacon)
     }
 
-    fn start_as(&self, config: WorkersConfig, ledger: Ledger, post: Post, vouched: Vouched) -> Running {
+    fn start_over(&self, config: WorkersConfig, ledger: Ledger, post: Post, vouched: Vouched) -> Running {
         let mail = MailConfig::parse(&SecretString::from(self.mail.url()), "Tickets <tickets@example.com>");
         let parts = WorkersParts {
             ledger,
@@ -280,12 +295,18 @@ impl World {
 
     /// An order for the same units again, from a hold that Redis never saw: for what only Postgres decides.
     pub(crate) async fn orders_the_units_of(&self, sale: &Sale, order: &OrderRow) -> OrderRow {
-        let held = Held {
-            hold: HoldId::from_uuid(Uuid::now_v7()),
-            number: order.number,
-            epoch: self.epoch(sale).await.expect("it is loaded"),
-            units: order.units.clone(),
-        };
+        self.orders_unheld(sale, order.number, order.units.clone()).await
+    }
+
+    /// An order for units that Redis never held.
+    pub(crate) async fn orders_unheld(
+        &self,
+        sale: &Sale,
+        number: PlaceNumber,
+        units: Vec<(TierId, UnitNo)>,
+    ) -> OrderRow {
+        let epoch = self.epoch(sale).await.expect("it is loaded");
+        let held = Held { hold: HoldId::from_uuid(Uuid::now_v7()), number, epoch, units };
         self.writes_order(sale, &held).await
     }
 
@@ -519,8 +540,8 @@ impl World {
 /// Pools of the workers of these tests.
 fn pools() -> WorkersConfig {
     WorkersConfig {
-        // More than calls at once, so that batches form.
-        inbox: PoolSize(16),
+        // Far more than calls at once, so that batches form that are told by sets.
+        inbox: PoolSize(64),
         stripe: PoolSize(4),
         stock: PoolSize(2),
         mail: PoolSize(2),
