@@ -68,7 +68,7 @@ pub struct Reconciled {
     pub good_age_s: Option<u64>,
 }
 
-pub(crate) const STATEMENTS: &[&str] = &[BEGIN, END, LATEST];
+pub(crate) const STATEMENTS: &[&str] = &[BEGIN, END, LATEST, MENDED];
 
 const BEGIN: &str = "SELECT run, resume FROM reconciliation_begin($1, $2, $3)";
 const END: &str = "SELECT reconciliation_end($1, $2, $3, $4, $5, $6, $7, $8::text, $9::text[])";
@@ -79,6 +79,10 @@ const LATEST: &str = "
       FROM (SELECT DISTINCT name FROM reconciliations) AS n
      CROSS JOIN LATERAL (SELECT * FROM reconciliations WHERE name = n.name ORDER BY began_at DESC LIMIT 1) AS r
      ORDER BY r.name";
+
+const MENDED: &str = "
+    SELECT EXISTS (SELECT FROM reconciliations
+                    WHERE name = $1 AND mended > 0 AND began_at > onsale_now() - make_interval(secs => $2::integer))";
 
 /// Begins a round of that reconciler, unless one is under way or the last one began less than `every_s` ago.
 ///
@@ -112,6 +116,15 @@ pub async fn end(ledger: &Ledger, round: &Round, ended: Ended, found: &Findings)
         .one(END, &[&round.name, &round.id, &result, &looked_at, &found, &mended, &alerted, cursor, &told])
         .await?;
     Ok(row.try_get(0)?)
+}
+
+/// Whether a round of that reconciler that began within the last `age_s` put something right.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn mended_within(ledger: &Ledger, name: &str, age_s: u32) -> Result<bool, LedgerError> {
+    let age_s: i32 = fit(age_s)?;
+    Ok(ledger.one(MENDED, &[&name, &age_s]).await?.try_get(0)?)
 }
 
 /// The last round of each reconciler that ever ran.

@@ -31,7 +31,7 @@ impl UnitState {
     }
 }
 
-pub(crate) const STATEMENTS: &[&str] = &[UNITS, RETURNING];
+pub(crate) const STATEMENTS: &[&str] = &[UNITS, RETURNING, SEATS];
 
 /// A row for what is free and one an order, not one a unit.
 const UNITS: &str = "
@@ -44,6 +44,26 @@ const RETURNING: &str = "
       FROM outbox j JOIN sales s ON s.id = j.sale_id, jsonb_array_elements(j.payload -> 'units') AS returned
      WHERE j.sale_id = $1 AND j.queue = 'stock' AND j.kind = 'units_return' AND j.state = 'pending'
        AND (j.payload ->> 'epoch')::integer = s.epoch";
+
+/// The state of a unit and the account of its seat are one fact twice, read here in one snapshot.
+const SEATS: &str = "
+    SELECT format('%s of %s: %s units, %s seats in the books', state, tier, coalesce(u.n, 0), coalesce(b.n, 0))
+      FROM (SELECT tier_id AS tier, state, count(*) AS n FROM units WHERE sale_id = $1 GROUP BY tier_id, state) AS u
+      FULL JOIN (SELECT substr(unit_of_account, 7) AS tier,
+                        CASE account WHEN 'seats_available' THEN 'free' ELSE substr(account, 7) END AS state,
+                        debits - credits AS n
+                   FROM balances_read($1)
+                  WHERE starts_with(unit_of_account, 'seats:') AND account <> 'seats_issued') AS b USING (tier, state)
+     WHERE coalesce(u.n, 0) <> coalesce(b.n, 0)
+     ORDER BY tier, state";
+
+/// Where a sale has other units than seats in its books, in words.
+///
+/// # Errors
+/// The database is away.
+pub async fn seats_amiss(ledger: &Ledger, sale: SaleId) -> Result<Vec<String>, LedgerError> {
+    ledger.rows(SEATS, &[&sale.uuid()]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
 
 /// All units of a sale, at one moment.
 ///

@@ -2,7 +2,6 @@
 //! computed again.
 
 mod draws;
-mod stores;
 
 use admission::{Holds, Store};
 use domain::SaleId;
@@ -22,7 +21,7 @@ pub(crate) async fn audit(
     report.lines.push(draws::recompute(ledger, sale).await?);
     report.lines.push(ledger::audit::audit_admissions(ledger, sale).await?);
     if let Some(store) = store {
-        report.lines.extend(stores::agree(ledger, &Holds::new(store), sale).await?);
+        report.lines.extend(workers::stock::agree(ledger, &Holds::new(store), sale).await?);
     }
     Ok(report)
 }

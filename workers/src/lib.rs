@@ -40,6 +40,7 @@ mod beacon;
 mod mail;
 
 pub mod metrics;
+pub mod stock;
 
 pub use beacon::{BadBeaconUrl, BeaconUrl};
 pub use mail::{BadMailConfig, MailConfig};

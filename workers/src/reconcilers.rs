@@ -5,6 +5,7 @@
 //! | [`undelivered_events`] | 60 s | Stripe's events that did not reach us, with the inbox | stores them, as the webhook would have |
 //! | [`unfinished_payments`] | 60 s | payments that are not over, with their intents | applies what Stripe says |
 //! | [`old_authorisations`] | 10 min | promises of banks that are four days old, with their jobs | has them captured or cancelled at once |
+//! | [`stock`] | 10 min | units with the books' seats, and with Redis | has a Redis that is wrong rebuilt |
 //! | [`stripe_balance`] | 5 min | Stripe's balance transactions, with the books | books fees, hears of what is missing again |
 //!
 //! ```text
@@ -37,6 +38,7 @@ use crate::metrics;
 mod place;
 
 pub(crate) mod old_authorisations;
+pub(crate) mod stock;
 pub(crate) mod stripe_balance;
 pub(crate) mod undelivered_events;
 pub(crate) mod unfinished_payments;

@@ -24,6 +24,7 @@ use crate::outbox::Outbox;
 use crate::points::Points;
 use crate::ready::{self, Phase};
 use crate::reconcilers::old_authorisations::OldAuthorisations;
+use crate::reconcilers::stock::Stock;
 use crate::reconcilers::stripe_balance::StripeBalance;
 use crate::reconcilers::undelivered_events::UndeliveredEvents;
 use crate::reconcilers::unfinished_payments::UnfinishedPayments;
@@ -204,6 +205,7 @@ impl Workers {
         self.reconciler(UndeliveredEvents(context()), pace);
         self.reconciler(UnfinishedPayments(context()), pace);
         self.reconciler(OldAuthorisations(context()), pace);
+        self.reconciler(Stock(context()), pace);
         self.reconciler(StripeBalance(context()), pace);
     }
 

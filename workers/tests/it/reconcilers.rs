@@ -146,7 +146,7 @@ impl World {
     }
 }
 
-const OTHERS: [&str; 3] = ["undelivered_events", "unfinished_payments", "old_authorisations"];
+const OTHERS: [&str; 4] = ["undelivered_events", "unfinished_payments", "old_authorisations", "stock"];
 
 const FEES: Fees = Fees { charge_basis_points: 290, charge_fixed: 25, dispute: 1_500 };
 /// Of one unit: 2.9 % and 25 cents.
@@ -245,7 +245,7 @@ async fn a_payment_of_which_nothing_is_heard_is_asked_about() {
     world.stripe.authenticate(&yes.intent, Authentication::Passed).unwrap();
     assert_eq!(world.stripe.payment_intent(&yes.intent).unwrap().status, IntentStatus::Succeeded);
 
-    world.nobody_reconciles(&["undelivered_events", "stripe_balance"]).await;
+    world.nobody_reconciles(&["undelivered_events", "stripe_balance", "stock"]).await;
     world.advances(Duration::from_secs(121)).await;
     let workers = world.start_reconciling();
     eventually("the order is paid", async || world.order(&yes.order).await.state == OrderState::Paid).await;
@@ -272,7 +272,7 @@ async fn an_authorisation_that_is_about_to_lapse_is_captured() {
     let order = world.orders(&sale, 1).await;
     world.pays(&order, VISA, Manual).await;
     world.database.execute(PARKS).await.unwrap();
-    world.nobody_reconciles(&["unfinished_payments", "stripe_balance", "undelivered_events"]).await;
+    world.nobody_reconciles(&["unfinished_payments", "stripe_balance", "undelivered_events", "stock"]).await;
 
     world.advances(Duration::from_secs(3 * 24 * 3_600)).await;
     let workers = world.start_reconciling();
@@ -290,4 +290,49 @@ async fn an_authorisation_that_is_about_to_lapse_is_captured() {
     workers.stop().await;
     assert_eq!(world.stripe.captured_total("eur"), PRICE);
     world.audit().await;
+}
+
+/// An order that Redis never heard of: it has the unit on sale still. Redis is rebuilt, once an hour; then people are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_wrong_about_the_stock_is_rebuilt() {
+    const NAME: &str = "stock";
+    let world = World::new().await;
+    world.nobody_reconciles(&["unfinished_payments", "stripe_balance", "undelivered_events"]).await;
+    let workers = world.start_reconciling();
+    let sale = world.open_sale(3, Manual).await;
+    world.until_reconciled(NAME, 1).await;
+    assert_eq!(world.findings(NAME).await, (0, 0, 0), "the stores agree");
+
+    world.at_the_bank(&sale, 0..1, Manual, crate::world::Answer::Heard).await;
+    assert_eq!(world.stock(&sale).await, (3, 0), "Redis would sell it again");
+    eventually("Redis knows", async || world.epoch(&sale).await > Some(1) && world.stock(&sale).await == (2, 0)).await;
+    eventually("it was found", async || world.findings(NAME).await == (1, 1, 0)).await;
+    let epoch = world.epoch(&sale).await;
+
+    world.at_the_bank(&sale, 1..2, Manual, crate::world::Answer::Heard).await;
+    eventually("people are told", async || world.findings(NAME).await.2 > 0).await;
+    assert_eq!((world.epoch(&sale).await, world.findings(NAME).await.1), (epoch, 1), "it was rebuilt within the hour");
+    workers.stop().await;
+    world.audit().await;
+}
+
+/// Seats that the books do not have are no matter of Redis: no rebuild, and people are told which.
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_that_the_books_do_not_have_are_told() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(3, Manual).await;
+    workers.stop().await;
+    assert_eq!(ledger::units::seats_amiss(&world.workers, sale.id).await.unwrap(), Vec::<String>::new());
+    let forged = "SET session_replication_role = replica; UPDATE units SET state = 'withheld' WHERE unit_no = 0";
+    world.database.execute(forged).await.unwrap();
+    let amiss = ledger::units::seats_amiss(&world.workers, sale.id).await.unwrap();
+    assert_eq!(amiss, ["free of ga: 2 units, 3 seats in the books", "withheld of ga: 1 units, 0 seats in the books"]);
+    world.nobody_reconciles(&["unfinished_payments", "stripe_balance", "undelivered_events"]).await;
+    let workers = world.start_reconciling();
+    world.until_reconciled("stock", 1).await;
+    let (found, mended, alerted) = world.findings("stock").await;
+    assert!(found >= 3 && mended == 0 && alerted == found, "{found} {mended} {alerted}");
+    assert_eq!(world.epoch(&sale).await, Some(1), "no rebuild helps");
+    workers.stop().await;
 }

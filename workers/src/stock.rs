@@ -1,4 +1,4 @@
-//! Redis: whether it agrees with itself, and unit by unit with Postgres.
+//! Redis: whether it agrees with itself, and unit by unit with Postgres. Read by `onsale audit`, and by the reconciler of the stock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,7 +16,52 @@ const LOOKS_APART: Duration = Duration::from_secs(2);
 
 /// Looks at both stores; once more at a sale where they differ. Redis itself is read at one moment, so where it contradicts
 /// itself one look is enough.
-pub(super) async fn agree(ledger: &Ledger, holds: &Holds, sale: Option<SaleId>) -> Result<[AuditLine; 2], LedgerError> {
+///
+/// # Errors
+/// Postgres is away. A sale that Redis does not have is counted.
+pub async fn agree(ledger: &Ledger, holds: &Holds, sale: Option<SaleId>) -> Result<[AuditLine; 2], LedgerError> {
+    let mut found = Found::default();
+    for (sale, seen) in looks(ledger, holds, sale).await? {
+        found.adds(sale, seen);
+    }
+    Ok(found.lines())
+}
+
+/// A sale whose Redis is wrong, unit by unit, and in what words.
+pub(crate) struct Disagreement {
+    pub(crate) sale: SaleId,
+    pub(crate) told: Vec<String>,
+}
+
+/// Sales in which the same units differ in the same way at three looks, or in which Redis contradicts itself, and how many units
+/// were looked at. Of units that move only two looks may say anything else: what is about to be rebuilt must stand still.
+pub(crate) async fn disagreements(ledger: &Ledger, holds: &Holds) -> Result<(u64, Vec<Disagreement>), LedgerError> {
+    let seen = looks(ledger, holds, None).await?;
+    let units = seen.iter().filter_map(|(_, seen)| seen.as_ref().ok()).map(|seen| seen.units.unsigned_abs()).sum();
+    let differing: Vec<_> = seen.into_iter().filter_map(|(sale, seen)| Some((sale, seen.ok()?))).collect();
+    let differing: Vec<_> =
+        differing.into_iter().filter(|(_, seen)| seen.differs() || !seen.faults.is_empty()).collect();
+    if !differing.is_empty() {
+        tokio::time::sleep(LOOKS_APART).await;
+    }
+    let mut stands = Vec::new();
+    for (sale, before) in differing {
+        let Ok(now) = look(ledger, holds, sale).await? else { continue };
+        let faults = if before.faults.is_empty() { Vec::new() } else { now.faults.clone() };
+        let same = before.stands_in(&now);
+        let told: Vec<_> = faults.into_iter().chain(same.differences_told()).collect();
+        if !told.is_empty() {
+            stands.push(Disagreement { sale, told });
+        }
+    }
+    Ok((units, stands))
+}
+
+async fn looks(
+    ledger: &Ledger,
+    holds: &Holds,
+    sale: Option<SaleId>,
+) -> Result<Vec<(SaleId, Result<Seen, AdmissionError>)>, LedgerError> {
     let mut looks = Vec::new();
     for row in sales::sales_live(ledger).await?.into_iter().filter(|row| sale.is_none_or(|sale| sale == row.id)) {
         looks.push((row.id, look(ledger, holds, row.id).await?));
@@ -24,15 +69,15 @@ pub(super) async fn agree(ledger: &Ledger, holds: &Holds, sale: Option<SaleId>) 
     if looks.iter().any(|(_, look)| look.as_ref().is_ok_and(Seen::differs)) {
         tokio::time::sleep(LOOKS_APART).await;
     }
-    let mut found = Found::default();
+    let mut seen_of = Vec::new();
     for (sale, look_1) in looks {
         let seen = match look_1 {
             Ok(seen) if seen.differs() => Ok(seen.confirmed_by(look(ledger, holds, sale).await?)),
             look_1 => look_1,
         };
-        found.adds(sale, seen);
+        seen_of.push((sale, seen));
     }
-    Ok(found.lines())
+    Ok(seen_of)
 }
 
 /// What the looks at all sales come to.
@@ -162,6 +207,12 @@ impl Seen {
             }
             Err(error) => Self { unconfirmed: Some(error.to_string()), ..self },
         }
+    }
+
+    /// Of what differs, what differs in the same way now.
+    fn stands_in(mut self, now: &Self) -> Self {
+        self.differences.retain(|unit, difference| now.differences.get(unit) == Some(difference));
+        self
     }
 
     fn differences_told(&self) -> impl Iterator<Item = String> {
