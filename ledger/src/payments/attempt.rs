@@ -14,15 +14,16 @@
 //! |---|---|---|
 //! | while it may be sent | the gateway that was asked ([`payment_begin`]) | sends the call under its key, which finds out |
 //! | its key is spent: Stripe repeats a failure under it | that gateway ([`payment_key_spent`]) | sends it no more; a decline is not concluded |
-//! | from then on, or when nobody sends it any more | workers ([`attempts_look`]) | look for it by its order and its number |
+//! | from then on, or when nobody sends it any more | workers ([`super::attempts_look`]) | look for it by its order and its number |
 //! | it is found | workers | fetch and apply it, as if they had heard |
-//! | Stripe has nothing of it, [`NEVER_MADE_AFTER_S`](domain::payment::NEVER_MADE_AFTER_S) after it may last have been sent | workers ([`payment_never_made`]) | end it; the next press of Pay is another attempt with a key of its own |
+//! | Stripe has nothing of it, [`NEVER_MADE_AFTER_S`](domain::payment::NEVER_MADE_AFTER_S) after it may last have been sent | workers ([`super::payment_never_made`]) | end it; the next press of Pay is another attempt with a key of its own |
 //!
 //! The atomic step: all of these lock the order and decide by what its payment is then. So whoever presses Pay while it ends
 //! either takes it up before, and it does not end, or begins another after. Where a reply is lost nothing is: beginning again
-//! is resuming, looking again is reading, and what has ended ends once. An order waits so for at most [`ATTEMPT_TAKEN_UP_S`
-//! ](domain::payment::ATTEMPT_TAKEN_UP_S) + [`ATTEMPT_SENT_S`](domain::payment::ATTEMPT_SENT_S) + `NEVER_MADE_AFTER_S` and a
-//! look, and as long as Stripe is away. An order whose own time is over ends then, and what is found for it later is let go.
+//! is resuming, looking again is reading, and what has ended ends once. So an order waits for at most
+//! [`ATTEMPT_TAKEN_UP_S`](domain::payment::ATTEMPT_TAKEN_UP_S) + [`ATTEMPT_SENT_S`](domain::payment::ATTEMPT_SENT_S) +
+//! [`NEVER_MADE_AFTER_S`](domain::payment::NEVER_MADE_AFTER_S) and a look, and as long as Stripe is away. An order whose own
+//! time is over ends then, and what is found for it later is let go.
 //!
 //! Should an intent turn up all the same after its attempt was ended, its payment is one that failed: what it promises is
 //! cancelled, what it took goes back.
