@@ -26,10 +26,17 @@ enum Answers {
     Lost,
 }
 
-async fn pay_with_one_card(world: &World, sale: &Sale, capture: CaptureMode, answers: Answers) -> Vec<OrderRow> {
+/// So many buyers of so many units.
+async fn pay_with_one_card(
+    world: &World,
+    sale: &Sale,
+    (buyers, units): (usize, u32),
+    capture: CaptureMode,
+    answers: Answers,
+) -> Vec<OrderRow> {
     let mut orders = Vec::new();
-    for _ in 0..BUYERS {
-        let order = world.orders(sale, UNITS).await;
+    for _ in 0..buyers {
+        let order = world.orders(sale, units).await;
         if answers == Answers::Lost {
             world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::AnswerLost);
         }
@@ -53,7 +60,7 @@ async fn paid(world: &World, orders: &[OrderRow]) -> usize {
         let order = world.order(order).await;
         let failure = order.payment.and_then(|payment| payment.failure);
         match (order.state, order.tickets.len(), failure.as_deref()) {
-            (OrderState::Paid, 3, None) => paid += 1,
+            (OrderState::Paid, tickets, None) if tickets == order.units.len() => paid += 1,
             (OrderState::Cancelled, 0, Some(CARD_LIMIT)) => {}
             other => panic!("{other:?}"),
         }
@@ -65,7 +72,7 @@ async fn one_card(capture: CaptureMode, answers: Answers) -> (World, Running) {
     let world = World::new().await;
     let workers = [world.start(Post::Open), world.start(Post::Open)];
     let sale = world.open_sale(30, capture).await;
-    let orders = pay_with_one_card(&world, &sale, capture, answers).await;
+    let orders = pay_with_one_card(&world, &sale, (BUYERS, UNITS), capture, answers).await;
     assert_eq!(paid(&world, &orders).await, FIT);
     let order = world.orders(&sale, 1).await;
     world.pays(&order, &format!("{VISA}_of_bea"), capture).await;
@@ -110,6 +117,26 @@ async fn money_of_one_card_beyond_what_one_buyer_may_have_goes_back() {
             told.iter()
                 .all(|mail| mail.text().is_some_and(|text| text.contains("as many tickets as one buyer may have")))
         );
+        workers.stop().await;
+    }
+}
+
+/// All of it is news at the same moment, so that it is told together: each is counted all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_whose_news_comes_at_once_is_counted_one_by_one() {
+    for capture in [Manual, Automatic] {
+        let world = World::new().await;
+        let workers = world.start(Post::None);
+        let sale = world.open_sale(30, capture).await;
+        workers.stop().await;
+        let orders = pay_with_one_card(&world, &sale, (26, 1), capture, Answers::Heard).await;
+        world.posts_events().await;
+        let workers = world.start(Post::Open);
+        assert_eq!(paid(&world, &orders).await, 20);
+        let net: i64 = world.stripe.payment_intents().iter().map(|intent| intent.captured - intent.refunded).sum();
+        assert_eq!(net, 20 * PRICE, "{capture:?}");
+        world.agrees_with_stripe().await;
+        world.audit().await;
         workers.stop().await;
     }
 }
