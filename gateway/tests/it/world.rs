@@ -50,6 +50,10 @@ pub(crate) const GENERAL_AFTER_PRESALE: PhaseNo = PhaseNo(1);
 /// What differs from test to test.
 #[derive(Default)]
 pub(crate) struct Setup {
+    /// A database that is migrated; one of the shared cluster, when nothing is said.
+    pub(crate) database: Option<Database>,
+    /// How many connections to it the gateway has; few, when nothing is said.
+    pub(crate) connections: Option<usize>,
     /// Through what the gateway reaches Postgres; directly, when nothing is said.
     pub(crate) postgres: Option<SocketAddr>,
     /// Where Redis is; the shared one, when nothing is said.
@@ -114,9 +118,13 @@ impl World {
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
-        let database = database().await;
+        let database = match setup.database {
+            Some(database) => database,
+            None => database().await,
+        };
         let stripe = FakeStripe::start(FakeStripeOptions::default()).await.unwrap();
         let servers = shared().await.unwrap();
+        let connections_max = setup.connections.unwrap_or_else(|| pool().connections_max);
         let redis = setup.redis.unwrap_or_else(|| servers.redis.url());
         let store = Store::connect(&redis, StoreConfig::default()).await.unwrap();
         let of_gateway = setup.postgres.map_or_else(
@@ -128,7 +136,7 @@ impl World {
         let (signer, shutdown) = (Arc::new(signer()), CancellationToken::new());
         let ticket_signer = Arc::new(TicketSigner::new(&SecretString::from(TICKET_KEYS)).unwrap());
         let parts = GatewayParts {
-            ledger: Ledger::connect(&of_gateway, Role::Gateway, pool()).unwrap(),
+            ledger: Ledger::connect(&of_gateway, Role::Gateway, PoolConfig { connections_max, ..pool() }).unwrap(),
             store: store.clone(),
             stripe: Arc::new(stripe_client(&stripe)),
             signer: Arc::clone(&signer),
