@@ -62,8 +62,9 @@ async fn picture(world: &World, paying: &Paying, event: &str) -> String {
     let query = format!(
         "SELECT jsonb_pretty(jsonb_build_object(
             'order', (SELECT to_jsonb(o) - '{{id,hold_id,number,created_at,changed_at,expires_at}}'::text[] FROM orders o WHERE id = '{order}'),
-            'payment', (SELECT to_jsonb(p) - '{{id,order_id,intent_id,idem_key,confirmation_token,begun_at,changed_at,authorised_at,captured_at}}'::text[]
-                               || jsonb_build_object('authorised_at', authorised_at IS NOT NULL, 'captured_at', captured_at IS NOT NULL)
+            'payment', (SELECT to_jsonb(p) - '{{id,order_id,intent_id,idem_key,confirmation_token,begun_at,changed_at,sent_until,look_at,authorised_at,captured_at}}'::text[]
+                               || jsonb_build_object('sent_for', sent_until - begun_at, 'looked_at_after', look_at - begun_at,
+                                                     'authorised_at', authorised_at IS NOT NULL, 'captured_at', captured_at IS NOT NULL)
                           FROM payments p WHERE id = '{payment}'),
             'units', (SELECT jsonb_agg(jsonb_build_array(state, gen, order_id IS NOT NULL)) FROM units u
                        WHERE (sale_id, tier_id, unit_no) IN (SELECT sale_id, tier_id, unit_no FROM order_units WHERE order_id = '{order}')),
@@ -120,26 +121,35 @@ async fn each_plain_step_is_what_one_by_one_makes_of_it() {
     world.audits_clean().await;
 }
 
-/// News that is not what its payment is, or whose order is late, is left with nothing done.
+/// News that is not what its payment is, whose order is late or whose card is to be counted first, is left with nothing done.
 #[tokio::test]
 async fn news_that_does_not_fit_is_left() {
     let world = World::new().await;
-    let sale = world.sale(7, Price::Paid).await;
-    let paying = known_many(&world, &sale, 7).await;
-    let connected = format!(
-        "UPDATE inbox SET account = 'acct_1' WHERE id = 'evt_5'; UPDATE orders SET state = 'expired' WHERE id = '{}'",
-        paying[6].order.id.uuid()
+    let sale = world.sale(10, Price::Paid).await;
+    let paying = known_many(&world, &sale, 10).await;
+    let unfit = format!(
+        "UPDATE inbox SET account = 'acct_1' WHERE id = 'evt_5';
+         UPDATE orders SET state = 'expired' WHERE id IN ('{}', '{}');
+         UPDATE sales SET config = jsonb_set(config, '{{payment,same_card}}', '\"one_buyer\"');
+         UPDATE payments SET card = decode(repeat('ab', 32), 'hex') WHERE id = '{}';
+         UPDATE payments SET capture = 'automatic' WHERE id = '{}'",
+        paying[6].order.id.uuid(),
+        paying[7].order.id.uuid(),
+        paying[8].attempt.id.uuid(),
+        paying[9].attempt.id.uuid()
     );
     world.receives("evt_5").await;
-    connect(&world.database.url).await.batch_execute(&connected).await.unwrap();
+    connect(&world.database.url).await.batch_execute(&unfit).await.unwrap();
     let mut news: Vec<Apply> = paying.iter().map(|paying| paying.news(Succeeded)).collect();
     news[0].facts.amount_received -= 1;
     news[1].facts.livemode = true;
     news[2].facts.order = Some(paying[6].order.id);
     news[4].facts.id = "pi_of_nobody".to_owned();
     news[5].event = Some("evt_5".to_owned());
+    news[7] = paying[7].news(RequiresAction);
+    news[8] = paying[8].news(RequiresCapture);
     let told = plainly(&world, &news).await;
-    assert_eq!(told, [None, None, None, Some(Applied::Captured), None, None, None]);
+    assert_eq!(told, [None, None, None, Some(Applied::Captured), None, None, None, None, None, None]);
     assert_eq!(world.number("SELECT count(*) FROM tickets").await, 1);
 }
 
