@@ -519,6 +519,17 @@ impl World {
         self.database.execute(&wait).await.expect("Postgres answers");
     }
 
+    /// So do all of one kind that come from now on.
+    pub(crate) async fn holds_back_what_comes(&self, kind: &str) {
+        let rule = format!(
+            "CREATE FUNCTION public.sandbox_waits() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN NEW.next_at := NEW.next_at + interval '3 s'; RETURN NEW; END $$;
+             CREATE TRIGGER sandbox_waits BEFORE INSERT ON outbox FOR EACH ROW WHEN (NEW.kind = '{kind}')
+                 EXECUTE FUNCTION public.sandbox_waits()"
+        );
+        self.database.execute(&rule).await.expect("Postgres answers");
+    }
+
     /// Moves the database's clock, and the beacon's with it.
     pub(crate) async fn advances(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).expect("a short time");
