@@ -26,9 +26,10 @@
 //! Without the floor, creates would starve captures for as long as a rush lasts, and buyers who paid would see no ticket. Half
 //! is what a steady sale needs, one capture for each create; what captures do not ask for flows over to the others.
 //!
-//! **Waiting.** Of each class and process the first [`HEADS`] in line ask Redis, and the others wait for them: so nobody is
-//! overtaken within a process by more than those, and a thousand who wait cost Redis a few questions for each write. At most
-//! [`WAITING_MAX`] wait in a line; more are refused at once.
+//! **Waiting.** Of each class and process only the first in line asks Redis, and the others wait for it: so nobody is
+//! overtaken within a process, and a thousand who wait cost Redis two questions for each write. A line is as slow as the way
+//! to Redis and back, but loses nothing by it: what it did not come to ask for stays in the bucket. At most [`WAITING_MAX`]
+//! wait in a line; more are refused at once.
 //!
 //! **429.** Whoever hears one says so ([`StripeBudget::slow_down`]): nobody writes for as long as Stripe says, or
 //! [`PAUSE`], nothing that was saved is left, and the factor is halved, at most once in 2 s, and at least 0.05; it rises by 0.05
@@ -50,7 +51,7 @@ use std::time::Duration;
 
 use fred::types::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
@@ -64,10 +65,6 @@ use alone::Alone;
 
 /// The most who wait in one process for writes of one class.
 pub const WAITING_MAX: usize = 2_000;
-
-/// How many of a line ask at once: while one is on its way to Redis and back others are, too, so that a line is not slower than
-/// the budget where that way is long.
-const HEADS: usize = 4;
 
 /// How many processes there are, for one that never heard of the others.
 const PROCESSES_ASSUMED: u32 = 8;
@@ -156,9 +153,10 @@ pub struct StripeBudget {
     alone: Alone,
 }
 
-/// Those of this process who want a write of one class; who has a place is one of the first.
+/// Those of this process who want a write of one class; the lock, which is fair, is with the first of them.
+#[derive(Default)]
 struct Line {
-    heads: Semaphore,
+    head: Mutex<()>,
     waiting: AtomicUsize,
 }
 
@@ -180,7 +178,7 @@ impl StripeBudget {
             keys: SaleKeys::of_stripe(account),
             limit: writes_per_s,
             process: Uuid::now_v7(),
-            lines: WriteClass::ALL.map(|_| Line { heads: Semaphore::new(HEADS), waiting: AtomicUsize::new(0) }),
+            lines: WriteClass::ALL.map(|_| Line::default()),
             alone: Alone::new(writes_per_s, PROCESSES_ASSUMED),
         }
     }
@@ -246,9 +244,8 @@ impl StripeBudget {
     }
 
     async fn wait_for(&self, class: WriteClass, deadline: Instant) -> Result<&'static str, Duration> {
-        let place = self.lines[class as usize].heads.acquire();
-        let place = timeout_at(deadline, place).await.map_err(|_| LINE_WAIT)?;
-        let _first = place.expect("the semaphore is never closed");
+        let first = self.lines[class as usize].head.lock();
+        let _first = timeout_at(deadline, first).await.map_err(|_| LINE_WAIT)?;
         loop {
             let wait = match self.ask(class).await {
                 Asked::Granted(by) => return Ok(by),
