@@ -109,10 +109,20 @@ impl Line {
         }
     }
 
+    /// Waits until nobody is away; how many are with the gateway of that index. Who is refused for a moment goes to another.
+    pub(crate) async fn has_formed(&self, gateway: usize) -> usize {
+        self.has_nobody(|at| at == At::Away).await;
+        self.count(|at| at == At::Gateway(gateway))
+    }
+
     /// Waits until everybody is inside or was told everything by the gateway of that index; how long that took.
     pub(crate) async fn is_with(&self, gateway: usize) -> Duration {
+        self.has_nobody(|at| at != At::Inside && at != At::Gateway(gateway)).await
+    }
+
+    async fn has_nobody(&self, unwanted: impl Fn(At) -> bool) -> Duration {
         let started = Instant::now();
-        while self.count(|at| at != At::Inside && at != At::Gateway(gateway)) > 0 {
+        while self.count(&unwanted) > 0 {
             assert!(started.elapsed() < TURN_WITHIN, "{}", self.look());
             tokio::time::sleep(LOOK_EVERY).await;
         }
