@@ -22,6 +22,7 @@ pub mod latency;
 
 mod attempt;
 mod batch;
+mod cancellation;
 mod card;
 mod news;
 mod plain;
@@ -34,6 +35,7 @@ pub use attempt::{
     payment_key_spent,
 };
 pub use batch::{APPLY_BATCH_MAX, payment_targets, payments_apply};
+pub use cancellation::{Cancellation, cancellation_begin};
 pub use card::{CARD_LIMIT, CardAdmit, card_admit, card_note};
 pub use news::{Applied, Apply, CardWanted, FactSource, PaymentTarget, payment_apply, payment_target};
 pub use plain::{PLAIN_BATCH_MAX, PlainApplied, payments_apply_plain};
@@ -53,6 +55,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     news::ANSWER,
     batch::TARGETS,
     batch::APPLY,
+    cancellation::BEGIN,
     card::ADMIT,
     card::NOTE,
     plain::APPLY,

@@ -97,7 +97,7 @@ impl Source for Outbox {
             }
             Work::PaymentCancel(call) => {
                 let turn = turn(job, call, WriteClass::Cancel);
-                cancel_payment::run(context, call, turn, &key_of_this_try(call, job)).await
+                cancel_payment::run_if_wanted(context, call, turn, &key_of_this_try(call, job)).await
             }
             Work::PaymentCheck(call) => check_payment::run(context, call).await,
             Work::PaymentRefund { refund, call, amount } => {

@@ -3,6 +3,7 @@
 mod eventually;
 mod world;
 
+mod cancellations;
 mod captures;
 mod cards;
 mod complaints;

@@ -74,13 +74,13 @@ async fn a_429_of_one_call_slows_the_others_and_none_is_lost() {
     workers.stop().await;
 }
 
-/// Whether one of two jobs of one intent, a capture and a cancellation, was ever put off for the other.
+/// Whether one of two jobs of one intent, both captures, was ever put off for the other.
 async fn one_waited_for_the_other(world: &World, order: &OrderRow, intent: &str) -> bool {
-    let cancel = format!(
-        "SELECT job_add(sale_id, 'stripe', 'payment_cancel', 'both:' || id, payload || '{{\"key\": \"both\"}}')
+    let another = format!(
+        "SELECT job_add(sale_id, 'stripe', 'payment_capture', 'both:' || id, payload || '{{\"key\": \"both\"}}')
            FROM outbox WHERE kind = 'payment_capture' AND payload ->> 'intent' = '{intent}'"
     );
-    world.database.execute(&cancel).await.expect("a job");
+    world.database.execute(&another).await.expect("a job");
     world.stripe.set_latency(Latency::Fixed(Duration::from_millis(600)));
     let workers = [world.start(Post::Open), world.start(Post::Open)];
     let mut waited = false;
