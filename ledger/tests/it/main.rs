@@ -7,6 +7,7 @@ mod audits;
 mod balances;
 mod batches;
 mod books;
+mod cancellations;
 mod card_limits;
 mod dead_letters;
 mod dice;
