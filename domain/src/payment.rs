@@ -98,6 +98,8 @@ pub struct IntentFacts {
     pub created: Timestamp,
     /// What pays; known only once a bank said yes, and only from Stripe's answers, not from events.
     pub paid_with: Option<PaidWith>,
+    /// When the bank's promise ends; known only while there is one, and only from Stripe's answers, not from events.
+    pub capture_before: Option<Timestamp>,
 }
 
 /// What a payment becomes when it meets news.

@@ -152,6 +152,8 @@ pub struct IntentCall {
     pub intent: String,
     /// The idempotency key of the call.
     pub key: String,
+    /// Of a capture: from which age of its job on it must not wait; `None` where Stripe did not say when the promise ends.
+    pub urgent_after_s: Option<u64>,
 }
 
 /// What a mail says.

@@ -40,7 +40,10 @@ pub use card::{CARD_LIMIT, CardAdmit, card_admit, card_note};
 pub use news::{Applied, Apply, CardWanted, FactSource, PaymentTarget, payment_apply, payment_target};
 pub use plain::{PLAIN_BATCH_MAX, PlainApplied, payments_apply_plain};
 pub use refund::{RefundApplied, RefundFacts, RefundStatus, refund_apply};
-pub use unfinished::{OldAuthorisation, UnfinishedPayment, authorisations_hurry, payments_unfinished};
+pub use unfinished::{
+    OldAuthorisation, UnfinishedPayment, authorisations_hurry, authorisations_unsaid, capture_before_note,
+    payments_unfinished,
+};
 pub use unheard::{Absent, UnheardAttempt, attempts_look, payment_never_made};
 
 pub(crate) const STATEMENTS: &[&str] = &[
@@ -61,6 +64,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
     plain::APPLY,
     refund::APPLY,
     unfinished::UNFINISHED,
+    unfinished::UNSAID,
+    unfinished::NOTE,
     unfinished::HURRY,
     latency::LATELY,
     latency::IS_FRESH,

@@ -84,6 +84,7 @@ impl Intent {
             order: self.order,
             created: self.created,
             paid_with: self.paid_with,
+            capture_before: self.capture_before.filter(|_| self.status == IntentStatus::RequiresCapture),
         }
     }
 

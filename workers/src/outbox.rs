@@ -25,12 +25,13 @@ fn key_of_this_try(call: &IntentCall, job: &Job) -> String {
     format!("{}:{}", call.key, job.attempts)
 }
 
-/// From when on a capture must not wait any more. An authorisation lapses after five days at the earliest (a card of Visa's
-/// that its holder did not present; others after seven), so it has a day.
+/// From when on a capture must not wait any more whose job does not know when its authorisation lapses. Five days is the
+/// earliest (a card of Visa's that its holder did not present; others after seven), so it has a day.
 const CAPTURE_URGENT_AFTER_S: u64 = 4 * 24 * 3600;
 
-const fn class_of_capture(job: &Job) -> WriteClass {
-    if job.age_s >= CAPTURE_URGENT_AFTER_S { WriteClass::UrgentCapture } else { WriteClass::Capture }
+fn class_of_capture(job: &Job, call: &IntentCall) -> WriteClass {
+    let is_urgent = job.age_s >= call.urgent_after_s.unwrap_or(CAPTURE_URGENT_AFTER_S);
+    if is_urgent { WriteClass::UrgentCapture } else { WriteClass::Capture }
 }
 
 const fn turn<'a>(job: &Job, call: &'a IntentCall, class: WriteClass) -> Turn<'a> {
@@ -90,7 +91,7 @@ impl Source for Outbox {
         let context = &*self.context;
         match &job.work {
             Work::PaymentCapture(call) => {
-                let turn = turn(job, call, class_of_capture(job));
+                let turn = turn(job, call, class_of_capture(job, call));
                 let key = key_of_this_try(call, job);
                 capture_payment::run(context, call, capture_payment::Try { turn, key: &key, number: job.attempts })
                     .await
@@ -128,3 +129,6 @@ impl Source for Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

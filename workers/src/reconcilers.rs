@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`undelivered_events`] | 60 s | Stripe's events that did not reach us, with the inbox | stores them, as the webhook would have |
 //! | [`unfinished_payments`] | 60 s | payments that are not over, with their intents | applies what Stripe says |
-//! | [`old_authorisations`] | 10 min | promises of banks that are four days old, with their jobs | has them captured or cancelled at once |
+//! | [`old_authorisations`] | 10 min | promises of banks that end within a day, with their jobs | has them captured or cancelled at once |
 //! | [`stock`] | 10 min | units with the books' seats, and with Redis | has a Redis that is wrong rebuilt |
 //! | [`stripe_balance`] | 5 min | Stripe's balance transactions, with the books | books fees, hears of what is missing again |
 //!

@@ -16,6 +16,7 @@ struct CallPayload {
     payment: Uuid,
     intent: String,
     key: String,
+    urgent_after_s: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +82,7 @@ impl CallPayload {
             payment: PaymentId::from_uuid(self.payment),
             intent: self.intent,
             key: self.key,
+            urgent_after_s: self.urgent_after_s,
         }
     }
 }

@@ -112,7 +112,7 @@ pub(super) const APPLY: &str = "
       FROM payment_apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
 pub(super) const ANSWER: &str =
-    "SELECT outcome, reason FROM payment_answer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    "SELECT outcome, reason FROM payment_answer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 #[derive(Deserialize)]
 struct TargetDocument {
@@ -185,9 +185,9 @@ pub(super) async fn apply_answer(ledger: &Ledger, payment: PaymentId, facts: &In
     let (amount, currency) = (facts.amount.minor, facts.amount.currency.as_str());
     let card = facts.paid_with.as_ref().map(PaidWith::bytes);
     #[rustfmt::skip]
-    let params: [&(dyn ToSql + Sync); 11] = [
+    let params: [&(dyn ToSql + Sync); 12] = [
         &payment.uuid(), &facts.id, &facts.status.word(), &amount, &facts.amount_capturable, &facts.amount_received,
-        &currency, &facts.livemode, &sale, &order, &card,
+        &currency, &facts.livemode, &sale, &order, &card, &facts.capture_before,
     ];
     let row = ledger.one(ANSWER, &params).await?;
     let (outcome, reason) = (row.try_get::<_, &str>(0)?, row.try_get::<_, Option<&str>>(1)?);

@@ -8,6 +8,7 @@ mod balances;
 mod batches;
 mod books;
 mod cancellations;
+mod capture_before;
 mod card_limits;
 mod dead_letters;
 mod dice;

@@ -305,6 +305,7 @@ impl Paying {
             order: Some(self.order.id),
             created: Timestamp::UNIX_EPOCH,
             paid_with: None,
+            capture_before: None,
         }
     }
 

@@ -24,8 +24,8 @@ use domain::ticket::ticket_id;
 use domain::{TicketId, TierId, UnitNo};
 use ledger::LedgerError;
 use ledger::payments::{
-    APPLY_BATCH_MAX, Applied, Apply, CardWanted, FactSource, PLAIN_BATCH_MAX, PaymentTarget, card_note, payment_apply,
-    payment_target, payment_targets, payments_apply, payments_apply_plain,
+    APPLY_BATCH_MAX, Applied, Apply, CardWanted, FactSource, PLAIN_BATCH_MAX, PaymentTarget, capture_before_note,
+    card_note, payment_apply, payment_target, payment_targets, payments_apply, payments_apply_plain,
 };
 use payments::{Intent, StripeError};
 
@@ -105,6 +105,7 @@ pub(super) async fn apply_timed(
     news: News<'_>,
 ) -> Result<(Applied, Authorised), LedgerError> {
     let heard = Heard::of(intent, news);
+    let capture_before = heard.facts.capture_before;
     let together = context.payment_news.ask(heard.clone(), |heard| tell_together(context, heard)).await;
     let told = match together {
         Some(told) => told,
@@ -114,6 +115,9 @@ pub(super) async fn apply_timed(
         return Ok((Applied::UnknownPayment, Authorised::Untold));
     };
     count(&applied, &target);
+    if let Some(at) = capture_before.filter(|_| !matches!(applied, Applied::Quarantined(_))) {
+        capture_before_note(&context.ledger, target.sale, target.payment, at).await?;
+    }
     if applied == Applied::Captured {
         leave_the_shop(context, &target).await;
     }

@@ -34,13 +34,15 @@ impl World {
         eventually(&format!("{rounds} rounds of {name}"), async || self.count(&good).await >= rounds).await;
     }
 
-    /// What all its rounds together found, mended and told people.
+    /// What all its rounds together found, mended and told people; in one look, because rounds go on.
     async fn findings(&self, name: &str) -> (i64, i64, i64) {
-        let sum = |column| {
-            let sum = format!("SELECT coalesce(sum({column}), 0)::bigint FROM reconciliations WHERE name = '{name}'");
-            async move { self.count(&sum).await }
-        };
-        (sum("found").await, sum("mended").await, sum("alerted").await)
+        const EACH: i64 = 1_000_000;
+        let sums = format!(
+            "SELECT coalesce(sum(found * {EACH} * {EACH} + mended * {EACH} + alerted), 0)::bigint
+               FROM reconciliations WHERE name = '{name}'"
+        );
+        let sums = self.count(&sums).await;
+        (sums / EACH / EACH, sums / EACH % EACH, sums % EACH)
     }
 }
 
@@ -246,6 +248,10 @@ async fn a_payment_of_which_nothing_is_heard_is_asked_about() {
     assert_eq!(world.stripe.payment_intent(&yes.intent).unwrap().status, IntentStatus::Succeeded);
 
     world.nobody_reconciles(&["undelivered_events", "stripe_balance", "stock"]).await;
+    let early = world.start_reconciling();
+    world.until_reconciled(NAME, 2).await;
+    assert_eq!(world.reconciled(NAME).await.findings.looked_at, 0, "news of the two may be on its way still");
+    early.stop().await;
     world.advances(Duration::from_secs(121)).await;
     let workers = world.start_reconciling();
     eventually("the order is paid", async || world.order(&yes.order).await.state == OrderState::Paid).await;
@@ -260,26 +266,48 @@ async fn a_payment_of_which_nothing_is_heard_is_asked_about() {
     world.audit().await;
 }
 
-/// A capture that was given up, four days later: it is made after all, and people are told.
+/// A capture that was given up, a day before the bank's promise ends: it is made after all, and people are told. A card's promise
+/// of a week, a short one, and one of which nobody said how long it is: Stripe is asked, after an hour.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorisation_that_is_about_to_lapse_is_captured() {
+    for (lasts_h, has_time_h) in [(7 * 24, 6 * 24 - 1), (30, 14)] {
+        lapses(Duration::from_secs(lasts_h * 3_600), Duration::from_secs(has_time_h * 3_600), Said::InTheAnswer).await;
+    }
+    lapses(Duration::from_secs(30 * 3_600), Duration::from_secs(14 * 3_600), Said::WhenAsked).await;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    InTheAnswer,
+    WhenAsked,
+}
+
+async fn lapses(lasts: Duration, has_time: Duration, said: Said) {
     const NAME: &str = "old_authorisations";
     const PARKS: &str = "UPDATE outbox SET state = 'parked', lease = NULL WHERE kind = 'payment_capture'";
-    let world = World::new().await;
+    const FORGETS: &str = "UPDATE payments SET capture_before = NULL";
+    const KNOWN: &str = "SELECT count(*) FROM payments WHERE capture_before IS NOT NULL";
+    let options = FakeStripeOptions { authorisation_lasts: Some(lasts), ..FakeStripeOptions::default() };
+    let world = World::of(options).await;
     let workers = world.start(Post::Open);
     let sale = world.open_sale(1, Manual).await;
     workers.stop().await;
     let order = world.orders(&sale, 1).await;
     world.pays(&order, VISA, Manual).await;
-    world.database.execute(PARKS).await.unwrap();
+    assert_eq!(world.count(KNOWN).await, 1, "the answer says it");
+    world.database.execute(PARKS).await.expect("Postgres answers");
+    if said == Said::WhenAsked {
+        world.database.execute(FORGETS).await.expect("Postgres answers");
+    }
     world.nobody_reconciles(&["unfinished_payments", "stripe_balance", "undelivered_events", "stock"]).await;
 
-    world.advances(Duration::from_secs(3 * 24 * 3_600)).await;
+    world.advances(has_time).await;
     let workers = world.start_reconciling();
     world.until_reconciled(NAME, 2).await;
     assert_eq!(world.findings(NAME).await, (0, 0, 0), "it has time still");
+    assert_eq!(world.count(KNOWN).await, 1, "{said:?}");
     world.stripe.fail_next_of(Operation::CaptureIntent, 1, CallFault::AnswerLost);
-    world.advances(Duration::from_secs(24 * 3_600)).await;
+    world.advances(Duration::from_secs(2 * 3_600)).await;
     world.until_order_is(&order, OrderState::Paid).await;
     let (found, mended, alerted) = world.findings(NAME).await;
     assert!(found >= 1 && mended == found && alerted == found, "{found} {mended} {alerted}");
@@ -307,6 +335,9 @@ async fn a_redis_that_is_wrong_about_the_stock_is_rebuilt() {
     assert_eq!(world.stock(&sale).await, (3, 0), "Redis would sell it again");
     eventually("Redis knows", async || world.epoch(&sale).await > Some(1) && world.stock(&sale).await == (2, 0)).await;
     eventually("it was found", async || world.findings(NAME).await == (1, 1, 0)).await;
+    let told = "SELECT count(*) FROM reconciliations, unnest(told) AS t
+                 WHERE t LIKE '%: unit % of ga is free in Redis and ordered in Postgres'";
+    assert_eq!(world.count(told).await, 1, "it is named");
     let epoch = world.epoch(&sale).await;
 
     world.at_the_bank(&sale, 1..2, Manual, crate::world::Answer::Heard).await;
@@ -314,6 +345,34 @@ async fn a_redis_that_is_wrong_about_the_stock_is_rebuilt() {
     assert_eq!((world.epoch(&sale).await, world.findings(NAME).await.1), (epoch, 1), "it was rebuilt within the hour");
     workers.stop().await;
     world.audit().await;
+}
+
+/// Units and Redis are right, and the books say otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn books_that_are_wrong_about_the_stock_are_told() {
+    const FORGED: &str = "
+        INSERT INTO transfers (sale_id, id, kind, idem_key, request_hash, effective_at)
+        SELECT id, gen_random_uuid(), 'seats_withheld', 'forged', sha256('forged'), now() FROM sales;
+        INSERT INTO entries SELECT t.sale_id, t.id, l.leg, l.account, 'seats:ga', l.amount
+          FROM transfers t, (VALUES (1::smallint, 'seats_withheld', 1), (2::smallint, 'seats_available', -1))
+               AS l (leg, account, amount) WHERE t.idem_key = 'forged'";
+    let world = World::new().await;
+    world
+        .nobody_reconciles(&["unfinished_payments", "stripe_balance", "undelivered_events", "old_authorisations"])
+        .await;
+    let workers = world.start_reconciling();
+    let sale = world.open_sale(3, Manual).await;
+    world.until_reconciled("stock", 1).await;
+    assert_eq!(world.findings("stock").await, (0, 0, 0), "the three agree");
+    world.database.execute(&format!("BEGIN; {FORGED}; COMMIT")).await.unwrap();
+    let told = |what: &str| format!("SELECT count(*) FROM reconciliations, unnest(told) AS t WHERE t LIKE '%: {what}'");
+    for what in ["free of ga: 3 units, 2 seats in the books", "withheld of ga: 0 units, 1 seats in the books"] {
+        eventually(what, async || world.count(&told(what)).await > 0).await;
+    }
+    let (found, mended, alerted) = world.findings("stock").await;
+    assert!(found >= 2 && mended == 0 && alerted == found, "{found} {mended} {alerted}");
+    assert_eq!((world.epoch(&sale).await, world.stock(&sale).await), (Some(1), (3, 0)), "no rebuild helps");
+    workers.stop().await;
 }
 
 /// Seats that the books do not have are no matter of Redis: no rebuild, and people are told which.
