@@ -9,7 +9,7 @@ use ledger::pruning::{Prunable, prune};
 use ledger::reconciliations::{self, Ended, Findings};
 use uuid::Uuid;
 
-use crate::world::{Price, World};
+use crate::world::{Price, World, connect};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -129,4 +129,71 @@ async fn answers_claims_and_rounds_go_when_nobody_can_ask_for_them() {
     assert_eq!((world.prunes(Prunable::Answers).await, world.prunes(Prunable::Rounds).await), (1, 2));
     let next = reconciliations::begin(&world.workers, "a_reconciler", 0, 60).await.unwrap().unwrap();
     assert_eq!(next.resume.as_deref(), Some("here"), "the last good round is kept");
+}
+
+/// What must stay, and each for one reason alone. Of the four sales one is open, one was closed lately, one has a job that waits,
+/// and the job of one is young.
+const STAYS: &str = "
+    INSERT INTO inbox (id, kind, livemode, created, raw, state, done_at)
+    VALUES ('evt_1', 'x', false, onsale_now(), '', 'done', onsale_now() - interval '30 days');
+    CREATE TEMPORARY TABLE numbered AS SELECT id, row_number() OVER (ORDER BY id) AS nr FROM sales;
+    UPDATE sales s SET state = CASE nr WHEN 1 THEN s.state ELSE 'closed' END,
+           changed_at = onsale_now() - make_interval(days => CASE nr WHEN 2 THEN 170 ELSE 400 END)
+      FROM numbered n WHERE n.id = s.id;
+    INSERT INTO outbox (sale_id, id, queue, kind, dedup_key, payload, state, created_at)
+    SELECT id, gen_random_uuid(), 'mail', 'mail_order_paid', 'done', '{}', 'done',
+           onsale_now() - make_interval(days => CASE nr WHEN 4 THEN 170 ELSE 400 END)
+      FROM numbered;
+    INSERT INTO outbox (sale_id, id, queue, kind, dedup_key, payload)
+    SELECT id, gen_random_uuid(), 'mail', 'mail_order_paid', 'waits', '{}' FROM numbered WHERE nr = 3;
+    INSERT INTO idempotency (scope, key, fingerprint, begun_at, lease_until)
+    VALUES ('orders', 'young', sha256('a'), onsale_now() - interval '23 hours', onsale_now() - interval '22 hours'),
+           ('orders', 'under way', sha256('b'), onsale_now() - interval '2 days', onsale_now() + interval '1 minute');
+    INSERT INTO intent_claims (sale_id, intent_id, holder, lease_until)
+    SELECT id, 'pi_1', gen_random_uuid(), onsale_now() - interval '50 minutes' FROM numbered WHERE nr = 1;
+    INSERT INTO reconciliations (name, began_at, lease_until, ended_at, result)
+    VALUES ('last_good', onsale_now() - interval '100 days', onsale_now(), onsale_now(), 'done'),
+           ('under_way', onsale_now() - interval '100 days', onsale_now(), NULL, NULL),
+           ('young', onsale_now() - interval '89 days', onsale_now(), onsale_now(), 'failed')";
+
+/// Each guard of the functions, and what is there in its place.
+const GUARDS: [(Prunable, &str, &str, &str); 11] = [
+    (Prunable::Events, "inbox_prune", "done_at < onsale_now() - make_interval(secs => p_keep_s)", "state = 'done'"),
+    (Prunable::Jobs, "outbox_prune", "s.state IN ('closed', 'cancelled')", "true"),
+    (Prunable::Jobs, "outbox_prune", "s.changed_at < onsale_now() - make_interval(secs => p_keep_s)", "true"),
+    (Prunable::Jobs, "outbox_prune", "o.state IN ('pending', 'parked')", "false"),
+    (Prunable::Jobs, "outbox_prune", "o.created_at < onsale_now() - make_interval(secs => p_keep_s)", "true"),
+    (Prunable::Answers, "idempotency_prune", "begun_at < onsale_now() - make_interval(secs => p_keep_s)", "true"),
+    (Prunable::Answers, "idempotency_prune", "lease_until < onsale_now()", "true"),
+    (Prunable::Claims, "intent_claims_prune", "onsale_now() - make_interval(secs => p_keep_s)", "onsale_now()"),
+    (Prunable::Rounds, "reconciliations_prune", "r.ended_at IS NOT NULL", "true"),
+    (Prunable::Rounds, "reconciliations_prune", "r.began_at < onsale_now() - make_interval(secs => p_keep_s)", "true"),
+    (Prunable::Rounds, "reconciliations_prune", "g.result = 'done'", "false"),
+];
+
+/// The control: without any one of its guards, pruning takes the one row that only this guard keeps.
+#[tokio::test]
+async fn every_guard_of_pruning_keeps_something() {
+    let world = World::new().await;
+    for _ in 0..4 {
+        world.sale(1, Price::Free).await;
+    }
+    let client = connect(&world.database.url).await;
+    client.batch_execute(STAYS).await.unwrap();
+    for what in Prunable::ALL {
+        assert_eq!(world.prunes(what).await, 0, "{what:?}");
+    }
+    for (what, function, guard, instead) in GUARDS {
+        let definition = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = $1";
+        let definition: String = client.query_one(definition, &[&function]).await.unwrap().get(0);
+        assert!(definition.contains(guard), "{function} has no guard {guard}");
+        client.batch_execute(&format!("BEGIN; {}", definition.replace(guard, instead))).await.unwrap();
+        let keep_s = i32::try_from(what.keep_s()).unwrap();
+        let gone = client.query_one(&format!("SELECT {function}($1, 100)"), &[&keep_s]).await.unwrap();
+        client.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(gone.get::<_, i64>(0), 1, "without {guard}");
+    }
+    for what in Prunable::ALL {
+        assert_eq!(world.prunes(what).await, 0, "{what:?}");
+    }
 }

@@ -6,15 +6,30 @@ use ledger::orders::OrderRow;
 use sandbox::{CallFault, IntentStatus, Operation};
 
 use crate::eventually::eventually;
-use crate::world::{PRICE, Post, Sale, VISA, World};
+use crate::world::{PRICE, Post, Running, Sale, VISA, World};
 
-/// A sale of one unit, and an order for it whose capture goes wrong so often.
-async fn promised(world: &World, times: u32, fault: CallFault) -> (Sale, OrderRow) {
+/// Workers that run, a sale of one unit, and an order for it whose capture goes wrong so often.
+struct Promised {
+    world: World,
+    workers: Running,
+    sale: Sale,
+    order: OrderRow,
+}
+
+async fn promised(times: u32, fault: CallFault) -> Promised {
+    promised_after(async |_| {}, times, fault).await
+}
+
+/// The same in a world that was prepared before.
+async fn promised_after(prepare: impl AsyncFn(&World), times: u32, fault: CallFault) -> Promised {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    prepare(&world).await;
     let sale = world.open_sale(1, Manual).await;
     let order = world.orders(&sale, 1).await;
     world.stripe.fail_next_of(Operation::CaptureIntent, times, fault);
     world.pays(&order, VISA, Manual).await;
-    (sale, order)
+    Promised { world, workers, sale, order }
 }
 
 async fn is_over(world: &World, sale: &Sale, order: &OrderRow) {
@@ -41,9 +56,7 @@ async fn a_capture_that_the_bank_refuses_is_given_up() {
         CallFault::Refused("payment_intent_payment_attempt_expired"),
         CallFault::Refused("capture_unauthorized_payment"),
     ] {
-        let world = World::new().await;
-        let workers = world.start(Post::Open);
-        let (sale, order) = promised(&world, 1, fault).await;
+        let Promised { world, workers, sale, order } = promised(1, fault).await;
         is_over(&world, &sale, &order).await;
         assert_eq!(world.stripe.calls()[&Operation::CaptureIntent], 1, "{fault:?}: once is enough");
         workers.stop().await;
@@ -53,10 +66,8 @@ async fn a_capture_that_the_bank_refuses_is_given_up() {
 /// The authorisation is gone at Stripe by the time it is to be captured.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorisation_that_lapsed_is_found_out_by_its_capture() {
-    let world = World::new().await;
-    let workers = world.start(Post::Open);
-    world.keeps_jobs_back().await;
-    let (sale, order) = promised(&world, 0, CallFault::ServerError).await;
+    let kept_back = promised_after(async |world| world.keeps_jobs_back().await, 0, CallFault::ServerError).await;
+    let Promised { world, workers, sale, order } = kept_back;
     world.until_order_is(&order, OrderState::Processing).await;
     let intent = world.stripe.payment_intents().pop().expect("an intent").id;
     world.stripe.lapse(&intent).expect("it is authorised");
@@ -69,9 +80,7 @@ async fn an_authorisation_that_lapsed_is_found_out_by_its_capture() {
 /// What passes is waited for, and captured after all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reason_that_passes_costs_no_seat() {
-    let world = World::new().await;
-    let workers = world.start(Post::Open);
-    let (_, order) = promised(&world, 2, CallFault::Declined("try_again_later")).await;
+    let Promised { world, workers, order, .. } = promised(2, CallFault::Declined("try_again_later")).await;
     world.until_order_is(&order, OrderState::Paid).await;
     world.until_idle().await;
     assert_eq!(world.stripe.captured_total("eur"), PRICE);
@@ -82,9 +91,7 @@ async fn a_reason_that_passes_costs_no_seat() {
 /// A bank that is never there again must not keep a seat from everybody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reason_that_should_pass_and_does_not_is_given_up_too() {
-    let world = World::new().await;
-    let workers = world.start(Post::Open);
-    let (sale, order) = promised(&world, 1_000, CallFault::Declined("issuer_not_available")).await;
+    let Promised { world, workers, sale, order } = promised(1_000, CallFault::Declined("issuer_not_available")).await;
     let due = "UPDATE outbox SET next_at = onsale_now() WHERE kind = 'payment_capture' AND state = 'pending' AND lease IS NULL";
     eventually("it is over", async || {
         world.database.execute(due).await.expect("Postgres answers");
@@ -100,9 +107,7 @@ async fn a_reason_that_should_pass_and_does_not_is_given_up_too() {
 /// Whose request is wrong learns nothing of the money: the seat stays the buyer's until people have looked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_wrong_gives_nothing_up() {
-    let world = World::new().await;
-    let workers = world.start(Post::Open);
-    let (_, order) = promised(&world, 1, CallFault::Refused("amount_too_large")).await;
+    let Promised { world, workers, order, .. } = promised(1, CallFault::Refused("amount_too_large")).await;
     eventually("people are told", async || {
         world.posts_events().await;
         world.count("SELECT count(*) FROM outbox WHERE kind = 'payment_capture' AND state = 'parked'").await == 1
@@ -117,9 +122,7 @@ async fn a_request_that_is_wrong_gives_nothing_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capture_under_a_spent_key_is_a_seat() {
     for fault in [CallFault::ServerErrorAfterwards, CallFault::ServerErrorRemembered] {
-        let world = World::new().await;
-        let workers = world.start(Post::Open);
-        let (_, order) = promised(&world, 1, fault).await;
+        let Promised { world, workers, order, .. } = promised(1, fault).await;
         world.until_order_is(&order, OrderState::Paid).await;
         world.until_idle().await;
         assert_eq!(world.stripe.captured_total("eur"), PRICE);
@@ -132,11 +135,10 @@ async fn a_capture_under_a_spent_key_is_a_seat() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_under_a_spent_key_is_one() {
     for fault in [CallFault::ServerErrorAfterwards, CallFault::ServerErrorRemembered] {
-        let world = World::new().await;
-        let workers = world.start(Post::Open);
-        world.stripe.fail_next_of(Operation::CancelIntent, 1, fault);
+        let fails = async |world: &World| world.stripe.fail_next_of(Operation::CancelIntent, 1, fault);
         // The capture is refused before each of the two.
-        let (sale, order) = promised(&world, 2, CallFault::Declined("lost_card")).await;
+        let refused = promised_after(fails, 2, CallFault::Declined("lost_card")).await;
+        let Promised { world, workers, sale, order } = refused;
         is_over(&world, &sale, &order).await;
         workers.stop().await;
     }

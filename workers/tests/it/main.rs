@@ -3,6 +3,7 @@
 mod eventually;
 mod world;
 
+mod bells;
 mod cancellations;
 mod captures;
 mod cards;

@@ -15,7 +15,7 @@ use domain::price::{lines_of, total};
 use domain::sale::{CaptureMode, SaleConfig};
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
-use domain::{Currency, HoldId, Money, OrderId, PaymentId, PlaceNumber, RefundId, SaleId, TierId, UnitNo};
+use domain::{HoldId, OrderId, PaymentId, PlaceNumber, SaleId, TierId, UnitNo};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -24,13 +24,12 @@ use ledger::inbox::{RawEvent, event_store};
 use ledger::orders::{CreateOrder, NewOrder, OrderRow, order_create, order_fetch};
 use ledger::organizers::{KeyRole, key_create};
 use ledger::payments::{BeginPayment, NewPayment, PaymentAttempt, StripeAnswer, payment_answered, payment_begin};
-use ledger::refunds::{AskRefund, RefundAsk, RefundRow, RefundWish, refund_ask};
-use ledger::sales::{CreateSale, Publish, SaleName, sale_create, sale_fetch, sale_publish};
+use ledger::sales::{CreateSale, Publish, sale_create, sale_publish};
 use ledger::{Ledger, PoolConfig, Role};
-use payments::{CreateIntent, RefundIntent, Stripe, StripeConfig, StripeError, webhook};
+use payments::{CreateIntent, Stripe, StripeConfig, StripeError, webhook};
 use sandbox::{
     BeaconClock, Database, FakeBeacon, FakeBeaconOptions, FakeStripe, FakeStripeOptions, FaultProxy, MailSink,
-    Persistence, Redis, RedisOptions, RefundOutcome,
+    Persistence, Redis, RedisOptions,
 };
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +47,8 @@ mod histories;
 mod prequeue;
 #[path = "world/process.rs"]
 mod process;
+#[path = "world/refunds.rs"]
+mod refunds;
 #[path = "world/shopping.rs"]
 mod shopping;
 
@@ -370,77 +371,6 @@ impl World {
         }
     }
 
-    /// Somebody gives money back in Stripe's dashboard.
-    pub(crate) async fn refunds_at_stripe(&self, order: &OrderRow, intent: &str, minor: i64) {
-        self.refunds_under_key(order, intent, minor, &Uuid::now_v7().to_string()).await;
-    }
-
-    /// The bank sends back the one refund of an order, which had succeeded.
-    pub(crate) async fn sends_the_refund_back(&self, order: &OrderRow) {
-        let refund = format!(
-            "SELECT stripe_id FROM refunds r JOIN payments p ON p.sale_id = r.sale_id AND p.id = r.payment_id
-              WHERE p.order_id = '{}'",
-            order.id.uuid()
-        );
-        let refund = self.database.text(&refund).await.expect("a refund that Stripe made");
-        self.stripe.refund_ends(&refund, RefundOutcome::Fails).expect("it succeeded");
-        self.posts_events().await;
-    }
-
-    /// The same, under an idempotency key that may be another call's too.
-    pub(crate) async fn refunds_under_key(&self, order: &OrderRow, intent: &str, minor: i64, key: &str) {
-        let amount = Money::new(minor, order.total.currency);
-        let id = RefundId::from_uuid(Uuid::now_v7());
-        let refund = RefundIntent { id, intent: intent.to_owned(), sale: order.sale, order: order.id, amount };
-        self.till.refund(&refund, key).await.expect("a refund");
-    }
-
-    /// Stripe takes money for an order of the sale that we never wrote; answers its intent.
-    pub(crate) async fn takes_money_for_no_order(&self, sale: &Sale) -> String {
-        let request = CreateIntent {
-            sale: sale.id,
-            order: OrderId::from_uuid(Uuid::now_v7()),
-            attempt: 1,
-            amount: Money::new(PRICE, Currency::EUR),
-            confirmation_token: self.token(VISA).await,
-            return_url: "https://tickets.example/s/night".to_owned(),
-            capture: CaptureMode::Automatic,
-            description: "tickets".to_owned(),
-        };
-        self.till.create_and_confirm(&request, &Uuid::now_v7().to_string()).await.expect("an intent").id
-    }
-
-    /// The organizer asks for everything to go back.
-    pub(crate) async fn asks_for_everything(&self, order: &OrderRow) -> RefundRow {
-        self.asks_back(order, RefundWish::Whole).await
-    }
-
-    /// The organizer asks for something to go back, once an order.
-    pub(crate) async fn asks_back(&self, order: &OrderRow, wish: RefundWish) -> RefundRow {
-        self.asks_back_under(order, wish, 1).await
-    }
-
-    /// The same, as the ask of that number.
-    pub(crate) async fn asks_back_under(&self, order: &OrderRow, wish: RefundWish, number: u8) -> RefundRow {
-        let sale = sale_fetch(&self.gateway, SaleName::Id(order.sale)).await.expect("an answer").expect("the sale");
-        let mut key = order.id.uuid().as_bytes().repeat(2);
-        key[0] ^= number;
-        let ask = RefundAsk {
-            organizer: sale.organizer,
-            sale: order.sale,
-            order: order.id,
-            key: key.try_into().expect("32 bytes"),
-            content: [number; 32],
-            wish,
-            reason: "called off".to_owned(),
-            by: "test".to_owned(),
-        };
-        match refund_ask(&self.gateway, &ask).await.expect("an answer") {
-            AskRefund::Asked(refund) => refund,
-            other => panic!("{other:?}"),
-        }
-    }
-
     /// What a browser would make of a card.
     async fn token(&self, card: &str) -> String {
         let token = self.posts_to_stripe("test_helpers/confirmation_tokens", format!("payment_method={card}")).await;
@@ -549,7 +479,7 @@ impl World {
 }
 
 /// Pools of the workers of these tests.
-fn pools() -> WorkersConfig {
+pub(crate) fn pools() -> WorkersConfig {
     WorkersConfig {
         // Far more than calls at once, so that batches form that are told by sets.
         inbox: PoolSize(64),
