@@ -46,6 +46,7 @@ async fn fresh_database() -> Database {
 const SOON: Duration = Duration::from_millis(100);
 /// How often both are timed: neighbours come and go.
 const PAIRS: usize = 12;
+const PAIRS_ALIKE: usize = 3;
 const DATABASES_A_PAIR: usize = 5;
 
 /// The least time that either took so far: what it takes when neighbours leave it alone.
@@ -81,18 +82,26 @@ impl Least {
 }
 
 /// 100 ms, or an eighth of what a whole new cluster takes: where neighbours hold processors and disk both are slow. The two
-/// are timed in turn and the least of each is compared, so that a neighbour who comes in between does not count.
+/// are timed in turn and the least of each is compared, so that a neighbour who comes in between does not count. One who comes
+/// for good after the first cluster was made would count for ever; so it is enough, too, that [`PAIRS_ALIKE`] pairs say it by
+/// themselves: each had the same neighbours, and nobody slows clusters alone so often.
 #[tokio::test]
 async fn a_fresh_database_takes_less_than_an_eighth_of_a_cluster() {
     let mut least = Least::of_a_pair().await;
+    let mut alike = usize::from(least.is_as_promised());
     for _ in 1..PAIRS {
-        if least.is_as_promised() {
+        if least.is_as_promised() || alike == PAIRS_ALIKE {
             return;
         }
-        least = least.or(&Least::of_a_pair().await);
+        let pair = Least::of_a_pair().await;
+        alike += usize::from(pair.is_as_promised());
+        least = least.or(&pair);
     }
     let Least { cluster, database } = least;
-    assert!(least.is_as_promised(), "{database:?} for a database, {cluster:?} for a cluster");
+    assert!(
+        least.is_as_promised() || alike == PAIRS_ALIKE,
+        "{database:?} for a database, {cluster:?} for a cluster, and {alike} of {PAIRS} pairs are as promised"
+    );
 }
 
 #[tokio::test]
