@@ -5,10 +5,13 @@
 //! budget allows, and again when they are told to. A sale is a payment that was authorised and captured, two writes, and counts
 //! when its money is captured; so the reference is half of the limit times the time.
 //!
-//! Buyers are let in and order before that, by a gateway that bounds no shoppers: what is measured is paying.
+//! Buyers are let in and order before that, by a gateway that bounds no shoppers, because it takes Stripe's limit to be none;
+//! it ends before anybody pays. What is measured is paying.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
 
+#[path = "support/crowd.rs"]
+mod crowd;
 #[path = "../../gateway/benches/support/table.rs"]
 mod table;
 #[expect(dead_code, reason = "the world of the end-to-end tests; a bench needs a part of it")]
@@ -18,14 +21,14 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crowd::{Crowd, until_nothing_is_left};
 use futures_util::{StreamExt as _, stream};
-use http::StatusCode;
-use sandbox::actors::{Buyer, Card, Edge, Order, Visitor};
+use sandbox::actors::{Buyer, Edge, Order};
 use sandbox::{FakeStripe, IntentStatus, Latency, Limits, Operation};
 use table::{Bound, Table, quantile};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
-use world::{NO_LIMITS, STRIPE_TAKES_ALL, World, sale};
+use tokio::time::{Instant, sleep_until};
+use world::{NO_LIMITS, STRIPE_TAKES_ALL, World};
 
 /// Stripe's limit in live mode, of which a sale takes two.
 const WRITES_PER_S: u32 = 100;
@@ -37,7 +40,6 @@ const WARM_UP: Duration = Duration::from_secs(10);
 const MEASURED: Duration = Duration::from_secs(30);
 /// At the till at once, before they pay.
 const AT_ONCE: usize = 32;
-const BOUND: Duration = Duration::from_secs(300);
 
 const SHARE_MIN_PERCENT: f64 = 95.0;
 
@@ -45,9 +47,17 @@ const SHARE_MIN_PERCENT: f64 = 95.0;
 async fn main() {
     let limit = WRITES_PER_S.to_string();
     let world = World::start_and_set(&[NO_LIMITS, ("ONSALE_STRIPE_WRITES_PER_S", &limit)]).await;
-    let (_doors, edge) = world.adds_gateway_and_set(&[STRIPE_TAKES_ALL]).await;
-    let orders = orders(&world, &edge).await;
-    let stripe = Arc::new(world.stripe.base_url());
+    let (mut doors, edge) = world.adds_gateway_and_set(&[STRIPE_TAKES_ALL]).await;
+    let buyers = BUYERS_PER_S * u32::try_from((WARM_UP + MEASURED).as_secs()).unwrap();
+    let crowd = &Arc::new(Crowd::before(&world, &edge, buyers).await);
+    let order = async |number| {
+        let (buyer, order) = crowd.orders(number).await;
+        // The other gateway knows another limit, and would spend by it.
+        (Buyer::new(&world.edge, &crowd.sale, &Edge::address(), buyer.pass()), order)
+    };
+    let orders: Vec<_> = stream::iter(0..buyers).map(order).buffer_unordered(AT_ONCE).collect().await;
+    doors.is_asked_to_end();
+    assert!(doors.ends().await.success());
     world.stripe.set_limits(Limits { writes_per_s: Some(WRITES_PER_S), ..Limits::default() });
     world.stripe.set_latency(Latency::LogNormal { median: Duration::from_millis(1_500), sigma: 0.5 });
 
@@ -55,8 +65,8 @@ async fn main() {
     let (began, mut paying) = (Instant::now(), JoinSet::new());
     for (number, (buyer, order)) in orders.into_iter().enumerate() {
         let at = began + Duration::from_secs(1) * u32::try_from(number).unwrap() / BUYERS_PER_S;
-        let stripe = Arc::clone(&stripe);
-        paying.spawn(async move { presses_pay(at, &buyer, &order, &stripe).await });
+        let crowd = Arc::clone(crowd);
+        paying.spawn(async move { presses_pay(at, &buyer, &order, &crowd).await });
     }
     sleep_until(began + WARM_UP).await;
     let (from, before, writes_before) = (Instant::now(), sales(&world.stripe), writes(&world.stripe));
@@ -82,44 +92,11 @@ async fn main() {
     world.holds_every_invariant();
 }
 
-/// As many as press Pay while it is measured, each with an order.
-async fn orders(world: &World, edge: &Edge) -> Vec<(Buyer, Order)> {
-    let buyers = BUYERS_PER_S * u32::try_from((WARM_UP + MEASURED).as_secs()).unwrap();
-    let mut night = sale(buyers);
-    night["hold"]["checkout_window_s"] = 900.into();
-    night["admission"]["max_shoppers"] = 100_000.into();
-    let sale = &world.organizer.puts_on_sale(&night).await.unwrap();
-    let order = async |number| {
-        let mut visitor = Visitor::new(edge, sale);
-        visitor.joins().await.unwrap().expect(StatusCode::CREATED).unwrap();
-        let buyer = visitor.waits_for_turn(BOUND).await.unwrap();
-        let hold = buyer.holds("ga", 1).await.unwrap();
-        let order = buyer.orders(&hold, &format!("buyer{number}@example.com"), "Ada").await.unwrap();
-        (buyer, order)
-    };
-    stream::iter(0..buyers).map(order).buffer_unordered(AT_ONCE).collect().await
-}
-
-/// Presses Pay at its time, and again when told to; answers how long it took in all, in seconds.
-async fn presses_pay(at: Instant, buyer: &Buyer, order: &Order, stripe: &str) -> f64 {
+/// Presses Pay at its time; answers how long it took in all, in seconds.
+async fn presses_pay(at: Instant, buyer: &Buyer, order: &Order, crowd: &Crowd) -> f64 {
     sleep_until(at).await;
-    loop {
-        let answer = buyer.pays(order, Card::Visa, stripe).await.unwrap();
-        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
-            answer.expect(StatusCode::OK).unwrap();
-            return at.elapsed().as_secs_f64();
-        }
-        let after_s = answer.header("retry-after").unwrap().parse().unwrap();
-        sleep(Duration::from_secs(after_s)).await;
-    }
-}
-
-async fn until_nothing_is_left(world: &World) {
-    let began = Instant::now();
-    while world.counts("SELECT count(*) FROM outbox WHERE state = 'pending'").await > 0 {
-        assert!(began.elapsed() < BOUND, "some work never ends");
-        sleep(Duration::from_millis(200)).await;
-    }
+    crowd.presses_pay(buyer, order).await;
+    at.elapsed().as_secs_f64()
 }
 
 /// How many payments and captures Stripe was asked for.
