@@ -7,7 +7,8 @@
 //! server in the same process as the fake, which answers each with as many bytes.
 //!
 //! Bound: processor time of the fake for a payment, which says little about the rest of the machine's load. Payments a second
-//! are printed beside what they should be on a machine that does nothing else.
+//! are printed beside what they should be on a machine that does nothing else; and what this process uses for a payment, so
+//! that what two cores of its own would come to can be told on one that does.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
 #![expect(clippy::cast_precision_loss, reason = "counts of a bench")]
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use buyers::{Sink, buy};
-use served::Served;
+use served::{Served, busy_s};
 
 /// Rounds of each, by turns; the first of each warms up and does not count.
 const ROUNDS: usize = 4;
@@ -56,6 +57,8 @@ fn main() -> ExitCode {
 struct Round {
     per_s: f64,
     cpu_us: f64,
+    /// Of the buyers and the receiver of the webhook.
+    own_us: f64,
 }
 
 async fn measure() -> ExitCode {
@@ -86,6 +89,13 @@ async fn measure() -> ExitCode {
         paid.cpu_us / bare.cpu_us
     )
     .unwrap();
+    let alone = 2e6 / (paid.cpu_us + paid.own_us);
+    writeln!(
+        out,
+        "buyers and receiver {:>6.1} us a payment: two cores of their own do {alone:.0}/s at most",
+        paid.own_us
+    )
+    .unwrap();
     let idle = if paid.per_s >= PER_S_MIN { "met" } else { "missed: is the machine busy?" };
     writeln!(out, "at least {PER_S_MIN:.0}/s {idle}; at most {CPU_US_MAX:.0} us").unwrap();
     served.stop().await;
@@ -93,10 +103,11 @@ async fn measure() -> ExitCode {
 }
 
 async fn timed(served: &Served, count: usize, work: impl Future<Output = ()>) -> Round {
-    let (began, busy_s) = (Instant::now(), served.busy_s());
+    let own = || busy_s(std::process::id());
+    let (began, fake_s, own_s) = (Instant::now(), served.busy_s(), own());
     work.await;
-    let took = began.elapsed().as_secs_f64();
-    Round { per_s: count as f64 / took, cpu_us: (served.busy_s() - busy_s) * 1e6 / count as f64 }
+    let (took, each) = (began.elapsed().as_secs_f64(), 1e6 / count as f64);
+    Round { per_s: count as f64 / took, cpu_us: (served.busy_s() - fake_s) * each, own_us: (own() - own_s) * each }
 }
 
 fn median(rounds: &[Round]) -> Round {

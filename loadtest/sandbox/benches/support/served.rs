@@ -41,17 +41,22 @@ impl Served {
 
     /// Processor time it has used, in seconds.
     pub(crate) fn busy_s(&self) -> f64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id().unwrap())).unwrap();
-        let ran_ns = |task: std::path::PathBuf| -> Option<f64> {
-            std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-        };
-        tasks.filter_map(|task| ran_ns(task.ok()?.path())).sum::<f64>() / 1e9
+        busy_s(self.child.id().unwrap())
     }
 
     pub(crate) async fn stop(mut self) {
         drop(self.child.stdin.take());
         self.child.wait().await.unwrap();
     }
+}
+
+/// Processor time that a process has used, in seconds.
+pub(crate) fn busy_s(process: u32) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let ran_ns = |task: std::path::PathBuf| -> Option<f64> {
+        std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    tasks.filter_map(|task| ran_ns(task.ok()?.path())).sum::<f64>() / 1e9
 }
 
 /// The process itself: runs until its input ends.
