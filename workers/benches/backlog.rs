@@ -13,6 +13,8 @@
 
 #[path = "../tests/it/eventually.rs"]
 mod eventually;
+#[path = "support/processor.rs"]
+mod processor;
 #[expect(dead_code, reason = "other benches have targets of other kinds")]
 #[path = "../../ledger/benches/support/table.rs"]
 mod table;
@@ -177,26 +179,9 @@ async fn postgres_of(database: &Database) -> u32 {
 
 /// What all processes of Postgres have used, ended ones too, and this one.
 fn spent(postgres: u32) -> [Duration; 2] {
-    let processes =
-        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let children = processes.filter_map(stat).filter(|stat| stat[1] == postgres.to_string());
-    let children: u64 = children.map(|stat| ticks(&stat[11..13])).sum();
-    let parent = stat(postgres).map_or(0, |stat| ticks(&stat[11..15]));
-    let here = stat(std::process::id()).map_or(0, |stat| ticks(&stat[11..13]));
-    [children + parent, here].map(|ticks| Duration::from_millis(ticks * 10))
+    [processor::of_family(postgres), processor::of(std::process::id())]
 }
 
 fn since(after: [Duration; 2], before: [Duration; 2]) -> [Duration; 2] {
     [0, 1].map(|process| after[process].saturating_sub(before[process]))
-}
-
-/// What the kernel says of a process after its name: its state, its parent, …
-fn stat(process: u32) -> Option<Vec<String>> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    Some(text.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())
-}
-
-/// Hundredths of a second of the processor.
-fn ticks(fields: &[String]) -> u64 {
-    fields.iter().filter_map(|field| field.parse::<u64>().ok()).sum()
 }

@@ -72,7 +72,7 @@ pub(crate) struct Proxies {
 
 /// Whether the processes reach the stores directly.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub(crate) enum Reach {
     Direct,
     Proxied,
 }
@@ -99,9 +99,19 @@ impl World {
     }
 
     async fn start_with(reach: Reach, more: &[(&'static str, &str)], log: Option<File>) -> Self {
-        let (public, gateway_admin, workers_admin) = (port(), port(), port());
         let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        Self::start_over((postgres, redis), reach, more, log).await
+    }
+
+    /// A world over stores of the caller's, for what is measured on the disk.
+    pub(crate) async fn start_over(
+        (postgres, redis): (Postgres, Redis),
+        reach: Reach,
+        more: &[(&'static str, &str)],
+        log: Option<File>,
+    ) -> Self {
+        let (public, gateway_admin, workers_admin) = (port(), port(), port());
         let template = postgres.template("onsale", async |url| ledger::migrate(&url).await.map(|_| ())).await.unwrap();
         let database = template.fresh_database().await.unwrap();
         let public_url = format!("http://127.0.0.1:{public}");
@@ -426,9 +436,14 @@ impl Process {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Its number, as the kernel counts processes.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How much memory the process has in RAM.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
