@@ -11,6 +11,9 @@ use crate::world::{Price, World, connect};
 /// A posting of so many cents under a key.
 type Item<'a> = (&'a str, i64);
 
+/// Batches of a session that plans a statement anew five times and then keeps what it has.
+const KEPT: u32 = 8;
+
 async fn owner(world: &World) -> Client {
     let client = connect(&world.database.url).await;
     client.batch_execute("SET ROLE onsale_owner").await.expect("an answer");
@@ -88,6 +91,28 @@ async fn a_sale_that_is_not_there_has_no_transfers() {
         let refused = owner.query(&elsewhere(legs), &[]).await.unwrap_err();
         assert_eq!(refused.as_db_error().unwrap().constraint(), Some(rule));
     }
+}
+
+/// A session that knew the books when they were a page keeps its plans, and still reads no table from end to end: the rules look each
+/// transfer up, and so each is as quick as the first.
+#[tokio::test]
+async fn plans_that_were_made_for_small_books_do_not_read_all_of_large_ones() {
+    let world = World::new().await;
+    world.sale(1, Price::Paid).await;
+    world.database.execute("VACUUM ANALYZE transfers, entries, accounts").await.expect("an answer");
+    let owner = owner(&world).await;
+    for batch in 0..KEPT {
+        let keys: Vec<String> = (0..20).map(|key| format!("key {batch} {key}")).collect();
+        let items: Vec<Item<'_>> = keys.iter().map(|key| (key.as_str(), 5)).collect();
+        owner.batch_execute("BEGIN").await.unwrap();
+        posts(&owner, &items, 0).await.unwrap();
+        owner.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await.unwrap();
+        let read =
+            "SELECT sum(seq_tup_read)::bigint FROM pg_stat_xact_user_tables WHERE relname IN ('transfers', 'entries')";
+        assert_eq!(owner.query_one(read, &[]).await.unwrap().get::<_, i64>(0), 0, "rows read in vain by batch {batch}");
+        owner.batch_execute("COMMIT").await.unwrap();
+    }
+    balances(&world).await;
 }
 
 /// The same twenty keys eight times at once, forwards and backwards: each is posted once, and nobody waits in a circle.
