@@ -127,21 +127,48 @@ pub fn describe() {
     describe_gauge!(SEAL_LAG, Unit::Seconds, "Age of the oldest transfer that is not sealed yet.");
 }
 
+/// Counters of what has not happened yet are there with a zero: an alert on their rise would not see the first of what it waits for.
+pub(crate) fn begin() {
+    for result in ["read", "unreadable"] {
+        counter!(EVENTS_OF_ANOTHER_VERSION, "result" => result).increment(0);
+    }
+    for result in ["found", "waits", "never_made", "heard_of", "misfit"] {
+        counter!(PAYMENT_LOOKS, "result" => result).increment(0);
+    }
+    for attestation in ["beacon", "self_attested"] {
+        counter!(DRAWS, "attestation" => attestation).increment(0);
+    }
+}
+
 pub(crate) fn job_ended(queue: &'static str, verdict: &Verdict, took: Duration) {
     counter!(JOBS, "queue" => queue, "outcome" => verdict.word()).increment(1);
     histogram!(JOB_DURATION, "queue" => queue).record(took.as_secs_f64());
+}
+
+pub(crate) fn sweep_begins(sweep: &'static str) {
+    counter!(SWEEP_FAILURES, "sweep" => sweep).increment(0);
 }
 
 pub(crate) fn sweep_failed(sweep: &'static str) {
     counter!(SWEEP_FAILURES, "sweep" => sweep).increment(1);
 }
 
-pub(crate) fn reconciled(name: &'static str, ended: Ended, findings: &Findings) {
+pub(crate) fn reconciler_begins(name: &'static str) {
+    for ended in [Ended::Done, Ended::Failed] {
+        reconciled(name, ended, &Findings::default(), 0);
+    }
+}
+
+pub(crate) fn reconciler_ended(name: &'static str, ended: Ended, findings: &Findings) {
+    reconciled(name, ended, findings, 1);
+}
+
+fn reconciled(name: &'static str, ended: Ended, findings: &Findings, rounds: u64) {
     let result = match ended {
         Ended::Done => "done",
         Ended::Failed => "failed",
     };
-    counter!(RECONCILER_RUNS, "name" => name, "result" => result).increment(1);
+    counter!(RECONCILER_RUNS, "name" => name, "result" => result).increment(rounds);
     let Findings { found, mended, alerted, .. } = findings;
     for (outcome, count) in [("found", found), ("mended", mended), ("alerted", alerted)] {
         counter!(RECONCILER_FINDINGS, "name" => name, "outcome" => outcome).increment(*count);

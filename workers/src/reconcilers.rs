@@ -95,6 +95,7 @@ pub(crate) async fn repeat<R: Reconciler>(
         ReconcilePace::Usual => R::EVERY,
         ReconcilePace::Every(every) => every,
     };
+    metrics::reconciler_begins(R::NAME);
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -138,7 +139,7 @@ fn failed(found: &mut Findings, why: &str) -> Ended {
 }
 
 fn tell(round: &Round, ended: Ended, found: &Findings) {
-    metrics::reconciled(round.name, ended, found);
+    metrics::reconciler_ended(round.name, ended, found);
     let Findings { looked_at, found: differs, mended, alerted, told, .. } = found;
     match ended {
         Ended::Failed => tracing::warn!(reconciler = round.name, looked_at, mended, ?told, "a round failed"),

@@ -69,6 +69,7 @@ pub(crate) enum SweepError {
 
 /// Sweeps until `stop`. A round under way is dropped then: whatever it was about to do, the next worker does.
 pub(crate) async fn repeat<S: Sweep>(mut sweep: S, points: Points, stop: CancellationToken) {
+    metrics::sweep_begins(S::NAME);
     let mut ticks = tokio::time::interval(S::EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut health = Health::Well;

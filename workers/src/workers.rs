@@ -136,6 +136,7 @@ impl Workers {
         points: Points,
         stop: CancellationToken,
     ) -> Workers {
+        crate::metrics::begin();
         let context = context(&config, parts, points);
         let workers = Workers { context, tracker: TaskTracker::new(), stop, drain_max: config.drain_max };
         let bells = Bells::default();
