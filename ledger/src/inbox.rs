@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::numbers::fit;
+use crate::starts::Starts;
 use crate::{Ledger, LedgerError};
 
 /// An event as it arrived, its signature verified.
@@ -101,7 +102,8 @@ const STORE: &str = "
 
 const CLAIM: &str = "
     WITH due AS MATERIALIZED (
-        SELECT id FROM inbox WHERE state = 'pending' AND next_at <= (SELECT onsale_now())
+        SELECT id FROM inbox
+         WHERE state = 'pending' AND next_at <= (SELECT onsale_now()) AND next_at >= coalesce($3::timestamptz, '-infinity')
          ORDER BY next_at LIMIT $1::bigint FOR NO KEY UPDATE SKIP LOCKED)
     UPDATE inbox i
        SET attempts = attempts + 1, lease = gen_random_uuid(), next_at = onsale_now() + make_interval(secs => $2::integer)
@@ -150,8 +152,21 @@ pub async fn event_store(ledger: &Ledger, event: &RawEvent) -> Result<Stored, Le
 /// # Errors
 /// The database is away or refuses.
 pub async fn inbox_claim(ledger: &Ledger, limit: u32, lease_s: u32) -> Result<Vec<InboxEvent>, LedgerError> {
+    inbox_claim_from(ledger, &Starts::default(), limit, lease_s).await
+}
+
+/// The same, beginning where a look at the queues found the first that waits.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn inbox_claim_from(
+    ledger: &Ledger,
+    starts: &Starts,
+    limit: u32,
+    lease_s: u32,
+) -> Result<Vec<InboxEvent>, LedgerError> {
     let lease_s: i32 = fit(lease_s)?;
-    let rows = ledger.rows(CLAIM, &[&i64::from(limit), &lease_s]).await?;
+    let rows = ledger.rows(CLAIM, &[&i64::from(limit), &lease_s, &starts.inbox]).await?;
     let mut events = rows.iter().map(leased_event).collect::<Result<Vec<_>, _>>()?;
     events.sort_by_key(|event| event.received_at);
     Ok(events)

@@ -56,6 +56,7 @@ pub mod intent_claims;
 pub mod outbox;
 pub mod pruning;
 pub mod reconciliations;
+pub mod starts;
 
 pub mod audit;
 pub mod seals;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub use crate::inbox::Leased;
 use crate::inbox::leased;
 use crate::numbers::fit;
+use crate::starts::Starts;
 use crate::{Ledger, LedgerError};
 
 mod payload;
@@ -193,10 +194,11 @@ pub(crate) const STATEMENTS: &[&str] = &[CLAIM, DONE, RETRY, POSTPONE, PARK, STA
 const CLAIM: &str = "
     WITH due AS MATERIALIZED (
         SELECT job.sale_id, job.id
-          FROM unnest('{0,1,2}'::smallint[]) AS served (rank)
+          FROM unnest('{0,1,2}'::smallint[], $4::timestamptz[]) AS served (rank, since)
          CROSS JOIN LATERAL (
             SELECT sale_id, id FROM outbox
              WHERE queue = $1 AND rank = served.rank AND state = 'pending' AND next_at <= (SELECT onsale_now())
+               AND next_at >= coalesce(served.since, '-infinity')
              ORDER BY next_at LIMIT $2::bigint FOR NO KEY UPDATE SKIP LOCKED) AS job
          LIMIT $2::bigint)
     UPDATE outbox o
@@ -239,8 +241,22 @@ const STATS: &str = "
 /// # Errors
 /// The database is away or refuses.
 pub async fn claim(ledger: &Ledger, queue: Queue, limit: u32, lease_s: u32) -> Result<Vec<Job>, LedgerError> {
+    claim_from(ledger, &Starts::default(), queue, limit, lease_s).await
+}
+
+/// The same, beginning where a look at the queues found the first that waits.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn claim_from(
+    ledger: &Ledger,
+    starts: &Starts,
+    queue: Queue,
+    limit: u32,
+    lease_s: u32,
+) -> Result<Vec<Job>, LedgerError> {
     let lease_s: i32 = fit(lease_s)?;
-    let rows = ledger.rows(CLAIM, &[&queue.word(), &i64::from(limit), &lease_s]).await?;
+    let rows = ledger.rows(CLAIM, &[&queue.word(), &i64::from(limit), &lease_s, &starts.of(queue)]).await?;
     let ranked = |row| Ok((Row::try_get::<_, i16>(row, 8)?, leased_job(queue, row)?));
     let mut jobs = rows.iter().map(ranked).collect::<Result<Vec<_>, LedgerError>>()?;
     jobs.sort_by_key(|(rank, job)| (*rank, job.created_at, job.id));

@@ -3,7 +3,7 @@
 use crate::{
     access_codes, audit, balance_transactions, balances, dead_letters, disputes, draws, epochs, holds, idempotency,
     inbox, intent_claims, notices, orders, organizers, outbox, payments, pruning, queue, rebuild, reconciliations,
-    refunds, registrations, sales, seals, units, withholdings,
+    refunds, registrations, sales, seals, starts, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -34,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         inbox::STATEMENTS,
         intent_claims::STATEMENTS,
         outbox::STATEMENTS,
+        starts::STATEMENTS,
         dead_letters::STATEMENTS,
         reconciliations::STATEMENTS,
         pruning::STATEMENTS,

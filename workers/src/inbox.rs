@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ledger::LedgerError;
 use ledger::inbox::{
     DONE_BATCH_MAX, DoneEvent, InboxEvent, event_done, event_park, event_quarantine, event_retry, events_done,
-    inbox_claim,
+    inbox_claim_from,
 };
 use ledger::outbox::Leased;
 
@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::jobs::apply_payment;
 use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
+use crate::sweeps::queue_starts::QueueStarts;
 use crate::together::{Ask, Together, lane_of};
 
 /// The queue's name in metrics.
@@ -42,21 +43,24 @@ impl Ask for DoneEvent {
 }
 
 /// Events, oldest first.
-pub(crate) struct Inbox(pub(crate) Arc<Context>);
+pub(crate) struct Inbox {
+    pub(crate) context: Arc<Context>,
+    pub(crate) starts: QueueStarts,
+}
 
 impl Inbox {
     async fn done(&self, event: &InboxEvent, note: &'static str) -> Result<Leased, LedgerError> {
         let done = DoneEvent { id: event.id.clone(), lease: event.lease, note };
-        let mark = async |done: Vec<DoneEvent>| match events_done(&self.0.ledger, &done).await {
+        let mark = async |done: Vec<DoneEvent>| match events_done(&self.context.ledger, &done).await {
             Ok(leased) => leased.into_iter().map(Some).collect(),
             Err(error) => {
                 tracing::warn!(count = done.len(), %error, "events are marked one by one");
                 vec![None; done.len()]
             }
         };
-        match self.0.done_events.ask(done, mark).await {
+        match self.context.done_events.ask(done, mark).await {
             Some(leased) => Ok(leased),
-            None => event_done(&self.0.ledger, event, note).await,
+            None => event_done(&self.context.ledger, event, note).await,
         }
     }
 }
@@ -77,19 +81,20 @@ impl Source for Inbox {
     }
 
     async fn claim(&self, limit: u32) -> Result<Vec<InboxEvent>, LedgerError> {
-        inbox_claim(&self.0.ledger, limit, LEASE_S).await
+        let starts = *self.starts.borrow();
+        inbox_claim_from(&self.context.ledger, &starts, limit, LEASE_S).await
     }
 
     async fn run(&self, event: &InboxEvent) -> Outcome {
-        apply_payment::event(&self.0, event).await
+        apply_payment::event(&self.context, event).await
     }
 
     async fn passes(&self, _event: &InboxEvent, point: Point) {
-        self.0.points.pass(QUEUE, point).await;
+        self.context.points.pass(QUEUE, point).await;
     }
 
     async fn settle(&self, event: &InboxEvent, verdict: &Verdict) -> Result<Leased, LedgerError> {
-        let ledger = &self.0.ledger;
+        let ledger = &self.context.ledger;
         match verdict {
             Verdict::Done(note) => self.done(event, note).await,
             Verdict::Settled => Ok(Leased::Yes),

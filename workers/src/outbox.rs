@@ -11,11 +11,13 @@ use crate::jobs::{cancel_payment, capture_payment, check_payment, refund_payment
 use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
 use crate::stripe_turn::Turn;
+use crate::sweeps::queue_starts::QueueStarts;
 
 /// Jobs of one queue, by rank and then oldest first.
 pub(crate) struct Outbox {
     pub(crate) context: Arc<Context>,
     pub(crate) queue: Queue,
+    pub(crate) starts: QueueStarts,
 }
 
 /// A key for this try alone. Stripe keeps a 500 under its key and answers every repetition with it, so the same key would
@@ -84,7 +86,8 @@ impl Source for Outbox {
     }
 
     async fn claim(&self, limit: u32) -> Result<Vec<Job>, LedgerError> {
-        outbox::claim(&self.context.ledger, self.queue, limit, LEASE_S).await
+        let starts = *self.starts.borrow();
+        outbox::claim_from(&self.context.ledger, &starts, self.queue, limit, LEASE_S).await
     }
 
     async fn run(&self, job: &Job) -> Outcome {

@@ -40,6 +40,7 @@ use crate::sweeps::load_redis::LoadRedis;
 use crate::sweeps::measure_payments::MeasurePayments;
 use crate::sweeps::prune::Prune;
 use crate::sweeps::publish_gauges::PublishGauges;
+use crate::sweeps::queue_starts::FindQueueStarts;
 use crate::sweeps::roll_up_balances::RollUpBalances;
 use crate::sweeps::seal_books::SealBooks;
 use crate::sweeps::{self, Sweep};
@@ -167,8 +168,11 @@ impl Workers {
     }
 
     fn start_pools(&self, config: &WorkersConfig, bells: &Bells) {
-        let outbox = |queue| Outbox { context: Arc::clone(&self.context), queue };
-        self.pool(Inbox(Arc::clone(&self.context)), config.inbox, config, bells.inbox());
+        let context = || Arc::clone(&self.context);
+        let (find_starts, starts) = FindQueueStarts::new(context());
+        self.sweep(find_starts);
+        let outbox = |queue| Outbox { context: context(), queue, starts: starts.clone() };
+        self.pool(Inbox { context: context(), starts: starts.clone() }, config.inbox, config, bells.inbox());
         self.pool(outbox(Queue::Stripe), config.stripe, config, bells.outbox(Queue::Stripe));
         self.pool(outbox(Queue::Stock), config.stock, config, bells.outbox(Queue::Stock));
         // Without a mail server nothing is claimed, so that no attempt is spent: the gauges tell what waits.

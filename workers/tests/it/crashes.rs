@@ -45,6 +45,7 @@ const SWEPT: &[Killed] = &[
     ("load_redis", ALL),
     ("hold_draws", ENDS),
     ("measure_payments", ENDS),
+    ("queue_starts", ENDS),
     ("roll_up_balances", ENDS),
     ("publish_gauges", ENDS),
     ("seal_books", ENDS),

@@ -1,5 +1,6 @@
 //! The pools over the queues in Postgres: repeats, poison, leases, ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::order::OrderState;
@@ -8,9 +9,10 @@ use ledger::inbox::{event_done, inbox_claim};
 use ledger::outbox::{self, Leased, Queue};
 use sandbox::Operation;
 use workers::Drained;
+use workers::points::Point;
 
 use crate::eventually::eventually;
-use crate::world::{PRICE, Post, VISA, World};
+use crate::world::{PRICE, Post, Seen, VISA, World};
 
 /// Everything that a second run could change.
 async fn standing(world: &World) -> Vec<i64> {
@@ -57,6 +59,31 @@ async fn every_event_and_every_job_twice_changes_nothing() {
     assert_eq!(world.count("SELECT count(*) FROM inbox WHERE state <> 'done'").await, 0);
     world.audit().await;
     workers.stop().await;
+}
+
+/// Claims begin where a look found the first that waits: what is behind that is found by the next look.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_back_by_an_hour_is_done_all_the_same() {
+    let world = World::new().await;
+    let seen = Arc::new(Seen::default());
+    let process = world.starts_process(&seen).await;
+    let sale = world.open_sale(1, Manual).await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    eventually("claims begin at what waits", async || seen.has("queue_starts", Point::Ended)).await;
+
+    let again = "UPDATE inbox SET state = 'pending', done_at = NULL, next_at = onsale_now() - interval '1 hour';
+                 UPDATE outbox SET state = 'pending', next_at = onsale_now() - interval '1 hour'";
+    world.database.execute(again).await.expect("Postgres answers");
+    eventually("all of it is done", async || {
+        world.count("SELECT count(*) FROM inbox WHERE state <> 'done'").await == 0
+            && world.count("SELECT count(*) FROM outbox WHERE state <> 'done'").await == 0
+    })
+    .await;
+    process.stop().await;
+    world.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

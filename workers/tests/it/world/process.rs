@@ -46,6 +46,11 @@ impl Seen {
     pub(crate) fn works(&self) -> BTreeSet<&'static str> {
         self.passed.lock().expect("no panic under this lock").iter().map(|(work, _)| *work).collect()
     }
+
+    /// Whether that was passed.
+    pub(crate) fn has(&self, work: &'static str, point: Point) -> bool {
+        self.passed.lock().expect("no panic under this lock").contains(&(work, point))
+    }
 }
 
 impl Watch for Seen {
