@@ -94,6 +94,8 @@ pub struct IntentFacts {
     pub sale: Option<SaleId>,
     /// The order it says it is for.
     pub order: Option<OrderId>,
+    /// The how manieth attempt of that order it says it is.
+    pub attempt: Option<u32>,
     /// When it was made.
     pub created: Timestamp,
     /// What pays; known only once a bank said yes, and only from Stripe's answers, not from events.

@@ -82,6 +82,7 @@ impl Intent {
             livemode: self.livemode,
             sale: self.sale,
             order: self.order,
+            attempt: self.attempt,
             created: self.created,
             paid_with: self.paid_with,
             capture_before: self.capture_before.filter(|_| self.status == IntentStatus::RequiresCapture),

@@ -25,8 +25,9 @@
 //! [`NEVER_MADE_AFTER_S`](domain::payment::NEVER_MADE_AFTER_S) and a look, and as long as Stripe is away. An order whose own
 //! time is over ends then, and what is found for it later is let go.
 //!
-//! Should an intent turn up all the same after its attempt was ended, its payment is one that failed: what it promises is
-//! cancelled, what it took goes back.
+//! Should an intent turn up all the same after its attempt was ended, it is that attempt's, by the number that it carries (V47), and
+//! its payment is one that failed: what it promises is cancelled, what it took goes back. Whose place was taken is given up as soon
+//! as it is heard of.
 
 use domain::order::OrderState;
 use domain::payment::IntentFacts;

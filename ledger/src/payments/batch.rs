@@ -24,7 +24,7 @@ use crate::{Ledger, LedgerError};
 pub const APPLY_BATCH_MAX: usize = 60;
 
 pub(super) const TARGETS: &str = "
-    SELECT sale_id, order_id, payment_id, number, tiers, units, unknown, card_first FROM payment_targets($1, $2, $3)";
+    SELECT sale_id, order_id, payment_id, number, tiers, units, unknown, card_first FROM payment_targets($1, $2, $3, $4)";
 
 pub(super) const APPLY: &str = "SELECT item, outcome, reason FROM payments_apply($1)";
 
@@ -50,6 +50,7 @@ struct FactsDocument<'a> {
     livemode: bool,
     sale_id: Option<Uuid>,
     order_id: Option<Uuid>,
+    attempt: Option<u32>,
     failure: Option<&'a str>,
 }
 
@@ -72,7 +73,9 @@ pub async fn payment_targets(
     let intents: Vec<_> = facts.iter().map(|facts| facts.id.as_str()).collect();
     let sales: Vec<_> = facts.iter().map(|facts| facts.sale.map(SaleId::uuid)).collect();
     let orders: Vec<_> = facts.iter().map(|facts| facts.order.map(OrderId::uuid)).collect();
-    let rows = ledger.rows(TARGETS, &[&intents, &sales, &orders]).await?;
+    let attempts =
+        facts.iter().map(|facts| facts.attempt.map(fit).transpose()).collect::<Result<Vec<Option<i32>>, _>>()?;
+    let rows = ledger.rows(TARGETS, &[&intents, &sales, &orders, &attempts]).await?;
     rows.iter().map(target_of).collect()
 }
 
@@ -133,6 +136,7 @@ fn document(apply: &Apply) -> NewsDocument<'_> {
             livemode: facts.livemode,
             sale_id: facts.sale.map(SaleId::uuid),
             order_id: facts.order.map(OrderId::uuid),
+            attempt: facts.attempt,
             failure: failure.as_deref(),
         },
         tickets: tickets.collect(),

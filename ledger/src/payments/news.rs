@@ -9,6 +9,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::documents::{self, unit_columns};
+use crate::numbers::fit;
 use crate::{Ledger, LedgerError};
 
 /// News of an intent.
@@ -105,11 +106,11 @@ impl From<bool> for CardWanted {
     }
 }
 
-pub(super) const TARGET: &str = "SELECT payment_target($1, $2, $3)";
+pub(super) const TARGET: &str = "SELECT payment_target($1, $2, $3, $4)";
 
 pub(super) const APPLY: &str = "
     SELECT outcome, reason
-      FROM payment_apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+      FROM payment_apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
 pub(super) const ANSWER: &str =
     "SELECT outcome, reason FROM payment_answer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -124,13 +125,14 @@ struct TargetDocument {
     card_first: bool,
 }
 
-/// Which payment an intent belongs to, by its id or by the order it says it is for.
+/// Which payment an intent belongs to, by its id or by the order and the attempt it says it is for.
 ///
 /// # Errors
 /// The database is away or refuses.
 pub async fn payment_target(ledger: &Ledger, facts: &IntentFacts) -> Result<Option<PaymentTarget>, LedgerError> {
     let (sale, order) = (facts.sale.map(SaleId::uuid), facts.order.map(OrderId::uuid));
-    let row = ledger.one(TARGET, &[&facts.id, &sale, &order]).await?;
+    let attempt: Option<i32> = facts.attempt.map(fit).transpose()?;
+    let row = ledger.one(TARGET, &[&facts.id, &sale, &order, &attempt]).await?;
     row.try_get::<_, Option<Value>>(0)?.map(target).transpose()
 }
 
@@ -213,10 +215,11 @@ async fn apply_news(ledger: &Ledger, news: &News<'_>) -> Result<(String, String)
     let (tiers, numbers) = unit_columns(units)?;
     let (sale, order) = (facts.sale.map(SaleId::uuid), facts.order.map(OrderId::uuid));
     let (amount, currency) = (facts.amount.minor, facts.amount.currency.as_str());
+    let attempt: Option<i32> = facts.attempt.map(fit).transpose()?;
     #[rustfmt::skip]
-    let params: [&(dyn ToSql + Sync); 16] = [
+    let params: [&(dyn ToSql + Sync); 17] = [
         event, source, &facts.id, &facts.status.word(), &amount, &facts.amount_capturable, &facts.amount_received,
-        &currency, &facts.livemode, &sale, &order, failure,
+        &currency, &facts.livemode, &sale, &order, &attempt, failure,
         &tiers, &numbers, tickets, kid,
     ];
     let row = ledger.one(APPLY, &params).await?;

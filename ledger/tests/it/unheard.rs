@@ -4,6 +4,7 @@ use domain::order::OrderState;
 use domain::payment::{ATTEMPT_SENT_S, ATTEMPT_TAKEN_UP_S, IntentStatus, NEVER_MADE_AFTER_S, PaymentState};
 use ledger::payments::{
     Absent, Applied, BeginPayment, UnheardAttempt, attempts_look, payment_key_spent, payment_never_made,
+    payment_targets, payments_apply,
 };
 
 use crate::world::{Price, World, new_payment};
@@ -120,6 +121,50 @@ async fn an_intent_that_turns_up_after_its_attempt_has_ended_is_let_go() {
     assert_eq!(world.applies(&first.news(IntentStatus::RequiresCapture)).await, Applied::AskStripe);
     assert_eq!(world.applies(&first.fetched(IntentStatus::RequiresCapture)).await, Applied::LateCancel);
     assert_eq!(sale.looks_at(first.order.id).await.state, OrderState::Paid);
+    world.audits_clean().await;
+}
+
+/// An attempt that had ended turns up while nobody has heard of the next one either: each intent is its own attempt's, whichever
+/// is heard of first, alone or together. The first is given up, and its buyer goes on with the second.
+#[tokio::test]
+async fn an_intent_belongs_to_the_attempt_that_it_names_whichever_is_heard_of_first() {
+    let world = World::new().await;
+    let sale = world.sale(8, Price::Paid).await;
+    for (unit, (first_is_first, together)) in (0..).zip([(true, false), (false, false), (true, true), (false, true)]) {
+        let first = sale.order_being_paid([unit]).await;
+        goes_on(&world, ATTEMPT_SENT_S + NEVER_MADE_AFTER_S).await;
+        assert!(payment_never_made(&world.workers, &one(&world).await).await.unwrap());
+        let second = sale.being_paid(sale.looks_at(first.order.id).await).await;
+        let at_the_bank = [first.fetched(IntentStatus::RequiresAction), second.fetched(IntentStatus::RequiresAction)];
+        let targets = payment_targets(&world.workers, &[&at_the_bank[0].facts, &at_the_bank[1].facts]).await.unwrap();
+        let targets: Vec<_> = targets.into_iter().map(|target| target.expect("a payment").payment).collect();
+        assert_eq!(targets, [first.attempt.id, second.attempt.id]);
+        let [one, other] = at_the_bank;
+        let news = if first_is_first { [one, other] } else { [other, one] };
+        if together {
+            let applied = payments_apply(&world.workers, &news).await.unwrap();
+            assert_eq!(applied, [Some(Applied::Nothing), Some(Applied::Nothing)]);
+        } else {
+            for news in &news {
+                assert_eq!(world.applies(news).await, Applied::Nothing);
+            }
+        }
+        let BeginPayment::Live(live) = sale.presses_pay(first.order.id).await else { panic!("it is under way") };
+        assert_eq!((live.attempt, live.intent.as_ref()), (2, Some(&second.intent)));
+        let given_up = format!(
+            "SELECT count(*) FROM outbox WHERE kind = 'payment_cancel' AND payload ->> 'intent' IN ('{}', '{}')
+                AND dedup_key = 'payment_cancel:{}'",
+            first.intent,
+            second.intent,
+            first.attempt.id.uuid()
+        );
+        assert_eq!(world.number(&given_up).await, 1);
+        assert_eq!(
+            world.number("SELECT count(*) FROM outbox WHERE kind = 'payment_cancel'").await,
+            i64::from(unit) + 1
+        );
+        assert_eq!(world.applies(&second.news(IntentStatus::RequiresCapture)).await, Applied::Authorised);
+    }
     world.audits_clean().await;
 }
 

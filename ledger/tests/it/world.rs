@@ -303,6 +303,7 @@ impl Paying {
             livemode: false,
             sale: Some(self.order.sale),
             order: Some(self.order.id),
+            attempt: Some(self.attempt.attempt),
             created: Timestamp::UNIX_EPOCH,
             paid_with: None,
             capture_before: None,
