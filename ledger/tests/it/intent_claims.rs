@@ -95,8 +95,8 @@ async fn captures_are_claimed_before_cancellations_and_those_before_refunds() {
 
 /// How Postgres claims, row by row.
 async fn plan(world: &World) -> String {
-    let claim = ledger::statements::all().find(|statement| statement.contains("served (rank)")).expect("the claim");
-    let claim = claim.replace("$1", "'stripe'").replace("$2", "10").replace("$3", "60");
+    let claim = ledger::statements::all().find(|statement| statement.contains("AS served (rank")).expect("the claim");
+    let claim = claim.replace("$1", "'stripe'").replace("$2", "10").replace("$3", "60").replace("$4", "NULL");
     let client = connect(&world.database.url).await;
     let rows = client.query(&format!("EXPLAIN (ANALYZE, COSTS OFF) {claim}"), &[]).await.expect("a plan");
     rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
