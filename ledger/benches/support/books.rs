@@ -47,6 +47,9 @@ impl Books {
     pub(crate) async fn open(template: &Template<'_>) -> Self {
         let world = World::in_database(template.fresh_database().await.expect("a copy of the template"));
         world.sale(1, Price::Paid).await;
+        // As the pool's sessions have it (`ledger/src/pool.rs`), here for those of `pgbench`, too.
+        let as_in_the_pool = format!("ALTER DATABASE {} SET jit = off", world.database.name);
+        world.database.execute(&as_in_the_pool).await.expect("the superuser may");
         let client = connect(&world.database.url).await;
         Self { world, client }
     }
