@@ -94,7 +94,7 @@ pub struct IntentFacts {
     pub sale: Option<SaleId>,
     /// The order it says it is for.
     pub order: Option<OrderId>,
-    /// The how manieth attempt of that order it says it is.
+    /// Number of the attempt within that order, as it says itself.
     pub attempt: Option<u32>,
     /// When it was made.
     pub created: Timestamp,

@@ -78,7 +78,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
 pub struct PaymentRow {
     /// The attempt.
     pub id: PaymentId,
-    /// The how manieth attempt of the order, from 1.
+    /// Number of the attempt within the order, from 1.
     pub attempt: u32,
     /// Where it is.
     pub state: PaymentState,

@@ -75,7 +75,7 @@ pub struct PaymentAttempt {
     pub sale: SaleId,
     /// What is paid.
     pub order: OrderId,
-    /// The how manieth attempt of the order, from 1.
+    /// Number of the attempt within the order, from 1.
     pub attempt: u32,
     /// How much.
     pub amount: Money,

@@ -17,7 +17,7 @@ pub struct UnheardAttempt {
     pub order: OrderId,
     /// The attempt.
     pub payment: PaymentId,
-    /// The how manieth attempt of the order, from 1.
+    /// Number of the attempt within the order, from 1.
     pub attempt: u32,
     /// When Pay was pressed for it first.
     pub begun_at: Timestamp,

@@ -43,7 +43,7 @@ const OVER: [&str; 4] = [
     "payment_intent_payment_attempt_expired",
 ];
 
-/// A call of a job, the how manieth time it was begun.
+/// A call of a job, and which try of that job it belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Try<'a> {
     pub(crate) turn: Turn<'a>,
