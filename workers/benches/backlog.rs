@@ -13,8 +13,6 @@
 
 #[path = "../tests/it/eventually.rs"]
 mod eventually;
-#[path = "support/processor.rs"]
-mod processor;
 #[expect(dead_code, reason = "other benches have targets of other kinds")]
 #[path = "../../ledger/benches/support/table.rs"]
 mod table;
@@ -28,7 +26,9 @@ use std::time::{Duration, Instant};
 use domain::sale::CaptureMode;
 use domain::{PlaceNumber, UnitNo};
 use futures_util::{StreamExt as _, stream};
-use sandbox::{Authentication, Database, Durability, FakeStripeOptions, IntentStatus, Postgres, PostgresOptions};
+use sandbox::{
+    Authentication, Database, Durability, FakeStripeOptions, IntentStatus, Postgres, PostgresOptions, processor,
+};
 use table::{Bound, Table};
 use workers::WorkersConfig;
 use world::{NEEDS_3DS, Post, Sale, VISA, Vouched, World};

@@ -1,9 +1,8 @@
 //! What Redis says of itself.
 
+use sandbox::processor;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-
-use crate::server::busy_s;
 
 /// What Redis has done since it started.
 pub(crate) struct Done {
@@ -23,7 +22,7 @@ impl Done {
 
     /// Processor time that it has used, in seconds.
     pub(crate) fn busy_s(&self) -> f64 {
-        busy_s(self.after("process_id:").unwrap())
+        processor::of(self.after("process_id:").unwrap().parse().unwrap()).as_secs_f64()
     }
 
     /// How often a command was run, by itself or inside a script.

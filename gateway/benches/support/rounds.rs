@@ -1,6 +1,8 @@
 //! What is asked in rounds, of the gateway and of what it is compared with by turns, and what each answer takes.
 
-use crate::server::{Server, busy_s};
+use sandbox::processor;
+
+use crate::server::Server;
 use crate::table::{Table, quantile};
 
 /// What one round brought.
@@ -15,10 +17,11 @@ pub(crate) struct Round {
 impl Round {
     /// A round of `asks`, which says how many answers it had, and how many a second.
     pub(crate) async fn of(server: &Server, asks: impl Future<Output = (f64, f64)>) -> Self {
-        let (server_before_s, client_before_s) = (server.busy_s(), busy_s("self"));
+        let client_busy_s = || processor::of(std::process::id()).as_secs_f64();
+        let (server_before_s, client_before_s) = (server.busy_s(), client_busy_s());
         let (answers, per_s) = asks.await;
         let each = |after_s: f64, before_s: f64| (after_s - before_s) / answers;
-        let (server_s, client_s) = (each(server.busy_s(), server_before_s), each(busy_s("self"), client_before_s));
+        let (server_s, client_s) = (each(server.busy_s(), server_before_s), each(client_busy_s(), client_before_s));
         Self { answers, per_s, server_s, client_s }
     }
 }

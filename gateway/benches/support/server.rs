@@ -7,6 +7,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use sandbox::processor;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -62,7 +63,7 @@ impl Server {
 
     /// Processor time that the server has used, in seconds.
     pub(crate) fn busy_s(&self) -> f64 {
-        busy_s(&self.id().to_string())
+        processor::of(self.id()).as_secs_f64()
     }
 
     /// How many files and connections the server has open.
@@ -84,15 +85,6 @@ impl Server {
 /// Host and port of a base URL.
 pub(crate) fn authority(base: &str) -> &str {
     base.trim_start_matches("http://")
-}
-
-/// Processor time that a process has used, in seconds.
-pub(crate) fn busy_s(process: &str) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let ran_ns = |task: std::path::PathBuf| -> Option<f64> {
-        std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-    };
-    tasks.filter_map(|task| ran_ns(task.ok()?.path())).sum::<f64>() / 1e9
 }
 
 /// The server process itself, with these `ONSALE_RATE_LIMITS`.

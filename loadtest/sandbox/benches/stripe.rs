@@ -23,7 +23,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use buyers::{Sink, buy};
-use served::{Served, busy_s};
+use sandbox::processor;
+use served::Served;
 
 /// Rounds of each, by turns; the first of each warms up and does not count.
 const ROUNDS: usize = 4;
@@ -103,7 +104,7 @@ async fn measure() -> ExitCode {
 }
 
 async fn timed(served: &Served, count: usize, work: impl Future<Output = ()>) -> Round {
-    let own = || busy_s(std::process::id());
+    let own = || processor::of(std::process::id()).as_secs_f64();
     let (began, fake_s, own_s) = (Instant::now(), served.busy_s(), own());
     work.await;
     let (took, each) = (began.elapsed().as_secs_f64(), 1e6 / count as f64);

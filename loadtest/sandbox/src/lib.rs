@@ -12,9 +12,11 @@
 //! - [`MailSink`]: mail that goes nowhere, for tests and for people.
 //! - [`FakeBeacon`]: a public randomness beacon that can be foretold.
 //! - [`actors`]: people, as a gateway sees them from outside.
+//! - [`processor`]: what a process has used of the processor, for benches.
 //! - [`FaultProxy`]: outages, stalls and lost replies between a client and a server.
 
 pub mod actors;
+pub mod processor;
 
 mod account;
 mod clock;

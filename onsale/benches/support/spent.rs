@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-#[path = "../../../workers/benches/support/processor.rs"]
-mod processor;
+use sandbox::processor;
 
 use crate::table::Table;
 use crate::world::World;

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use sandbox::{FakeStripe, FakeStripeOptions, Webhook};
+use sandbox::{FakeStripe, FakeStripeOptions, Webhook, processor};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -41,22 +41,13 @@ impl Served {
 
     /// Processor time it has used, in seconds.
     pub(crate) fn busy_s(&self) -> f64 {
-        busy_s(self.child.id().unwrap())
+        processor::of(self.child.id().unwrap()).as_secs_f64()
     }
 
     pub(crate) async fn stop(mut self) {
         drop(self.child.stdin.take());
         self.child.wait().await.unwrap();
     }
-}
-
-/// Processor time that a process has used, in seconds.
-pub(crate) fn busy_s(process: u32) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let ran_ns = |task: std::path::PathBuf| -> Option<f64> {
-        std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-    };
-    tasks.filter_map(|task| ran_ns(task.ok()?.path())).sum::<f64>() / 1e9
 }
 
 /// The process itself: runs until its input ends.

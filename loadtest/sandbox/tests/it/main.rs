@@ -12,6 +12,7 @@ mod failover;
 mod mail;
 mod owner;
 mod postgres;
+mod processor;
 mod proxy;
 mod redis;
 mod stripe;
