@@ -6,6 +6,21 @@
 //! much time went by, workers look for the payment, and Pay says so until it is found or was never made
 //! (`ledger/src/payments/attempt.rs` has the rule).
 //!
+//! The card is needed to begin an attempt, and for nothing else. Whoever presses Pay without a confirmation token (a tab that was
+//! closed while the bank asked, a page that was loaded again) goes on with the attempt that is under way:
+//!
+//! | the order's attempt | pressing without a card |
+//! |---|---|
+//! | is at Stripe: the bank asks, or said yes | is looked at: the live intent and its secret, no write |
+//! | has an outcome that nobody knows | is taken up, with the token that it was begun with: the same call under the same key |
+//! | is looked for | 503, as with a card |
+//! | there is none: never begun, declined, ended | `validation_failed` at `/confirmation_token`: the page asks for a card. Nothing is changed |
+//! | the order expired, is paid or over | as with a card |
+//!
+//! Which of these it is, Postgres decides under the order's lock, so an attempt that ends at this moment is not followed by one
+//! that has nothing to pay with. Such a press has its Idempotency-Key, counts as a press and is repeated as one: a lost reply is
+//! asked for again, and two tabs that go on at once get the same intent.
+//!
 //! Each call is a write of the budget that all processes share, and waits for it up to [`BUDGET_WAIT_MAX`].
 //!
 //! Bounds: [`TRIES_MAX`] calls, none begun after [`DRIVE_MAX`]; then 503, and the attempt waits to be taken up again.
@@ -59,9 +74,9 @@ const CONFIRMATION_TOKEN_MAX_BYTES: usize = 255;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PayBody {
-    /// What Stripe.js made of the card.
+    /// What Stripe.js made of the card. Without one the attempt that is under way is gone on with, and none begins.
     #[schema(example = "ctoken_1NnQUf2eZvKYlo2CIObdtbnb")]
-    confirmation_token: String,
+    confirmation_token: Option<String>,
 }
 
 /// How order and payment stand.
@@ -96,7 +111,7 @@ pub(crate) async fn pay(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
     app.count(Limit::Pay, Client::Order(order))?;
     let key = request.required_idempotency_key()?;
     let body: PayBody = request.json()?;
-    check(&body)?;
+    body.confirmation_token.as_deref().map_or(Ok(()), check)?;
     let once = Once::new(format!("pay/{order}"), key, &request.body);
     let work = attempt(Arc::clone(app), sale, order, body.confirmation_token);
     match once.run(app, work, |paid| (StatusCode::OK, without_secret(paid))).await? {
@@ -105,8 +120,7 @@ pub(crate) async fn pay(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
     }
 }
 
-fn check(body: &PayBody) -> Result<(), Problem> {
-    let token = &body.confirmation_token;
+fn check(token: &str) -> Result<(), Problem> {
     let fits = token.starts_with("ctoken_")
         && token.len() <= CONFIRMATION_TOKEN_MAX_BYTES
         && token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -115,6 +129,11 @@ fn check(body: &PayBody) -> Result<(), Problem> {
 
 fn bad_token() -> Problem {
     Problem::invalid_at("/confirmation_token", "must be a confirmation token of Stripe, used for nothing else")
+}
+
+/// Only a card can begin what comes next.
+fn no_token() -> Problem {
+    Problem::invalid_at("/confirmation_token", "no payment is under way that could be gone on with: present a card")
 }
 
 /// The secret is never stored: what is remembered lacks it, and the next action, whose URL may hold it. Both are fetched
@@ -133,12 +152,13 @@ async fn with_secret(app: &App, kept: &[u8]) -> Result<PaidBody, Problem> {
     Ok(paid)
 }
 
-async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: String) -> Result<PaidBody, Problem> {
+async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: Option<String>) -> Result<PaidBody, Problem> {
     let payment = new_payment(&app, &sale, order, token);
     match payment_begin(&app.ledger, &payment).await? {
         BeginPayment::Begun(attempt) | BeginPayment::Resume(attempt) => drive(&app, &attempt).await,
         BeginPayment::LookedFor => Err(looked_for()),
         BeginPayment::Live(row) => look(&app, sale.id(), order, row).await,
+        BeginPayment::NothingUnderWay => Err(no_token()),
         BeginPayment::OrderExpired => Err(Code::OrderExpired.into()),
         BeginPayment::NotPayable(state) => {
             Err(Problem::new(Code::OrderNotPayable).detail(format!("The order is {}.", state.word())))
@@ -148,7 +168,7 @@ async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: String) 
     }
 }
 
-fn new_payment(app: &App, sale: &Sale, order: OrderId, confirmation_token: String) -> NewPayment {
+fn new_payment(app: &App, sale: &Sale, order: OrderId, confirmation_token: Option<String>) -> NewPayment {
     NewPayment {
         id: PaymentId::from_uuid(Uuid::now_v7()),
         sale: sale.id(),
@@ -303,7 +323,7 @@ mod tests {
     use super::*;
 
     fn fits(token: &str) -> bool {
-        check(&PayBody { confirmation_token: token.to_owned() }).is_ok()
+        check(token).is_ok()
     }
 
     #[test]

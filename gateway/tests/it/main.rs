@@ -24,6 +24,7 @@ mod drawing;
 mod events;
 mod extending;
 mod fairness;
+mod going_on;
 mod hold_ttl;
 mod holds;
 mod idempotency;

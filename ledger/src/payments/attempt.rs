@@ -18,6 +18,9 @@
 //! | it is found | workers | fetch and apply it, as if they had heard |
 //! | Stripe has nothing of it, [`NEVER_MADE_AFTER_S`](domain::payment::NEVER_MADE_AFTER_S) after it may last have been sent | workers ([`super::payment_never_made`]) | end it; the next press of Pay is another attempt with a key of its own |
 //!
+//! Whoever presses without a card (no confirmation token) goes on with the attempt that is under way and begins none: the same
+//! function under the same lock decides, so an attempt that ends meanwhile is not followed by one that has nothing to pay with.
+//!
 //! The atomic step: all of these lock the order and decide by what its payment is then. So whoever presses Pay while it ends
 //! either takes it up before, and it does not end, or begins another after. Where a reply is lost nothing is: beginning again
 //! is resuming, looking again is reading, and what has ended ends once. So an order waits for at most
@@ -52,8 +55,8 @@ pub struct NewPayment {
     pub sale: SaleId,
     /// What is paid.
     pub order: OrderId,
-    /// How it is paid, `ctoken_…`.
-    pub confirmation_token: String,
+    /// How it is paid, `ctoken_…`; with none no attempt begins, and the one that is under way is gone on with.
+    pub confirmation_token: Option<String>,
     /// Where 3-D Secure returns to.
     pub return_url: String,
     /// What the buyer reads on the statement of the account.
@@ -102,6 +105,8 @@ pub enum BeginPayment {
     LookedFor,
     /// An attempt is under way at Stripe: fetch it.
     Live(PaymentRow),
+    /// No attempt is under way, and without a confirmation token none begins.
+    NothingUnderWay,
     /// The order's clock ran out.
     OrderExpired,
     /// The order is past paying.
@@ -155,6 +160,7 @@ enum BeginDocument {
     Resume { attempt: AttemptDocument },
     LookedFor,
     Live { payment: PaymentDocument },
+    NothingUnderWay,
     OrderExpired,
     NotPayable { state: OrderState },
     FreeOrder,
@@ -186,6 +192,7 @@ pub async fn payment_begin(ledger: &Ledger, payment: &NewPayment) -> Result<Begi
         BeginDocument::Resume { attempt } => BeginPayment::Resume(attempt.attempt()),
         BeginDocument::LookedFor => BeginPayment::LookedFor,
         BeginDocument::Live { payment } => BeginPayment::Live(payment.row()),
+        BeginDocument::NothingUnderWay => BeginPayment::NothingUnderWay,
         BeginDocument::OrderExpired => BeginPayment::OrderExpired,
         BeginDocument::NotPayable { state } => BeginPayment::NotPayable(state),
         BeginDocument::FreeOrder => BeginPayment::FreeOrder,

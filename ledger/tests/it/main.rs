@@ -15,6 +15,7 @@ mod dice;
 mod disputes;
 mod draws;
 mod forbidden;
+mod going_on;
 mod intent_claims;
 mod limits;
 mod migrations;

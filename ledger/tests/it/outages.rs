@@ -95,8 +95,8 @@ async fn a_lost_answer_is_repaired_by_asking_again() {
     let CreateOrder::Existing(row) = again else { panic!("{again:?}") };
 
     let mut payment = new_payment(sale.id, row.id);
-    payment.confirmation_token = "ctoken_lost".to_owned();
-    lose(&payment.confirmation_token);
+    payment.confirmation_token = Some("ctoken_lost".to_owned());
+    lose("ctoken_lost");
     assert_unavailable(payment_begin(&gateway, &payment).await);
     let again = payment_begin(&gateway, &payment).await.unwrap();
     let BeginPayment::Resume(attempt) = again else { panic!("{again:?}") };

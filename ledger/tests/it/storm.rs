@@ -138,7 +138,7 @@ impl Storm {
             other => panic!("{other:?}"),
         };
         let mut payment = new_payment(sale, order.id);
-        payment.confirmation_token = format!("ctoken_{MARK}");
+        payment.confirmation_token = Some(format!("ctoken_{MARK}"));
         let attempt = match self.acknowledged(|| payment_begin(&self.gateway, &payment)).await {
             BeginPayment::Begun(attempt) => attempt,
             BeginPayment::Resume(attempt) => self.found_done(attempt),

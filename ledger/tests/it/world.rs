@@ -355,7 +355,7 @@ pub(crate) fn new_payment(sale: SaleId, order: OrderId) -> NewPayment {
         id: PaymentId::from_uuid(Uuid::now_v7()),
         sale,
         order,
-        confirmation_token: "ctoken_1".to_owned(),
+        confirmation_token: Some("ctoken_1".to_owned()),
         return_url: "https://example.com/s/x".to_owned(),
         description: "Tickets".to_owned(),
         capture: CaptureMode::Manual,

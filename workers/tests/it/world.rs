@@ -335,7 +335,7 @@ impl World {
             id: PaymentId::from_uuid(Uuid::now_v7()),
             sale: order.sale,
             order: order.id,
-            confirmation_token: self.token(card).await,
+            confirmation_token: Some(self.token(card).await),
             return_url: "https://tickets.example/s/night".to_owned(),
             description: "tickets".to_owned(),
             capture,

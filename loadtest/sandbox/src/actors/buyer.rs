@@ -180,6 +180,14 @@ impl Buyer {
         self.posts(&format!("orders/{}/pay", order.id), &order.token, &idempotency_key(), &body).await
     }
 
+    /// Presses Pay without a card, to go on with the payment that is under way.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn goes_on_paying(&self, order: &Order) -> Result<Answer, ActorError> {
+        self.posts(&format!("orders/{}/pay", order.id), &order.token, &idempotency_key(), &json!({})).await
+    }
+
     /// Looks at an order.
     ///
     /// # Errors
