@@ -1,6 +1,14 @@
 /**
  * The payment page: the order, the card form, Pay.
  *
+ * | the order's attempt | what is asked for |
+ * |---|---|
+ * | is under way: the bank asks, or nobody knows what came of it | nothing: one button goes on with it, without a card |
+ * | all others | a card |
+ *
+ * Another card cannot be used while one is under way: it would be a second payment of one order. Who says no at the bank, or
+ * whose bank does, is asked for a card here; so is everybody whose payment turns out to be over when they go on with it.
+ *
  * One press makes one confirmation token and one key. While the answer to that pair is not known, pressing again sends
  * the same pair; only a certain refusal lets the next press make new ones. So nobody pays twice by being impatient.
  */
@@ -12,13 +20,23 @@ import { Journey } from './journey.js';
 import { inWords } from './money.js';
 import { entitle, fill, note, once, part, show, warn } from './page.js';
 import { patiently, untilAnswered } from './patience.js';
-import { CardForm, PaymentRefused } from './payment.js';
+import { BankRefused, PaymentRefused, Provider } from './payment.js';
 import { lineRows } from './prices.js';
 import { sentenceFor } from './problems.js';
 
 const { slug } = addressOf();
 const WANTS_ANSWER = 'requires_action';
 const REFUSED = new Set(['requires_payment_method', 'canceled']);
+/** What a person reads of an attempt that is under way, by where it is. @type {Record<string, string>} */
+const UNDER_WAY = {
+  requires_action: 'Your bank asks you to confirm this payment. You need not enter your card again: go on, and your bank asks once more. To pay with another card, say no to your bank first.',
+  planned: 'We do not know yet whether your payment went through. Go on to find out: you need not enter your card again, and you are not charged twice.',
+  processing: 'Your bank is still working on your payment. Go on to see how it stands: you need not enter your card again, and you are not charged twice.',
+};
+/** What going on is answered when there is nothing to go on with. */
+const NOTHING_UNDER_WAY = 'validation_failed';
+/** What is said of a payment that is over, when another may be made. */
+const CARD_WANTED = new Set(['payment_declined', NOTHING_UNDER_WAY]);
 
 /** @param {Problem} problem */
 const waitingHeard = (problem) => note(sentenceFor(problem));
@@ -29,9 +47,13 @@ class Checkout {
   #journey;
   #known;
   #order;
-  /** @type {CardForm | null} */
+  /** @type {Provider | null} */
+  #provider = null;
+  /** @type {import('./payment.js').CardForm | null} */
   #form = null;
-  /** @type {{key: string, body: {confirmation_token: string}} | null} the pair whose answer is not known yet */
+  /** Whether a payment is under way that can be gone on with. */
+  #goesOn = false;
+  /** @type {{key: string, body: {confirmation_token?: string}} | null} the pair whose answer is not known yet */
   #attempt = null;
   #clock;
 
@@ -48,14 +70,14 @@ class Checkout {
     });
   }
 
-  /** Shows the order and mounts the card form. */
+  /** Shows the order, and what is needed to pay it. */
   async open() {
     entitle('Payment', this.#sale.name);
     part('lines').replaceChildren(...lineRows(this.#order.lines));
     fill('total', inWords(this.#order.total));
-    part('pay').textContent = `Pay ${inWords(this.#order.total)}`;
     part('give-back').hidden = !(this.#known.hold && this.#journey.steps.pass);
     this.#clock.until(this.#order.expires_at);
+    this.#ask(this.#order.attempt?.state);
     show('checkout');
     part('paying').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -66,26 +88,41 @@ class Checkout {
   }
 
   async #mount() {
-    const payment = this.#order.payment ?? this.#known.payment;
-    this.#form = await CardForm.mount(payment, this.#order.total, part('payment'));
+    this.#provider = await Provider.load(this.#order.payment ?? this.#known.payment);
+    this.#ask(this.#order.attempt?.state);
     /** @type {HTMLButtonElement} */ (part('pay')).disabled = false;
   }
 
+  /** Asks for what the next press needs: nothing while a payment is under way, else a card. @param {string} [attempt] where it is */
+  #ask(attempt = '') {
+    const underWay = UNDER_WAY[attempt] ?? '';
+    this.#goesOn = underWay !== '';
+    fill('under-way', underWay);
+    part('payment').hidden = this.#goesOn;
+    part('pay').textContent = this.#goesOn ? 'Go on with the payment' : `Pay ${inWords(this.#order.total)}`;
+    if (!this.#goesOn) this.#form ??= this.#provider?.mount(this.#order.total, part('payment')) ?? null;
+  }
+
   async #pay() {
-    if (!this.#form) return;
-    this.#attempt ??= await this.#newAttempt(this.#form);
+    const provider = this.#provider;
+    if (!provider) return;
+    this.#attempt ??= await this.#newAttempt();
     const { key, body } = this.#attempt;
     const { payment } = await patiently(() => payOrder(this.#sale.id, this.#order.id, this.#known.token, key, body), waitingHeard);
     this.#attempt = null;
     if (REFUSED.has(payment?.status)) throw new Problem({ code: 'payment_declined' });
-    if (payment?.status === WANTS_ANSWER) await this.#form.answerBank(payment.client_secret);
+    if (payment?.status === WANTS_ANSWER) {
+      this.#ask(WANTS_ANSWER);
+      await provider.answerBank(payment.client_secret);
+    }
     this.#leave();
   }
 
-  /** @param {CardForm} form */
-  async #newAttempt(form) {
+  async #newAttempt() {
+    const key = crypto.randomUUID();
+    if (this.#goesOn || !this.#form) return { key, body: {} };
     const returnUrl = new URL(orderPage(slug, this.#order.id), location.href).href;
-    return { key: crypto.randomUUID(), body: { confirmation_token: await form.confirmationToken(returnUrl) } };
+    return { key, body: { confirmation_token: await this.#form.confirmationToken(returnUrl) } };
   }
 
   #leave() {
@@ -130,7 +167,11 @@ class Checkout {
   #refused(failure) {
     const isCertain = failure instanceof Problem && !failure.isUncertain;
     if (isCertain) this.#attempt = null;
-    warn(failure instanceof PaymentRefused ? failure.message : sentenceFor(this.#attempt ? 'payment_unknown' : failure));
+    const wentOn = this.#goesOn;
+    if (failure instanceof BankRefused || (isCertain && CARD_WANTED.has(failure.code))) this.#ask();
+    if (failure instanceof PaymentRefused) warn(failure.message);
+    else if (wentOn) warn(sentenceFor(isCertain && failure.code === NOTHING_UNDER_WAY ? 'payment_over' : failure));
+    else warn(sentenceFor(this.#attempt ? 'payment_unknown' : failure));
     if (isCertain && failure.status === 409) this.#refresh();
   }
 }

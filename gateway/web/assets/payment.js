@@ -11,6 +11,51 @@ const STAND_IN_PATH = '/stripe.js';
 /** The provider refused, in words for the person who pays. */
 export class PaymentRefused extends Error {}
 
+/** The bank said no to this payment, which is over: another may be made, with this card or another. */
+export class BankRefused extends PaymentRefused {}
+
+/** Whether the bank's answer is in, and was no: then another card may be tried. */
+const REFUSED_BY_BANK = 'requires_payment_method';
+
+/** The provider's script. */
+export class Provider {
+  #stripe;
+
+  /** @param {any} stripe */
+  constructor(stripe) {
+    this.#stripe = stripe;
+  }
+
+  /** Loads the script. @param {{publishable_key: string, browser_base: string | null}} payment */
+  static async load({ publishable_key: publishableKey, browser_base: base }) {
+    await loadScript(base ? `${base.replace(/\/$/, '')}${STAND_IN_PATH}` : STRIPE_JS_URL);
+    return new Provider(/** @type {any} */ (window).Stripe(publishableKey));
+  }
+
+  /**
+   * Mounts the card form.
+   * @param {import('./money.js').Money} total
+   * @param {HTMLElement} target
+   */
+  mount({ amount, currency }, target) {
+    const isDark = matchMedia('(prefers-color-scheme: dark)').matches;
+    const elements = this.#stripe.elements({ mode: 'payment', amount, currency, appearance: { theme: isDark ? 'night' : 'stripe' } });
+    target.replaceChildren();
+    elements.create('payment').mount(`#${target.id}`);
+    return new CardForm(this.#stripe, elements);
+  }
+
+  /**
+   * Lets the bank ask its question (3-D Secure).
+   * @param {string} clientSecret
+   */
+  async answerBank(clientSecret) {
+    const { error } = await this.#stripe.handleNextAction({ clientSecret });
+    if (error?.payment_intent?.status === REFUSED_BY_BANK) throw new BankRefused(error.message);
+    refuse(error);
+  }
+}
+
 /** A mounted card form. */
 export class CardForm {
   #stripe;
@@ -20,22 +65,6 @@ export class CardForm {
   constructor(stripe, elements) {
     this.#stripe = stripe;
     this.#elements = elements;
-  }
-
-  /**
-   * Loads the provider's script and mounts its form.
-   * @param {{publishable_key: string, browser_base: string | null}} payment
-   * @param {import('./money.js').Money} total
-   * @param {HTMLElement} target
-   */
-  static async mount({ publishable_key: publishableKey, browser_base: base }, { amount, currency }, target) {
-    await loadScript(base ? `${base.replace(/\/$/, '')}${STAND_IN_PATH}` : STRIPE_JS_URL);
-    const stripe = /** @type {any} */ (window).Stripe(publishableKey);
-    const isDark = matchMedia('(prefers-color-scheme: dark)').matches;
-    const elements = stripe.elements({ mode: 'payment', amount, currency, appearance: { theme: isDark ? 'night' : 'stripe' } });
-    target.replaceChildren();
-    elements.create('payment').mount(`#${target.id}`);
-    return new CardForm(stripe, elements);
   }
 
   /**
@@ -52,15 +81,6 @@ export class CardForm {
     });
     refuse(error);
     return confirmationToken.id;
-  }
-
-  /**
-   * Lets the bank ask its question (3-D Secure).
-   * @param {string} clientSecret
-   */
-  async answerBank(clientSecret) {
-    const { error } = await this.#stripe.handleNextAction({ clientSecret });
-    refuse(error);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * What a person reads when something was refused: one sentence for each code of the API, and for the few that only the
- * page knows (`network`, `payment_unknown`).
+ * page knows (`network`, `payment_unknown`, `payment_over`).
  */
 
 import { Problem } from './api.js';
@@ -12,7 +12,7 @@ const SENTENCES = {
   sold_out: 'These tickets are sold out.',
   too_few_left: 'Fewer of these tickets are left than you chose.',
   limit_reached: 'That is more than one buyer may have, counting what was ordered before. Choose fewer tickets.',
-  card_limit_reached: 'This card has paid for as many tickets as one buyer may have in this sale. Nothing was charged, and these tickets went back on sale.',
+  card_limit_reached: 'This card has paid for as many tickets as one buyer may have in this sale. Nothing was charged: your bank may show the amount as reserved for a few days, and then lets it go by itself. These tickets went back on sale.',
   seat_taken: 'Someone was a moment faster and these tickets are gone. Please choose again.',
   none_together: 'No row has so many seats side by side any more. Choose fewer, or take seats that are apart.',
   pass_in_use: 'You already hold tickets, perhaps in another tab. Finish or give back those first.',
@@ -24,6 +24,7 @@ const SENTENCES = {
   hold_not_found: 'These tickets are no longer held for you. Nothing was charged.',
   order_expired: 'The time to pay for this order ran out, and its tickets went back on sale.',
   payment_unknown: 'We could not learn whether your payment went through. Press Pay again to find out; you are not charged twice.',
+  payment_over: 'That payment did not come about. Please enter a card to pay.',
   payment_declined: 'Your bank declined the payment. Nothing was charged. Try again, or use another card.',
   order_not_payable: 'This order needs no payment any more.',
   order_not_cancellable: 'This order is being paid, or is paid already, and cannot be given back here.',

@@ -7,9 +7,14 @@
  */
 
 import { Buyer, CARDS } from './buyer.mjs';
+import { Rival } from './rival.mjs';
 import { argumentsNamed, runAll } from './scenario.mjs';
 
 const QUANTITY = 2;
+/** Of the sale that the demo makes. */
+const PER_BUYER_LIMIT = 4;
+/** One card, whoever pays with it. */
+const SHARED_CARD = 'pm_card_visa_of_ada';
 /** One is lost, the next arrives. */
 const ANSWERS_UNTIL_PAID = 2;
 
@@ -74,12 +79,43 @@ const PURCHASES = [
       await step('pays', () => buyer.pays(CARDS.asksBank));
       await step('looks at the order instead', () => buyer.readsOnTheOrderPage('Your bank wants a word', 'at-the-bank'));
       await step('goes on with the payment', () => buyer.goesOnToPay('Go on'));
-      await step('is asked again', () => buyer.pays(CARDS.asksBank));
+      await step('is asked for no card', () => buyer.isAskedForNoCard('going-on'));
+      await step('goes on', () => buyer.goesOnWithThePayment());
       await step('does not convince the bank', () => buyer.doesNotConvinceTheBank());
       await step('reads why', () => buyer.readsOnTheOrderPage('did not approve', 'not-approved'));
       await step('tries again', () => buyer.goesOnToPay('Try again'));
       await step('pays with a good card', () => buyer.pays(CARDS.good));
       await step(`sees ${QUANTITY} tickets`, () => buyer.seesTickets(QUANTITY));
+    },
+  },
+  {
+    title: 'a tab discarded in 3-D Secure',
+    colorScheme: 'dark',
+    async run(buyer, step) {
+      await getsATurn(buyer, step);
+      await step('fills in name and e-mail', () => buyer.fillsIn());
+      await step('pays', () => buyer.pays(CARDS.asksBank));
+      await step('loses the tab, and is asked for no card', () => buyer.losesTheTabAndIsAskedForNoCard('going-on'));
+      await step('goes on', () => buyer.goesOnWithThePayment());
+      await step('convinces the bank', () => buyer.convincesTheBank());
+      await step(`sees ${QUANTITY} tickets`, () => buyer.seesTickets(QUANTITY));
+    },
+  },
+  {
+    title: 'a card that has its limit',
+    async run(buyer, step, faults) {
+      faults.expect(/status of 409 .*\/pay\)$/);
+      await step('somebody pays for three with the same card', async () => {
+        const rival = await Rival.enters(new URL(url).origin, new URL(url).pathname.split('/').at(-1) ?? '');
+        await rival.holds({ tier: 'standing', quantity: PER_BUYER_LIMIT - 1 });
+        await rival.paysWith(SHARED_CARD);
+      });
+      await buyer.hasTheCard(SHARED_CARD);
+      await getsATurn(buyer, step);
+      await step('fills in name and e-mail', () => buyer.fillsIn());
+      await step('pays', () => buyer.pays(CARDS.good));
+      await step('reads that the card has its limit', () => buyer.hasReachedTheCardsLimit());
+      await step('reads it on the order page, too', () => buyer.readsOnTheOrderPage('This card has reached its limit', 'card-limit-order'));
     },
   },
   {

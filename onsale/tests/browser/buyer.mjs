@@ -60,6 +60,24 @@ export class Buyer {
     await this.#page.routeWebSocket(/\/live$/, (socket) => socket.close());
   }
 
+  /** A card that others pay with, too, whatever its number: the form names it to the stand-in. @param {string} card */
+  async hasTheCard(card) {
+    await this.#page.route('**/v1/confirmation_tokens', (route) => {
+      const form = new URLSearchParams(route.request().postData() ?? '');
+      for (const field of [...form.keys()].filter((name) => name.startsWith('card['))) form.delete(field);
+      form.set('payment_method', card);
+      return route.continue({ postData: form.toString() });
+    });
+  }
+
+  /** Nothing is charged, the order is over, and the page says so. */
+  async hasReachedTheCardsLimit() {
+    const told = this.#page.locator('#problem');
+    await told.filter({ hasText: 'paid for as many tickets as one buyer may have' }).waitFor();
+    await told.filter({ hasText: 'Nothing was charged: your bank may show the amount as reserved' }).waitFor();
+    await this.#sees('ended', 'card-limit');
+  }
+
   async opensThePage() {
     await this.#page.goto(this.#url);
     await this.#sees('lobby');
@@ -166,6 +184,32 @@ export class Buyer {
     if (new Set(sent).size !== 1) throw new Error('the same payment went out under two keys');
   }
 
+  /** Loads the page anew, as a phone does with a tab that it discarded, and is asked for no card. @param {string} shot */
+  async losesTheTabAndIsAskedForNoCard(shot) {
+    await this.#page.locator('#stripe-3ds-complete').waitFor();
+    await this.#page.reload();
+    await this.isAskedForNoCard(shot);
+  }
+
+  /** @param {string} shot */
+  async isAskedForNoCard(shot) {
+    await this.#page.locator('#pay:enabled').filter({ hasText: 'Go on with the payment' }).waitFor();
+    await this.#page.locator('#under-way').filter({ hasText: 'You need not enter your card again' }).waitFor();
+    const fields = await this.#page.locator('#payment input:visible').count();
+    if (fields > 0) throw new Error(`${fields} fields of a card are shown`);
+    await this.#looks(shot);
+  }
+
+  /** Presses twice; one payment goes on, without a card. */
+  async goesOnWithThePayment() {
+    const sent = this.#page.waitForRequest((request) => request.url().endsWith('/pay'));
+    const keys = this.#keysSent();
+    await this.#page.locator('#pay').dblclick();
+    const body = (await sent).postData();
+    if (body !== '{}') throw new Error(`going on sent ${body}`);
+    if ((await keys).length !== 1) throw new Error('pressing twice went on twice');
+  }
+
   async isDeclined() {
     await this.#page.locator('#problem').filter({ hasText: 'declined' }).waitFor();
     await this.#looks('declined');
@@ -180,6 +224,7 @@ export class Buyer {
   async doesNotConvinceTheBank() {
     await this.#page.locator('#stripe-3ds-fail').click();
     await this.#page.locator('#problem:not(:empty)').waitFor();
+    await this.#page.locator('#stripe-card-number').waitFor();
   }
 
   /** Opens the page of an order that is not paid. @param {string} heading what it says @param {string} shot */

@@ -1,4 +1,4 @@
-/** Somebody else who buys at the same time, without a browser: joins, waits for the turn, takes units and gives them back. */
+/** Somebody else who buys at the same time, without a browser: joins, waits for the turn, takes units, and pays or gives them back. */
 
 const TURN_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 200;
@@ -40,12 +40,25 @@ export class Rival {
     await this.#asks('DELETE', `/holds/${this.#hold}`);
   }
 
-  /** @param {string} method @param {string} path @param {unknown} [body] */
-  async #asks(method, path, body) {
+  /** Pays for what is held. @param {string} card as the stand-in for Stripe names it */
+  async paysWith(card) {
+    const order = await this.#asks('POST', '/orders', { hold: this.#hold, email: `${this.#hold}@example.org`, name: 'Rival' });
+    const made = await fetch(`${order.payment.browser_base}/v1/test_helpers/confirmation_tokens`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer sk_test_of_a_rival' },
+      body: new URLSearchParams({ payment_method: card }),
+    });
+    if (!made.ok) throw new Error(`a confirmation token: ${made.status} ${await made.text()}`);
+    const { id } = await made.json();
+    await this.#asks('POST', `/orders/${order.id}/pay`, { confirmation_token: id }, order.token);
+  }
+
+  /** @param {string} method @param {string} path @param {unknown} [body] @param {string} [token] */
+  async #asks(method, path, body, token = this.#pass) {
     const answer = await fetch(this.#url + path, {
       method,
       headers: {
-        authorization: `Bearer ${this.#pass}`, 'idempotency-key': `"${crypto.randomUUID()}"`,
+        authorization: `Bearer ${token}`, 'idempotency-key': `"${crypto.randomUUID()}"`,
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
