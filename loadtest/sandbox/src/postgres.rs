@@ -10,7 +10,7 @@ mod database;
 mod template;
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
@@ -56,6 +56,23 @@ impl Postgres {
         let mut cluster = Cluster::create(options.durability).await?;
         let port = cluster.start_somewhere().await?;
         Ok(Postgres { port, cluster: Mutex::new(cluster), templates: Mutex::default(), databases: AtomicU64::new(0) })
+    }
+
+    /// Starts a cluster of its own with the files of this one, which is stopped first when it runs: the same databases and
+    /// templates, without making and migrating them again.
+    ///
+    /// # Errors
+    /// When this one does not stop, the files cannot be copied, or the copy does not start.
+    pub async fn copy(&self) -> Result<Postgres, SandboxError> {
+        let mut copy = {
+            let mut cluster = self.cluster.lock().await;
+            cluster.server.stop().await?;
+            cluster.copy().await?
+        };
+        let port = copy.start_somewhere().await?;
+        let templates = self.templates.lock().await.clone();
+        let databases = AtomicU64::new(self.databases.load(Ordering::Relaxed));
+        Ok(Postgres { port, cluster: Mutex::new(copy), templates: Mutex::new(templates), databases })
     }
 
     /// The URL of a database of this cluster, as the superuser.

@@ -23,7 +23,7 @@ const INSTALL_POSTGRES: &str =
 const INSTALL_REDIS: &str = "apt-get install redis-server · dnf install valkey · brew install redis";
 
 /// The two programs a private Postgres needs, of one version.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PostgresPrograms {
     pub(crate) initdb: PathBuf,
     pub(crate) postgres: PathBuf,

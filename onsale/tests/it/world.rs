@@ -10,9 +10,10 @@ use http::StatusCode;
 use sandbox::actors::{Buyer, Card, Edge, Order, Organizer, Visitor};
 use sandbox::{
     Database, Durability, FakeStripe, FakeStripeOptions, FaultProxy, Mail, MailSink, Postgres, PostgresOptions, Redis,
-    RedisOptions, Webhook,
+    RedisOptions, Template, Webhook,
 };
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 /// The webhook secret that the fake signs with and the gateway verifies with.
@@ -99,7 +100,7 @@ impl World {
     }
 
     async fn start_with(reach: Reach, more: &[(&'static str, &str)], log: Option<File>) -> Self {
-        let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
+        let postgres = migrated().await.copy().await.unwrap();
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
         Self::start_over((postgres, redis), reach, more, log).await
     }
@@ -112,8 +113,7 @@ impl World {
         log: Option<File>,
     ) -> Self {
         let (public, gateway_admin, workers_admin) = (port(), port(), port());
-        let template = postgres.template("onsale", async |url| ledger::migrate(&url).await.map(|_| ())).await.unwrap();
-        let database = template.fresh_database().await.unwrap();
+        let database = template(&postgres).await.fresh_database().await.unwrap();
         let public_url = format!("http://127.0.0.1:{public}");
         let stripe = FakeStripe::start(FakeStripeOptions {
             webhook: Some(Webhook {
@@ -364,6 +364,23 @@ impl Proxies {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// Made and migrated once in this process, and stopped. Each world has a copy of its own, which it may stop, kill and hold up.
+async fn migrated() -> &'static Postgres {
+    static MIGRATED: OnceCell<Postgres> = OnceCell::const_new();
+    MIGRATED
+        .get_or_init(async || {
+            let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
+            template(&postgres).await;
+            postgres
+        })
+        .await
+}
+
+/// What the database of a world is copied from.
+async fn template(postgres: &Postgres) -> Template<'_> {
+    postgres.template("onsale", async |url| ledger::migrate(&url).await.map(|_| ())).await.unwrap()
 }
 
 /// The sale that most tests sell: short waits, one tier, a fee and a tax.

@@ -57,6 +57,14 @@ impl Cluster {
         Ok(Cluster { server, programs, durability })
     }
 
+    /// Copies the files of a cluster that does not run; whoever calls keeps it from starting meanwhile.
+    pub(super) async fn copy(&self) -> Result<Cluster, SandboxError> {
+        let mut server = Server::prepare(&KIND, RunAs::unprivileged()?)?;
+        let files = ["-Rp", &self.data().display().to_string(), "data"].map(String::from);
+        server.run(Path::new("cp"), &files).await?;
+        Ok(Cluster { server, programs: self.programs.clone(), durability: self.durability })
+    }
+
     /// Starts on a free port and says which.
     pub(super) async fn start_somewhere(&mut self) -> Result<u16, SandboxError> {
         let mut starts = 0;

@@ -206,6 +206,24 @@ async fn a_stop_and_a_kill_cut_sessions_and_lose_nothing() {
     assert_eq!(ask(&url, "SELECT note FROM kept").await, "kept");
 }
 
+/// The original stops for its copies, and goes on where it was.
+#[tokio::test]
+async fn a_copy_has_what_was_there_and_is_another() {
+    let original = with_a_row(Durability::Fast).await;
+    let migration = async |url: String| execute(&url, MIGRATION).await;
+    original.template("copied", migration).await.unwrap();
+    let (one, other) = tokio::try_join!(original.copy(), original.copy()).unwrap();
+    execute(&one.url("postgres"), "UPDATE kept SET note = 'changed'").await.unwrap();
+    original.restart().await.unwrap();
+    for (postgres, note) in [(&original, "kept"), (&one, "changed"), (&other, "kept")] {
+        assert_eq!(ask(&postgres.url("postgres"), "SELECT note FROM kept").await, note);
+        assert_eq!(ask(&postgres.url("postgres"), "SHOW fsync").await, "off");
+        let never = async |_| -> Result<(), SandboxError> { panic!("it is there") };
+        let database = postgres.template("copied", never).await.unwrap().fresh_database().await.unwrap();
+        assert_eq!(database.number("SELECT count(*) FROM seen").await.unwrap(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_kill_right_after_a_commit_loses_nothing_also_when_nothing_waits_for_the_disk() {
     let postgres = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
