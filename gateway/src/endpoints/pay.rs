@@ -12,6 +12,7 @@
 //! | the order's attempt | pressing without a card |
 //! |---|---|
 //! | is at Stripe: the bank asks, or said yes | is looked at: the live intent and its secret, no write |
+//! | is at Stripe, which says that it is over | is over: written down, and then there is none |
 //! | has an outcome that nobody knows | is taken up, with the token that it was begun with: the same call under the same key |
 //! | is looked for | 503, as with a card |
 //! | there is none: never begun, declined, ended | `validation_failed` at `/confirmation_token`: the page asks for a card. Nothing is changed |
@@ -20,6 +21,11 @@
 //! Which of these it is, Postgres decides under the order's lock, so an attempt that ends at this moment is not followed by one
 //! that has nothing to pay with. Such a press has its Idempotency-Key, counts as a press and is repeated as one: a lost reply is
 //! asked for again, and two tabs that go on at once get the same intent.
+//!
+//! So it is with a card: whoever looks and reads that the bank said no, or that the intent was cancelled, does not wait for the
+//! event to say it. It is written down as what was seen ([`is_over`]), and the press begins once more; the card that came with it is
+//! tried now. Where the reply of that write is lost the press fails, and the next one reads and writes the same. Two that read it
+//! at once write it once, and begin one attempt, as all presses do.
 //!
 //! Each call is a write of the budget that all processes share, and waits for it up to [`BUDGET_WAIT_MAX`].
 //!
@@ -31,11 +37,11 @@ use std::time::{Duration, Instant};
 use admission::{Spend, WriteClass};
 use domain::order::OrderState;
 use domain::payment::{IntentStatus, PAYMENT_WINDOW_S};
-use domain::{OrderId, PaymentId, SaleId};
+use domain::{OrderId, PaymentId};
 use http::StatusCode;
 use ledger::payments::{
-    BeginPayment, CARD_LIMIT, NewPayment, PaymentAttempt, PaymentRow, StripeAnswer, payment_answered, payment_begin,
-    payment_key_spent,
+    Applied, Apply, BeginPayment, CARD_LIMIT, FactSource, NewPayment, PaymentAttempt, PaymentRow, StripeAnswer,
+    payment_answered, payment_apply, payment_begin, payment_key_spent,
 };
 use payments::{CreateIntent, Intent, StripeError};
 use serde::{Deserialize, Serialize};
@@ -154,10 +160,22 @@ async fn with_secret(app: &App, kept: &[u8]) -> Result<PaidBody, Problem> {
 
 async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: Option<String>) -> Result<PaidBody, Problem> {
     let payment = new_payment(&app, &sale, order, token);
-    match payment_begin(&app.ledger, &payment).await? {
+    let begun = match payment_begin(&app.ledger, &payment).await? {
+        BeginPayment::Live(row) => {
+            let intent = fetch(&app, row).await?;
+            if !is_over(&intent) {
+                return under_way(&app, &payment, intent).await;
+            }
+            hear(&app, &intent).await?;
+            payment_begin(&app.ledger, &payment).await?
+        }
+        begun => begun,
+    };
+    match begun {
         BeginPayment::Begun(attempt) | BeginPayment::Resume(attempt) => drive(&app, &attempt).await,
         BeginPayment::LookedFor => Err(looked_for()),
-        BeginPayment::Live(row) => look(&app, sale.id(), order, row).await,
+        // Another press has begun the next attempt meanwhile.
+        BeginPayment::Live(row) => under_way(&app, &payment, fetch(&app, row).await?).await,
         BeginPayment::NothingUnderWay => Err(no_token()),
         BeginPayment::OrderExpired => Err(Code::OrderExpired.into()),
         BeginPayment::NotPayable(state) => {
@@ -301,11 +319,44 @@ const fn is_our_fault(status: u16) -> bool {
     matches!(status, 401 | 403)
 }
 
+/// How an attempt that is at Stripe stands there.
+async fn fetch(app: &App, payment: PaymentRow) -> Result<Intent, Problem> {
+    Ok(app.stripe.fetch(&payment.intent.ok_or(Code::StoreUnavailable)?).await?)
+}
+
+/// Whether nothing can come of it any more. An intent that nobody tried to pay is in want of a card, too; it has no failure.
+const fn is_over(intent: &Intent) -> bool {
+    match intent.status {
+        IntentStatus::Canceled => true,
+        IntentStatus::RequiresPaymentMethod => intent.failure.is_some(),
+        IntentStatus::RequiresConfirmation
+        | IntentStatus::RequiresAction
+        | IntentStatus::Processing
+        | IntentStatus::RequiresCapture
+        | IntentStatus::Succeeded => false,
+    }
+}
+
+/// Writes down that an attempt is over. It is told as an event is, which may be old: what the ledger heard since it was fetched
+/// (the buyer paid the same intent in another tab) is not undone by it.
+async fn hear(app: &App, intent: &Intent) -> Result<(), Problem> {
+    let news = Apply {
+        event: None,
+        source: FactSource::Event,
+        facts: intent.facts(),
+        failure: intent.failure.clone(),
+        tickets: Vec::new(),
+        qr_kid: app.ticket_signer.kid(),
+    };
+    if let Applied::Quarantined(reason) = payment_apply(&app.ledger, &news).await? {
+        tracing::error!(intent = intent.id, reason, "what was fetched does not fit the attempt it is of");
+    }
+    Ok(())
+}
+
 /// An attempt is under way at Stripe: this is how it stands.
-async fn look(app: &App, sale: SaleId, order: OrderId, payment: PaymentRow) -> Result<PaidBody, Problem> {
-    let id = payment.intent.ok_or(Code::StoreUnavailable)?;
-    let intent = app.stripe.fetch(&id).await?;
-    let order = ledger::orders::order_fetch(&app.ledger, sale, order).await?.ok_or(Code::NotFound)?;
+async fn under_way(app: &App, payment: &NewPayment, intent: Intent) -> Result<PaidBody, Problem> {
+    let order = ledger::orders::order_fetch(&app.ledger, payment.sale, payment.order).await?.ok_or(Code::NotFound)?;
     Ok(PaidBody { state: order.state, payment: attempt_body(intent) })
 }
 

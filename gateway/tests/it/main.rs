@@ -12,6 +12,7 @@ mod eventually;
 mod world;
 
 mod access_codes;
+mod after_a_no;
 mod allocations;
 mod alternatives;
 mod bad_holds;

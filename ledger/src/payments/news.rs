@@ -32,7 +32,7 @@ pub struct Apply {
 /// Where facts come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FactSource {
-    /// An event: it may be old.
+    /// An event, or what whoever presses Pay has seen: it may be old.
     Event,
     /// The object itself, just fetched.
     Fetched,
