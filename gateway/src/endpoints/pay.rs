@@ -143,7 +143,7 @@ fn no_token() -> Problem {
 }
 
 /// The secret is never stored: what is remembered lacks it, and the next action, whose URL may hold it. Both are fetched
-/// again when the answer is.
+/// again when the answer is, and with them how the payment stands: by now the bank may have said no.
 fn without_secret(paid: &PaidBody) -> Vec<u8> {
     let mut kept = paid.clone();
     kept.payment.client_secret = None;
@@ -154,7 +154,7 @@ fn without_secret(paid: &PaidBody) -> Vec<u8> {
 async fn with_secret(app: &App, kept: &[u8]) -> Result<PaidBody, Problem> {
     let mut paid: PaidBody = serde_json::from_slice(kept).map_err(|_| Code::InternalError)?;
     let intent = app.stripe.fetch(&paid.payment.payment_intent).await?;
-    (paid.payment.client_secret, paid.payment.next_action) = (intent.client_secret, intent.next_action);
+    paid.payment = attempt_body(intent);
     Ok(paid)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use sandbox::actors::{Answer, Buyer, Card, Order};
-use sandbox::{CallFault, Latency, Operation};
+use sandbox::{Authentication, CallFault, Latency, Operation};
 use serde_json::json;
 
 use crate::world::{World, jazz};
@@ -169,5 +169,25 @@ async fn going_on_has_a_key_as_paying_has() {
     let bad =
         world.post(&path, &[headers[0], ("idempotency-key", "tab-2")], &json!({ "confirmation_token": "" })).await;
     assert!(asks_for_a_card(&bad), "an empty token is none of Stripe's: {bad:?}");
+    world.stop().await;
+}
+
+/// Whoever asks again under the key of a press learns how its payment stands now, not how it stood then.
+#[tokio::test]
+async fn a_repeated_press_says_how_the_payment_stands_now() {
+    let world = World::new().await;
+    let sale = world.sale(&jazz(2)).await;
+    let (buyer, _, order) = world.order(&sale, 1).await;
+    pays(&world, &buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    let path = format!("/v1/sales/{sale}/orders/{}/pay", order.id);
+    let authorization = format!("Bearer {}", order.token);
+    let headers = [("authorization", authorization.as_str()), ("idempotency-key", "tab-1")];
+    let first = world.post(&path, &headers, &json!({})).await.expect(StatusCode::OK).unwrap();
+    let intent = first["payment"]["payment_intent"].as_str().unwrap();
+    world.stripe.authenticate(intent, Authentication::Failed).unwrap();
+    let again = world.post(&path, &headers, &json!({})).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (StatusCode::OK, Some("true")));
+    let now = (&again.body["payment"]["status"], &again.body["payment"]["next_action"]);
+    assert_eq!(now, (&json!("requires_payment_method"), &json!(null)), "{again:?}");
     world.stop().await;
 }
