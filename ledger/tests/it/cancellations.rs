@@ -1,13 +1,19 @@
 //! Whether a payment is still to be cancelled, asked about again and again, and given up after all.
 
 use domain::payment::{CardPrint, IntentFacts, IntentStatus, PaidWith};
+use ledger::dead_letters::{Fit, Hand, drop};
 use ledger::orders::orders_expire_due;
+use ledger::outbox::{Queue, Work, claim, park, postpone};
 use ledger::payments::{
-    Applied, Cancellation, CardAdmit, StripeAnswer, cancellation_begin, card_admit, payment_answered,
+    Applied, Cancellation, CardAdmit, StripeAnswer, authorisations_hurry, cancellation_begin, card_admit,
+    payment_answered,
 };
 use serde_json::json;
 
 use crate::world::{Paying, TestSale, World};
+
+/// From which age on an authorisation is old.
+const OLD_S: u32 = 4 * 24 * 3_600;
 
 /// Of the payment, under the name that keeps it one.
 async fn cancellations(world: &World, paying: &Paying) -> i64 {
@@ -82,4 +88,35 @@ async fn what_was_not_to_be_cancelled_and_is_given_up_later_is_another_job() {
     assert_eq!(asks(&world, &second).await, Cancellation::Wanted);
     assert_eq!(world.applies(&second.news(IntentStatus::Canceled)).await, Applied::Canceled);
     world.audits_clean().await;
+}
+
+/// The order lives on its promise again, people dropped its cancellation, and its capture waits for its next try.
+#[tokio::test]
+async fn the_capture_of_an_order_that_lives_again_is_hurried_though_its_cancellation_was_dropped() {
+    let world = World::new().await;
+    let sale = one_each(&world).await;
+    let paying = over(&world, &sale, 0).await;
+    assert_eq!(world.applies(&paying.news(IntentStatus::RequiresCapture)).await, Applied::Authorised);
+    let mut jobs = claim(&world.workers, Queue::Stripe, 2, 60).await.expect("an answer");
+    jobs.sort_by_key(|job| matches!(job.work, Work::PaymentCancel(_)));
+    let [capture, cancel] = &jobs[..] else { panic!("a capture and a cancellation: {jobs:?}") };
+    postpone(&world.workers, capture, "Stripe is away", 30 * 24 * 3_600).await.expect("an answer");
+    park(&world.workers, cancel, "refused").await.expect("an answer");
+    let which = Fit { kind: Some("payment_cancel".to_owned()), ..Fit::default() };
+    let by = Hand { by: "ada".to_owned(), why: "the order lives".to_owned() };
+    assert_eq!(drop(&world.workers, &which, &by).await.expect("an answer"), 1);
+
+    world.database.advance_clock(i64::from(OLD_S) * 1_000).await.expect("Postgres answers");
+    assert_eq!(hurried(&world).await, ["hurried"]);
+    let due = claim(&world.workers, Queue::Stripe, 9, 60).await.expect("an answer");
+    assert_eq!(due.len(), 1, "{due:?}");
+    assert!(matches!(due[0].work, Work::PaymentCapture(_)), "{due:?}");
+    assert_eq!(hurried(&world).await, ["running"]);
+    world.audits_clean().await;
+}
+
+/// What became of the jobs of all that are old.
+async fn hurried(world: &World) -> Vec<String> {
+    let hurried = authorisations_hurry(&world.workers, OLD_S, 100).await.expect("an answer");
+    hurried.into_iter().map(|old| old.done).collect()
 }
