@@ -51,7 +51,7 @@ export class Provider {
    */
   async answerBank(clientSecret) {
     const { error } = await this.#stripe.handleNextAction({ clientSecret });
-    if (error?.payment_intent?.status === REFUSED_BY_BANK) throw new BankRefused(error.message);
+    if (error?.payment_intent?.status === REFUSED_BY_BANK) throw new BankRefused(wordsOf(error));
     refuse(error);
   }
 }
@@ -86,8 +86,11 @@ export class CardForm {
 
 /** @param {{message?: string} | undefined} error */
 function refuse(error) {
-  if (error) throw new PaymentRefused(error.message ?? 'The payment was not accepted.');
+  if (error) throw new PaymentRefused(wordsOf(error));
 }
+
+/** What the provider says, which may be nothing. @param {{message?: string}} error */
+const wordsOf = (error) => error.message || 'The payment was not accepted.';
 
 /** @param {string} url */
 function loadScript(url) {

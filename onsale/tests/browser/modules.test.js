@@ -21,6 +21,7 @@ const { Ladder } = await load('ladder.js');
 const { windowShelf } = await load('memory.js');
 const { inWords } = await load('money.js');
 const { delayMs } = await load('patience.js');
+const { BankRefused, PaymentRefused, Provider } = await load('payment.js');
 const { doorsOf } = await load('phases.js');
 const { lentPlace, placeLink } = await load('place_link.js');
 const { sentenceFor } = await load('problems.js');
@@ -438,6 +439,16 @@ test('what runs out here is asked about at once, again after the sweep, and then
     mock.timers.reset();
     Reflect.deleteProperty(globalThis, 'document');
   }
+});
+
+test('a provider that says no and not why is put into words', async () => {
+  const bank = (/** @type {object} */ error) => new Provider({ handleNextAction: async () => ({ error }) }).answerBank('secret');
+  const refused = { payment_intent: { status: 'requires_payment_method' } };
+  for (const silent of [{}, { message: '' }]) {
+    await assert.rejects(bank({ ...refused, ...silent }), new BankRefused('The payment was not accepted.'));
+    await assert.rejects(bank(silent), new PaymentRefused('The payment was not accepted.'));
+  }
+  await assert.rejects(bank({ ...refused, message: 'Your bank said no.' }), new BankRefused('Your bank said no.'));
 });
 
 test('the shells run nothing but their own modules, and no module writes markup', () => {
