@@ -9,6 +9,9 @@
  * Another card cannot be used while one is under way: it would be a second payment of one order. Who says no at the bank, or
  * whose bank does, is asked for a card here; so is everybody whose payment turns out to be over when they go on with it.
  *
+ * Going on needs our API alone: the provider's script is waited for only where a card is asked for, or the bank asks. Where it could
+ * not be loaded, the next press that needs it tries again.
+ *
  * One press makes one confirmation token and one key. While the answer to that pair is not known, pressing again sends
  * the same pair; only a certain refusal lets the next press make new ones. So nobody pays twice by being impatient.
  */
@@ -26,7 +29,8 @@ import { sentenceFor } from './problems.js';
 
 const { slug } = addressOf();
 const WANTS_ANSWER = 'requires_action';
-const REFUSED = new Set(['requires_payment_method', 'canceled']);
+/** What is said of a payment that the answer to Pay shows to be over. @type {Record<string, string>} */
+const OVER = { requires_payment_method: 'payment_declined', canceled: 'payment_over' };
 /** What a person reads of an attempt that is under way, by where it is. @type {Record<string, string>} */
 const UNDER_WAY = {
   requires_action: 'Your bank asks you to confirm this payment. You need not enter your card again: go on, and your bank asks once more. To pay with another card, say no to your bank first.',
@@ -47,7 +51,7 @@ class Checkout {
   #journey;
   #known;
   #order;
-  /** @type {Provider | null} */
+  /** The provider's script, on its way or here. @type {Promise<Provider> | null} */
   #provider = null;
   /** @type {import('./payment.js').CardForm | null} */
   #form = null;
@@ -79,18 +83,32 @@ class Checkout {
     this.#clock.until(this.#order.expires_at);
     this.#ask(this.#order.attempt?.state);
     show('checkout');
+    const pay = /** @type {HTMLButtonElement} */ (part('pay'));
+    pay.disabled = !this.#goesOn;
     part('paying').addEventListener('submit', (event) => {
       event.preventDefault();
       once(part('pay'), () => this.#say(() => this.#pay()));
     });
     part('give-back').addEventListener('click', () => once(part('give-back'), () => this.#say(() => this.#giveBack())));
-    await this.#say(() => this.#mount());
+    // Where a payment goes on the script comes meanwhile: the bank may ask. Whether it came is found out then.
+    if (this.#goesOn) this.#provided().catch(() => {});
+    else await this.#say(() => this.#mount());
+    pay.disabled = false;
   }
 
+  /** The provider's script, loaded once. */
+  #provided() {
+    this.#provider ??= Provider.load(this.#order.payment ?? this.#known.payment).catch((failure) => {
+      this.#provider = null;
+      throw failure;
+    });
+    return this.#provider;
+  }
+
+  /** Brings the form for a card. */
   async #mount() {
-    this.#provider = await Provider.load(this.#order.payment ?? this.#known.payment);
-    this.#ask(this.#order.attempt?.state);
-    /** @type {HTMLButtonElement} */ (part('pay')).disabled = false;
+    const provider = await this.#provided();
+    this.#form ??= provider.mount(this.#order.total, part('payment'));
   }
 
   /** Asks for what the next press needs: nothing while a payment is under way, else a card. @param {string} [attempt] where it is */
@@ -100,20 +118,22 @@ class Checkout {
     fill('under-way', underWay);
     part('payment').hidden = this.#goesOn;
     part('pay').textContent = this.#goesOn ? 'Go on with the payment' : `Pay ${inWords(this.#order.total)}`;
-    if (!this.#goesOn) this.#form ??= this.#provider?.mount(this.#order.total, part('payment')) ?? null;
   }
 
   async #pay() {
-    const provider = this.#provider;
-    if (!provider) return;
+    if (!this.#goesOn && !this.#form) {
+      await this.#mount();
+      return;
+    }
     this.#attempt ??= await this.#newAttempt();
     const { key, body } = this.#attempt;
     const { payment } = await patiently(() => payOrder(this.#sale.id, this.#order.id, this.#known.token, key, body), waitingHeard);
     this.#attempt = null;
-    if (REFUSED.has(payment?.status)) throw new Problem({ code: 'payment_declined' });
+    const over = OVER[payment?.status];
+    if (over) throw new BankRefused(sentenceFor(over));
     if (payment?.status === WANTS_ANSWER) {
       this.#ask(WANTS_ANSWER);
-      await provider.answerBank(payment.client_secret);
+      await (await this.#provided()).answerBank(payment.client_secret);
     }
     this.#leave();
   }
@@ -157,22 +177,30 @@ class Checkout {
     try {
       await work();
     } catch (failure) {
-      this.#refused(failure);
+      await this.#refused(failure);
     } finally {
       note('');
     }
   }
 
   /** @param {unknown} failure */
-  #refused(failure) {
+  async #refused(failure) {
     const isCertain = failure instanceof Problem && !failure.isUncertain;
     if (isCertain) this.#attempt = null;
     const wentOn = this.#goesOn;
     if (failure instanceof BankRefused || (isCertain && CARD_WANTED.has(failure.code))) this.#ask();
-    if (failure instanceof PaymentRefused) warn(failure.message);
-    else if (wentOn) warn(sentenceFor(isCertain && failure.code === NOTHING_UNDER_WAY ? 'payment_over' : failure));
-    else warn(sentenceFor(this.#attempt ? 'payment_unknown' : failure));
+    warn(this.#wordsFor(failure, wentOn));
     if (isCertain && failure.status === 409) this.#refresh();
+    // The form is wanted only now. Where its script does not come, that is what keeps somebody from paying.
+    if (wentOn && !this.#goesOn) await this.#mount().catch((away) => warn(this.#wordsFor(away, wentOn)));
+  }
+
+  /** Why somebody reads that it did not work. @param {unknown} failure @param {boolean} wentOn whether a payment was gone on with */
+  #wordsFor(failure, wentOn) {
+    if (failure instanceof PaymentRefused) return failure.message;
+    if (this.#attempt) return sentenceFor('payment_unknown');
+    const isOver = wentOn && failure instanceof Problem && failure.code === NOTHING_UNDER_WAY;
+    return sentenceFor(isOver ? 'payment_over' : failure);
   }
 }
 

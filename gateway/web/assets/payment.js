@@ -100,7 +100,7 @@ function loadScript(url) {
     script.addEventListener('load', resolve);
     script.addEventListener('error', () => {
       script.remove();
-      reject(new PaymentRefused('The card form could not be loaded. Please check your connection.'));
+      reject(new PaymentRefused('Our payment provider could not be reached. Please check your connection, then press the button.'));
     });
     document.head.append(script);
   });

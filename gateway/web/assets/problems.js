@@ -23,7 +23,7 @@ const SENTENCES = {
   hold_expired: 'The time for these tickets ran out, and they went back on sale. Nothing was charged.',
   hold_not_found: 'These tickets are no longer held for you. Nothing was charged.',
   order_expired: 'The time to pay for this order ran out, and its tickets went back on sale.',
-  payment_unknown: 'We could not learn whether your payment went through. Press Pay again to find out; you are not charged twice.',
+  payment_unknown: 'We could not learn whether your payment went through. Press again to find out; you are not charged twice.',
   payment_over: 'That payment did not come about. Please enter a card to pay.',
   payment_declined: 'Your bank declined the payment. Nothing was charged. Try again, or use another card.',
   order_not_payable: 'This order needs no payment any more.',

@@ -89,13 +89,29 @@ const PURCHASES = [
     },
   },
   {
+    title: 'a no said in another tab',
+    async run(buyer, step, faults) {
+      faults.expect(/net::ERR_FAILED/);
+      await getsATurn(buyer, step);
+      await step('fills in name and e-mail', () => buyer.fillsIn());
+      await step('pays', () => buyer.pays(CARDS.asksBank));
+      await step('loads the page anew, and is asked for no card', () => buyer.losesTheTabAndIsAskedForNoCard('going-on'));
+      await step('goes on while another tab says no, and is asked for a card', () => buyer.goesOnWhileAnotherTabSaysNo());
+      await step('pays with a good card', () => buyer.pays(CARDS.good));
+      await step(`sees ${QUANTITY} tickets`, () => buyer.seesTickets(QUANTITY));
+    },
+  },
+  {
     title: 'a tab discarded in 3-D Secure',
     colorScheme: 'dark',
-    async run(buyer, step) {
+    async run(buyer, step, faults) {
+      faults.expect(/net::ERR_FAILED/);
       await getsATurn(buyer, step);
       await step('fills in name and e-mail', () => buyer.fillsIn());
       await step('pays', () => buyer.pays(CARDS.asksBank));
       await step('loses the tab, and is asked for no card', () => buyer.losesTheTabAndIsAskedForNoCard('going-on'));
+      await step('goes on without an answer, and reads that nobody knows', () => buyer.goesOnUntilNobodyKnows());
+      await step('goes on without the script of the provider', () => buyer.isToldOfTheProviderOnlyWhenTheBankAsks());
       await step('goes on', () => buyer.goesOnWithThePayment());
       await step('convinces the bank', () => buyer.convincesTheBank());
       await step(`sees ${QUANTITY} tickets`, () => buyer.seesTickets(QUANTITY));

@@ -11,6 +11,8 @@ const TURN_MAX_MS = 180_000;
 /** Authorisation, webhook, capture and ticket, on a busy machine. */
 const TICKETS_MAX_MS = 60_000;
 const VIEW_MAX_MS = 20_000;
+/** How long a page asks again by itself: 15 s of pauses at most, on a busy machine. */
+const PATIENCE_MAX_MS = 60_000;
 
 /** What to type into the card form. */
 export const CARDS = {
@@ -208,6 +210,47 @@ export class Buyer {
     const body = (await sent).postData();
     if (body !== '{}') throw new Error(`going on sent ${body}`);
     if ((await keys).length !== 1) throw new Error('pressing twice went on twice');
+  }
+
+  /** A network that does not let the provider's script through: nothing is said of it until the bank asks. */
+  async isToldOfTheProviderOnlyWhenTheBankAsks() {
+    const script = '**/stripe.js';
+    await this.#page.route(script, (route) => route.abort());
+    await this.#page.reload();
+    await this.isAskedForNoCard('going-on-alone');
+    const said = await this.#page.locator('#problem').textContent();
+    if (said) throw new Error(`asked for nothing, and told: ${said}`);
+    await this.goesOnWithThePayment();
+    await this.#page.locator('#problem').filter({ hasText: 'payment provider could not be reached' }).waitFor();
+    await this.#page.unroute(script);
+  }
+
+  /** Goes on while no answer comes through, as often as the page asks: nobody knows then, and pressing again finds out. */
+  async goesOnUntilNobodyKnows() {
+    const paying = '**/pay';
+    await this.#page.route(paying, (route) => route.abort());
+    await this.#page.locator('#pay').click();
+    const told = this.#page.locator('#problem').filter({ hasText: 'could not learn whether your payment went through' });
+    await told.waitFor({ timeout: PATIENCE_MAX_MS });
+    await this.#page.unroute(paying);
+  }
+
+  /** Goes on; before the answer is in, another tab says no to the bank. The answer is lost and asked for again. */
+  async goesOnWhileAnotherTabSaysNo() {
+    const other = await this.#page.context().newPage();
+    await other.goto(this.#page.url());
+    await other.locator('#pay:enabled').click();
+    await other.locator('#stripe-3ds-fail').waitFor();
+    await this.#page.route('**/pay', async (route) => {
+      await route.fetch();
+      await other.locator('#stripe-3ds-fail').click();
+      await other.locator('#problem:not(:empty)').waitFor();
+      return route.abort();
+    }, { times: 1 });
+    await this.#page.locator('#pay').click();
+    await this.isDeclined();
+    await this.#page.locator('#stripe-card-number').waitFor();
+    await other.close();
   }
 
   async isDeclined() {
