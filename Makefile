@@ -19,7 +19,7 @@ demo: ## everything in one process on private servers, with scripted buyers (ARG
 	@$(CARGO) run --quiet --locked --package onsale -- demo $(ARGS)
 
 test: ## all tests against private servers, and the page in a browser
-	@$(SETUP) postgres redis promtool chromium
+	@$(SETUP) postgres redis promtool chromium python pdf
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace
 	@$(MAKE) --no-print-directory browser
 
@@ -29,7 +29,7 @@ browser: ## the page in headless Chromium, as a new visitor would use it
 	@cd $(BROWSER_TEST) && npm ci --silent --no-audit --no-fund && node --test && node run.mjs
 
 soak: ## the same tests at their full counts, optimised (about an hour on 2 cores)
-	@$(SETUP) postgres redis promtool
+	@$(SETUP) postgres redis promtool python pdf
 	ONSALE_SOAK=1 RUST_TEST_THREADS=$(CORES) $(CARGO) test --release --locked --workspace
 
 bench: ## benchmarks, each beside its reference in the same run (ONSALE_BENCH_FULL=1: books of ten million entries)

@@ -15,6 +15,7 @@
 //! | 64    | Ed25519 signature of the 43 bytes before it |
 //!
 //! Ed25519 is deterministic: the bytes are fixed per rotation and kid, however often the ticket is sent.
+//! `docs/ticket-format.md` says all of it for those who read tickets without us.
 
 use std::fmt;
 

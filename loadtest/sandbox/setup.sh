@@ -1,6 +1,6 @@
 #!/bin/sh
 # Finds the programs that demo and tests need, and installs what is missing when that needs no prompt.
-# Usage: setup.sh NEED...   where NEED is postgres, redis, promtool or chromium.
+# Usage: setup.sh NEED...   where NEED is postgres, redis, promtool, chromium, python or pdf.
 # Nothing that runs already is touched, and nothing that is installed here is left running: the private
 # servers are started by the sandbox itself.
 set -eu
@@ -25,6 +25,14 @@ have() {
         ;;
     redis) found redis-server || found valkey-server || found_in redis-server /opt/homebrew/bin /usr/local/bin ;;
     promtool) found promtool ;;
+    # With the modules of strangers.rs; a python3 of one's own may be first and have none of the system's.
+    python)
+        for python in python3 /usr/bin/python3; do
+            found "$python" && "$python" -c 'import cryptography, icalendar' 2>/dev/null && return 0
+        done
+        return 1
+        ;;
+    pdf) found pdftotext && found pdftoppm && found pdfinfo ;;
     chromium) found chromium || found chromium-browser || found google-chrome ;;
     *)
         echo "setup: unknown need: $1" >&2
@@ -43,6 +51,10 @@ package() { # package MANAGER NEED
     apt:promtool | brew:promtool) echo prometheus ;;
     dnf:promtool) echo golang-github-prometheus ;;
     *:chromium) echo chromium ;;
+    apt:python | dnf:python) echo python3 python3-cryptography python3-icalendar ;;
+    brew:python) echo python cryptography ;;
+    apt:pdf | dnf:pdf) echo poppler-utils ;;
+    brew:pdf) echo poppler ;;
     esac
 }
 
@@ -84,7 +96,7 @@ else
 fi
 
 if [ -z "$manager" ]; then
-    echo "setup: please install:$missing (Debian: apt-get install postgresql redis-server prometheus chromium)" >&2
+    echo "setup: please install:$missing (Debian: apt-get install postgresql redis-server prometheus chromium python3-cryptography python3-icalendar poppler-utils)" >&2
     exit 1
 fi
 

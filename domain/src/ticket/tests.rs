@@ -1,8 +1,12 @@
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
+
+/// What `docs/ticket-format.md` explains. Python's `cryptography` wrote it.
+const EXAMPLE: &str = include_str!("../../../docs/ticket-example.json");
 
 fn signer(keys: &[(&str, u8)]) -> TicketSigner {
     let list: Vec<String> = keys.iter().map(|(kid, byte)| format!("{kid}:{}", STANDARD.encode([*byte; 32]))).collect();
@@ -59,6 +63,68 @@ fn every_changed_bit_is_refused() {
         let mut changed = bytes.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
         assert!(signer.verify(&base45::encode(&changed)).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn every_changed_bit_of_the_text_is_refused() {
+    let signer = signer(&[("t1", 1)]);
+    let text = signer.qr_text(&payload(), signer.kid()).unwrap();
+    for bit in 0..text.len() * 8 {
+        let mut changed = text.clone().into_bytes();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        // A scanner hands over characters; what is no UTF-8 cannot be one.
+        let Ok(changed) = String::from_utf8(changed) else { continue };
+        assert!(signer.verify(&changed).is_err(), "bit {bit}");
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap()
+}
+
+/// A signer with the keys of the example, and the example.
+fn documented() -> (TicketSigner, Value) {
+    let example: Value = serde_json::from_str(EXAMPLE).unwrap();
+    let keys = example["keys"].as_array().unwrap().iter();
+    let seeds: Vec<String> = keys.map(|key| format!("{}:{}", text(key, "kid"), text(key, "seed"))).collect();
+    (TicketSigner::new(&SecretString::from(seeds.join(","))).unwrap(), example)
+}
+
+#[test]
+fn the_documented_tickets_are_what_we_issue() {
+    let (signer, example) = documented();
+    let kids: Vec<_> = signer.verifying_keys().collect();
+    for (key, (kid, public)) in example["keys"].as_array().unwrap().iter().zip(&kids) {
+        assert_eq!((text(key, "kid"), text(key, "public_key")), (&*kid.to_string(), &*URL_SAFE_NO_PAD.encode(public)));
+    }
+    let tickets = example["tickets"].as_array().unwrap();
+    assert!(tickets.len() >= 5);
+    for ticket in tickets {
+        let unit = UnitNo(ticket["unit"].as_u64().unwrap().try_into().unwrap());
+        let payload = TicketPayload {
+            ticket: ticket_id(text(ticket, "payment_reference"), &text(ticket, "tier").parse().unwrap(), unit),
+            sale: text(ticket, "sale").parse().unwrap(),
+            rotation: ticket["rotation"].as_u64().unwrap().try_into().unwrap(),
+        };
+        assert_eq!(payload.ticket.to_string(), text(ticket, "ticket"));
+        let (kid, _) = kids.iter().find(|(kid, _)| kid.to_string() == text(ticket, "kid")).unwrap();
+        assert_eq!(signer.qr_text(&payload, *kid).unwrap(), text(ticket, "text"));
+        assert_eq!(hex::encode(base45::decode(text(ticket, "text")).unwrap()), text(ticket, "bytes"));
+        assert_eq!(signer.verify(text(ticket, "text")), Ok(payload));
+    }
+}
+
+#[test]
+fn what_the_documentation_refuses_is_refused_for_its_reason() {
+    let (signer, example) = documented();
+    for refused in example["refused"].as_array().unwrap() {
+        let why = match signer.verify(text(refused, "text")).unwrap_err() {
+            TicketError::Shape => "shape",
+            TicketError::UnknownKey => "unknown_key",
+            TicketError::Forged => "forged",
+        };
+        assert_eq!(why, text(refused, "why"), "{}", text(refused, "about"));
     }
 }
 

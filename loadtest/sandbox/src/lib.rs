@@ -13,10 +13,12 @@
 //! - [`FakeBeacon`]: a public randomness beacon that can be foretold.
 //! - [`actors`]: people, as a gateway sees them from outside.
 //! - [`processor`]: what a process has used of the processor, for benches.
+//! - [`strangers`]: programs of others, to check what we write.
 //! - [`FaultProxy`]: outages, stalls and lost replies between a client and a server.
 
 pub mod actors;
 pub mod processor;
+pub mod strangers;
 
 mod account;
 mod clock;

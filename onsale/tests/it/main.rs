@@ -47,6 +47,7 @@ mod signing_keys;
 mod stock;
 mod stripe_budget;
 mod stuck_redis;
+mod ticket_format;
 mod totals;
 mod verify_shuffle;
 mod waiting_room;
