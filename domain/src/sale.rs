@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::TierId;
 use crate::money::{Currency, Money};
 
+mod performance;
 mod phase;
 mod refund;
 mod seating;
@@ -30,6 +31,7 @@ mod tier;
 mod validation;
 mod withheld;
 
+pub use performance::{PERFORMANCES_MAX, PerformanceConfig, TERMS_CHARS_MAX};
 pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo, doors, opened_draws};
 pub use refund::{RefundConfig, RefundedFees};
 pub use seating::Seating;
@@ -73,6 +75,12 @@ pub struct SaleConfig {
     /// Where it takes place.
     #[serde(default)]
     pub venue: String,
+    /// The dates it sells for; none where no date is known yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub performances: Vec<PerformanceConfig>,
+    /// What its tickets say in small print.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub terms: String,
     /// When visitors may register before the first phase; 30 minutes before `opens_at` when it is left out.
     #[serde(default)]
     pub prequeue_opens_at: Option<Timestamp>,
@@ -250,6 +258,18 @@ impl SaleConfig {
     #[must_use]
     pub fn tier(&self, id: &TierId) -> Option<&TierConfig> {
         self.tiers.iter().find(|tier| tier.id == *id)
+    }
+
+    /// The date it sells for, if one is known.
+    #[must_use]
+    pub fn performance(&self) -> Option<&PerformanceConfig> {
+        self.performances.first()
+    }
+
+    /// Where it takes place: the performance's own venue, or the sale's; may be empty.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        self.performance().map(|performance| performance.venue.as_str()).filter(|venue| !venue.is_empty()).unwrap_or(&self.venue)
     }
 
     /// The base price of one unit of a tier.

@@ -1,4 +1,4 @@
-//! QR codes, as SVG for pages and PNG for mail.
+//! QR codes, as SVG for pages, PNG for mail, and modules for [`crate::pdf`].
 //!
 //! Error correction level M (15 % of the code may be dirt or glare): a phone at a door shows it clean and bright, and
 //! every step up makes the modules smaller. A quiet zone of four modules, as ISO/IEC 18004 asks.
@@ -76,19 +76,19 @@ fn one_bit_png(side_px: usize, rows: &[u8]) -> Vec<u8> {
 }
 
 /// The code's modules with the quiet zone around them.
-struct Modules {
+pub(crate) struct Modules {
     colors: Vec<Color>,
     width: usize,
 }
 
 impl Modules {
-    fn of(text: &str) -> Result<Modules, QrError> {
+    pub(crate) fn of(text: &str) -> Result<Modules, QrError> {
         let code = QrCode::with_error_correction_level(text, EcLevel::M)
             .map_err(|_| QrError::TooLong { bytes: text.len() })?;
         Ok(Modules { width: code.width(), colors: code.into_colors() })
     }
 
-    fn side(&self) -> usize {
+    pub(crate) fn side(&self) -> usize {
         self.width + 2 * QUIET_ZONE_MODULES
     }
 
@@ -101,7 +101,7 @@ impl Modules {
     }
 
     /// Horizontal runs of dark modules as (x, y, length): a fifth of the bytes one square each would take.
-    fn dark_runs(&self) -> Vec<(usize, usize, usize)> {
+    pub(crate) fn dark_runs(&self) -> Vec<(usize, usize, usize)> {
         let mut runs: Vec<(usize, usize, usize)> = Vec::new();
         for (x, y) in (0..self.side()).flat_map(|y| (0..self.side()).map(move |x| (x, y))) {
             if !self.is_dark(x, y) {

@@ -64,6 +64,27 @@ fn every_fault_is_named_at_once() {
 }
 
 #[test]
+fn a_performance_says_when_and_where() {
+    let sale = |performances: &str| {
+        config(&format!(
+            r#"{{"name":"x","currency":"eur","opens_at":"2026-12-01T10:00:00Z","venue":"Hall","performances":{performances},
+                "tiers":[{{"id":"ga","name":"Standing","price":4500,"capacity":50}}]}}"#,
+        ))
+    };
+    let one = sale(r#"[{"starts_at":"2026-12-05T19:00:00Z","ends_at":"2026-12-05T22:00:00Z"}]"#);
+    assert_eq!((one.faults(), one.place(), one.performance().unwrap().id.as_str()), (vec![], "Hall", "main"));
+    let elsewhere = sale(r#"[{"starts_at":"2026-12-05T19:00:00Z","venue":"Barn"}]"#);
+    assert_eq!((elsewhere.faults(), elsewhere.place()), (vec![], "Barn"));
+    assert_eq!((smallest().performance(), smallest().place()), (None, ""));
+    let mut wrong = sale(r#"[{"starts_at":"2026-12-05T19:00:00Z","ends_at":"2026-12-05T19:00:00Z","name":" "}]"#);
+    wrong.terms = "no\u{7}".into();
+    assert_eq!(pointers(&wrong), ["/performances/0/name", "/performances/0/ends_at", "/terms"]);
+    wrong.performances = vec![elsewhere.performances[0].clone(); 2];
+    wrong.terms = "x".repeat(TERMS_CHARS_MAX) + "\n";
+    assert_eq!(pointers(&wrong), ["/performances", "/terms"]);
+}
+
+#[test]
 fn a_sale_has_a_bounded_number_of_units() {
     let mut sale = smallest();
     sale.tiers[0].capacity = Some(UNITS_MAX);

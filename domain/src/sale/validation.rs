@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::money::Money;
 use crate::price::{CHARGE_MAX, charge_min, dearest_order, unit_price};
 
-use super::{PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, UNITS_MAX, is_of_our_era};
+use super::{
+    PERFORMANCES_MAX, PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, TERMS_CHARS_MAX, UNITS_MAX, is_of_our_era,
+};
 
 mod tiers;
 mod withheld;
@@ -46,6 +48,7 @@ impl SaleConfig {
         let mut faults = Faults::default();
         self.check_names(&mut faults);
         self.check_dates(&mut faults);
+        self.check_performances(&mut faults);
         self.check_phases(&mut faults);
         self.check_tiers(&mut faults);
         self.check_allocations(&mut faults);
@@ -102,6 +105,25 @@ impl SaleConfig {
         faults.require(in_order, "/closes_at", "later than opens_at");
         let registers_before = self.prequeue_opens_at.is_none_or(|at| is_of_our_era(&at) && at <= self.opens_at);
         faults.require(registers_before, "/prequeue_opens_at", "at or before opens_at");
+    }
+
+    fn check_performances(&self, faults: &mut Faults) {
+        let few = self.performances.len() <= PERFORMANCES_MAX;
+        faults.require(few, "/performances", format!("at most {PERFORMANCES_MAX}"));
+        for (index, performance) in self.performances.iter().enumerate() {
+            let at = |field: &str| format!("/performances/{index}/{field}");
+            for (field, text) in [("name", &performance.name), ("venue", &performance.venue)] {
+                let fits = text.is_empty() || is_name(text);
+                faults.require(fits, at(field), format!("at most {NAME_CHARS_MAX} characters, none of them a control character"));
+            }
+            faults.require(is_of_our_era(&performance.starts_at), at("starts_at"), "after the year 0");
+            let in_order = performance.ends_at.is_none_or(|ends_at| performance.starts_at < ends_at);
+            faults.require(in_order, at("ends_at"), "later than starts_at");
+        }
+        let printable = self.terms.chars().count() <= TERMS_CHARS_MAX
+            && !self.terms.chars().any(|character| character.is_control() && character != '\n');
+        let rule = format!("at most {TERMS_CHARS_MAX} characters, no control characters but line ends");
+        faults.require(printable, "/terms", rule);
     }
 
     fn check_phases(&self, faults: &mut Faults) {

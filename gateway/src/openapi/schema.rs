@@ -55,6 +55,12 @@ pub(crate) struct SaleConfigBody {
     /// Where it takes place.
     #[schema(required = false)]
     venue: String,
+    /// The dates it sells for; none where no date is known yet.
+    #[schema(required = false, max_items = 1)]
+    performances: Vec<PerformanceConfigBody>,
+    /// What its tickets say in small print.
+    #[schema(required = false, max_length = 2000)]
+    terms: String,
     /// When visitors may register before the first phase; 30 minutes before `opens_at` when it is left out.
     #[schema(required = false, format = DateTime)]
     prequeue_opens_at: Option<String>,
@@ -97,6 +103,27 @@ pub(crate) struct SaleConfigBody {
     /// Whether fees go back with the rest.
     #[schema(required = false)]
     refunds: RefundConfigBody,
+}
+
+/// A date.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PerformanceConfig)]
+pub(crate) struct PerformanceConfigBody {
+    /// Its name in URLs.
+    #[schema(required = false, example = "main", pattern = "^[a-z0-9][a-z0-9_-]{0,31}$")]
+    id: String,
+    /// What people call it; nothing where the sale's name is enough.
+    #[schema(required = false, max_length = 200)]
+    name: String,
+    /// When it begins.
+    #[schema(format = DateTime)]
+    starts_at: String,
+    /// When it ends, if that is known.
+    #[schema(required = false, format = DateTime)]
+    ends_at: Option<String>,
+    /// Where, when that is not the sale's venue.
+    #[schema(required = false, max_length = 200)]
+    venue: String,
 }
 
 /// A price category.

@@ -101,6 +101,8 @@ fn the_shape_of_a_sale_is_what_the_sale_has() {
     let config: SaleConfig = serde_json::from_value(serde_json::json!({
         "name": "Jazz", "currency": "eur", "opens_at": "2030-01-01T00:00:00Z", "closes_at": "2030-01-02T00:00:00Z",
         "phases": [{ "id": "general", "opens_at": "2030-01-01T00:00:00Z", "allocation": { "ga": 1 } }],
+        "performances": [{ "name": "Late", "starts_at": "2030-02-01T00:00:00Z", "ends_at": "2030-02-01T01:00:00Z", "venue": "Barn" }],
+        "terms": "No glass.",
         "tiers": [
             { "id": "ga", "name": "Floor", "price": 100, "capacity": 1, "per_buyer_limit": 1 },
             { "id": "stalls", "name": "Stalls", "price": 200, "rows": [{ "row": "A", "seats": 20 }] },

@@ -1,0 +1,87 @@
+//! How many tickets a second are written as PDF, on all cores, beside the code of each as PNG in the same run.
+//!
+//! `cargo bench -p tickets --bench pdf`. Each ticket is another one: other code, other name, other seat, so that nothing is found
+//! again; every tenth name is Arabic and every tenth Chinese. [`ROUNDS`] of each by turns, the middle one counts. The bound is for
+//! two cores; a machine with fewer or slower ones misses it.
+
+use std::thread;
+use std::time::Instant;
+
+use tickets::pdf::{Sheet, pdf};
+use tickets::qr;
+
+const TICKETS: usize = 2_000;
+const ROUNDS: usize = 5;
+const PDF_MIN_PER_S: f64 = 500.0;
+
+fn main() {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let sheets: Vec<Sheet> = (0..TICKETS).map(sheet).collect();
+    let (mut pdfs, mut pngs) = (Vec::new(), Vec::new());
+    let mut bytes = 0;
+    for round in 0..=ROUNDS {
+        let of_pdf = per_second(cores, &sheets, |sheet| pdf(std::slice::from_ref(sheet)).expect("a file").len());
+        let of_png = per_second(cores, &sheets, |sheet| qr::png(&sheet.qr_text).expect("a picture").len());
+        bytes = of_pdf.1 / TICKETS;
+        if round > 0 {
+            pdfs.push(of_pdf.0);
+            pngs.push(of_png.0);
+        }
+    }
+    let (pdfs, pngs) = (middle(pdfs), middle(pngs));
+    let verdict = if pdfs >= PDF_MIN_PER_S { "PASS" } else { "MISS" };
+    says(&format!("\ntickets as PDF, {cores} cores, {TICKETS} different ones, median of {ROUNDS}"));
+    says(&format!("  {:58} {pdfs:>12.0} /s  >= {PDF_MIN_PER_S} /s  {verdict}", "PDF"));
+    says(&format!("  {:58} {pngs:>12.0} /s", "the code alone, as PNG"));
+    says(&format!("  {:58} {:>12.2}", "PDF for each PNG", pdfs / pngs));
+    says(&format!("  {:58} {bytes:>12} bytes", "a PDF"));
+}
+
+/// How many a second, and what `work` gave in all.
+#[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+fn per_second(cores: usize, sheets: &[Sheet], work: impl Fn(&Sheet) -> usize + Sync) -> (f64, usize) {
+    let begun = Instant::now();
+    let sum = thread::scope(|scope| {
+        let share = sheets.len().div_ceil(cores);
+        let threads: Vec<_> =
+            sheets.chunks(share).map(|sheets| scope.spawn(|| sheets.iter().map(&work).sum::<usize>())).collect();
+        threads.into_iter().map(|thread| thread.join().expect("nobody panics")).sum()
+    });
+    (sheets.len() as f64 / begun.elapsed().as_secs_f64(), sum)
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn sheet(number: usize) -> Sheet {
+    let holder = match number % 10 {
+        0 => format!("محمد عبدالله {number}"),
+        1 => format!("山田 花子 {number}"),
+        _ => format!("Ada Lovelace the {number}th"),
+    };
+    let code: String = (0..161)
+        .map(|at| char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"[number * (at + 7) % 45]))
+        .collect();
+    Sheet {
+        sale: "Jazz Night at the Old Warehouse".to_owned(),
+        when: Some("Saturday, 5 December 2026, 20:00 (CET)".to_owned()),
+        venue: "The Old Warehouse, Dock Road 12, Rotterdam".to_owned(),
+        tier: "Stalls".to_owned(),
+        seat: Some(format!("A-{number}")),
+        holder: Some(holder),
+        order: format!("ord_{number:032x}"),
+        ticket: format!("tkt_{number:032x}"),
+        qr_text: code,
+        terms:
+            "Doors open at 19:00. No glass, no re-entry. The organizer may film the audience. Children under 12 need \
+                company. Tickets are personal and may be given back until the day before."
+                .to_owned(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a bench says its figures")]
+fn says(line: &str) {
+    println!("{line}");
+}
