@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::artefacts::Artefacts;
 use crate::availability;
 use crate::config::GatewayConfig;
 use crate::directory::Directory;
@@ -98,6 +99,8 @@ pub(crate) struct App {
     stripe_writes_per_s: AtomicU32,
     /// What is published of the sales' draws.
     pub(crate) fairness: FairnessFiles,
+    /// Files of tickets.
+    pub(crate) artefacts: Artefacts,
     /// How often one client may ask.
     pub(crate) limits: Limits,
     /// Room for sockets.
@@ -145,6 +148,7 @@ impl App {
             open_sales: AtomicU32::new(1),
             stripe_writes_per_s: AtomicU32::new(config.stripe_writes_per_s.get()),
             fairness: FairnessFiles::default(),
+            artefacts: Artefacts::new(),
             config,
             sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
             exports: Arc::default(),

@@ -54,6 +54,8 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: &mut Request) 
         Route::PayOrder => Box::pin(pay::pay(app, request)),
         Route::ShowTicketSvg => Box::pin(tickets::svg(app, request)),
         Route::ShowTicketPng => Box::pin(tickets::png(app, request)),
+        Route::ShowTicketPdf => Box::pin(tickets::pdf(app, request)),
+        Route::ShowCalendar => Box::pin(tickets::calendar(app, request)),
         Route::ReceiveStripeEvent => Box::pin(stripe_webhook::receive(app, request)),
         Route::CreateSale => Box::pin(organizer::create(app, request)),
         Route::ShowOwnSale => Box::pin(organizer::show(app, request)),

@@ -50,6 +50,7 @@ mod idempotency;
 mod identity;
 
 mod alternatives;
+mod artefacts;
 mod availability;
 mod eta;
 mod position;

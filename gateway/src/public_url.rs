@@ -48,6 +48,16 @@ impl PublicUrl {
         &self.origin
     }
 
+    /// The host alone: part of names that are to be ours in the whole world.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.origin.split_once("://").map_or(self.origin.as_str(), |(_, authority)| authority);
+        authority
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(authority, |(host, _)| host)
+    }
+
     /// How the outside reaches us.
     #[must_use]
     pub const fn transport(&self) -> Transport {

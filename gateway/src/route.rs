@@ -122,6 +122,10 @@ routes! {
     ShowTicketSvg = GET "/v1/sales/{sale}/orders/{order}/tickets/{ticket}/qr.svg", Some(Limit::Shop), Artefact;
     /// The QR code of a ticket, as PNG.
     ShowTicketPng = GET "/v1/sales/{sale}/orders/{order}/tickets/{ticket}/qr.png", Some(Limit::Shop), Artefact;
+    /// A ticket to print or to keep, as accessible PDF.
+    ShowTicketPdf = GET "/v1/sales/{sale}/orders/{order}/tickets/{ticket}/ticket.pdf", Some(Limit::Shop), Artefact;
+    /// When and where, as an entry of a calendar.
+    ShowCalendar = GET "/v1/sales/{sale}/orders/{order}/calendar.ics", Some(Limit::Shop), Artefact;
 
     /// Events from Stripe.
     ReceiveStripeEvent = POST "/v1/stripe/webhook", None, Signature;

@@ -180,6 +180,8 @@ fn sale(hold_s: u32) -> Value {
         "name": "Night at the Opera",
         "slug": SLUG,
         "venue": "The Old Warehouse",
+        "performances": [{ "starts_at": "2030-12-05T19:00:00Z", "ends_at": "2030-12-05T22:00:00Z" }],
+        "terms": "Doors open an hour before. No glass, no re-entry.",
         "currency": "eur",
         "time_zone": "Europe/Berlin",
         "per_buyer_limit": 4,

@@ -22,7 +22,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use ledger::orders::{CreateOrder, NewOrder, OrderRow};
 use ledger::payments::PaymentRow;
-use ledger::tickets::TicketRow;
+use ledger::tickets::{TicketRow, TicketState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -91,6 +91,9 @@ pub(crate) struct OrderBody {
     attempt: Option<LastAttemptBody>,
     /// Its tickets, once it is paid.
     tickets: Vec<TicketBody>,
+    /// When and where, as an entry of a calendar, relative to this gateway; none without tickets or without a date. The link
+    /// carries all it needs.
+    calendar_url: Option<String>,
 }
 
 /// One line of an order.
@@ -156,6 +159,8 @@ pub(crate) struct TicketBody {
     state: &'static str,
     /// Its QR code, relative to this gateway; the link carries all it needs.
     qr_url: String,
+    /// The ticket to print or to keep, in the same way; none when it is void.
+    pdf_url: Option<String>,
 }
 
 /// `POST /v1/sales/{sale}/orders`
@@ -370,6 +375,7 @@ fn body(app: &App, sale: &Sale, row: OrderRow, token: Token) -> OrderBody {
         payment: payment(app, &row),
         attempt: row.payment.as_ref().map(last_attempt),
         tickets: tickets(app, sale, &row),
+        calendar_url: calendar_url(app, sale, &row),
         lines: row.lines.into_iter().map(line).collect(),
         expires_at: row.expires_at,
     }
@@ -396,15 +402,23 @@ fn last_attempt(payment: &PaymentRow) -> LastAttemptBody {
     }
 }
 
+fn calendar_url(app: &App, sale: &Sale, row: &OrderRow) -> Option<String> {
+    let token = app.signer.sign_artefact(&ArtefactToken { sale: row.sale, order: row.id });
+    let is_there = !row.tickets.is_empty() && sale.config().performance().is_some();
+    is_there.then(|| format!("/v1/sales/{}/orders/{}/calendar.ics?token={token}", row.sale, row.id))
+}
+
 fn tickets(app: &App, sale: &Sale, row: &OrderRow) -> Vec<TicketBody> {
     let artefacts = app.signer.sign_artefact(&ArtefactToken { sale: row.sale, order: row.id });
+    let path = |ticket: &TicketRow| format!("/v1/sales/{}/orders/{}/tickets/{}", row.sale, row.id, ticket.id);
     let ticket = |ticket: &TicketRow| TicketBody {
         id: ticket.id,
         tier: ticket.tier.clone(),
         unit: ticket.unit,
         seat: sale.seat(&ticket.tier, ticket.unit),
         state: ticket.state.word(),
-        qr_url: format!("/v1/sales/{}/orders/{}/tickets/{}/qr.svg?token={artefacts}", row.sale, row.id, ticket.id),
+        qr_url: format!("{}/qr.svg?token={artefacts}", path(ticket)),
+        pdf_url: (ticket.state != TicketState::Void).then(|| format!("{}/ticket.pdf?token={artefacts}", path(ticket))),
     };
     row.tickets.iter().map(ticket).collect()
 }

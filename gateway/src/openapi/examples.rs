@@ -18,6 +18,8 @@ pub(super) fn of(route: Route) -> Option<Value> {
         Route::PayOrder => json!({ "confirmation_token": "ctoken_1" }),
         Route::CreateSale => json!({
             "name": "Jazz Night", "currency": "eur", "time_zone": "Europe/Berlin", "venue": "Blue Note",
+            "performances": [{ "starts_at": "2030-06-01T18:00:00Z", "ends_at": "2030-06-01T21:00:00Z" }],
+            "terms": "Doors open at 19:00.",
             "opens_at": "2030-05-01T16:00:00Z", "closes_at": "2030-05-08T16:00:00Z",
             "phases": [
                 {

@@ -133,6 +133,8 @@ pub(super) fn of(route: Route) -> Exchange {
         Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
         Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
         Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
+        Route::ShowTicketPdf => shown(raw("application/pdf")).query(ARTEFACT),
+        Route::ShowCalendar => shown(raw("text/calendar; charset=utf-8")).query(ARTEFACT),
         Route::ReceiveStripeEvent => shown(raw("application/json"))
             .body(raw("application/json"), Key::No)
             .codes(&[Code::SignatureInvalid, Code::BodyTooLarge]),

@@ -343,8 +343,13 @@ impl World {
 
     /// Someone with an order that waits for payment.
     pub(crate) async fn order(&self, sale: &str, quantity: u32) -> (Buyer, Hold, Order) {
+        self.order_of(sale, "ga", quantity).await
+    }
+
+    /// The same of a tier with another name.
+    pub(crate) async fn order_of(&self, sale: &str, tier: &str, quantity: u32) -> (Buyer, Hold, Order) {
         let buyer = self.buyer(sale).await;
-        let hold = buyer.holds("ga", quantity).await.unwrap();
+        let hold = buyer.holds(tier, quantity).await.unwrap();
         let address = format!("{}@example.org", hold.id);
         let order = buyer.orders(&hold, &address, "Ada Lovelace").await.unwrap();
         (buyer, hold, order)

@@ -80,6 +80,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body: JSON as it came, any other as a string, none as null.
     pub body: Value,
+    /// The same as it came: a file is no text.
+    pub bytes: Bytes,
 }
 
 impl Answer {
@@ -188,8 +190,8 @@ impl Edge {
         };
         let answered = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
         let (parts, body) = answered.map_err(|late| no_answer(late.into()))?.map_err(no_answer)?;
-        let body = read(&body);
-        Ok(Answer { method, path: path.to_owned(), status: parts.status, headers: parts.headers, body })
+        let (body, bytes) = (read(&body), body);
+        Ok(Answer { method, path: path.to_owned(), status: parts.status, headers: parts.headers, body, bytes })
     }
 
     /// Sends a request without a body and leaves the answer's body to be read as it comes.
