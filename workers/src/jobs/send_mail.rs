@@ -5,7 +5,6 @@
 
 use domain::payment::PaymentState;
 use domain::sale::{SaleConfig, Seating};
-use domain::ticket::TicketPayload;
 use domain::token::OrderToken;
 use domain::{OrderId, SaleId};
 use ledger::LedgerError;
@@ -16,10 +15,13 @@ use ledger::refunds::{RefundRow, RefundState, refund_fetch};
 use ledger::sales::{SaleName, SaleRow, sale_fetch};
 use ledger::tickets::{TicketRow, TicketState};
 use lettre::Message;
+use tickets::calendar::Standing;
+use tickets::order::{Bought, Issued};
+use tickets::pdf::Sheet;
 
 use crate::context::Context;
 use crate::mail::letter::{self, Back, Facts, Line, Ticket, Why};
-use crate::mail::message::{self, Envelope, Picture};
+use crate::mail::message::{self, Enclosed, Envelope, File, Picture};
 use crate::mail::{Mailer, SendError};
 use crate::outbox::mail_kind;
 use crate::points::Point;
@@ -82,8 +84,14 @@ async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -
 fn compose(context: &Context, mailer: &Mailer, kind: MailKind, told: &Told) -> Result<Message, String> {
     let valid: Vec<&TicketRow> =
         told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect();
-    let shown = if kind == MailKind::OrderPaid { valid.as_slice() } else { &[] };
-    let pictures = shown.iter().map(|ticket| picture(context, told.sale.id, ticket)).collect::<Result<_, _>>()?;
+    let enclosed = match kind {
+        MailKind::OrderPaid => enclosed(context, told, &valid)?,
+        MailKind::OrderExpired
+        | MailKind::PaymentReleased
+        | MailKind::PaymentRefunded
+        | MailKind::RefundMade(_)
+        | MailKind::RefundFailed(_) => Enclosed::default(),
+    };
     let letter = letter::write(kind, &facts(context, told, &valid));
     let envelope = Envelope {
         from: mailer.from(),
@@ -91,7 +99,7 @@ fn compose(context: &Context, mailer: &Mailer, kind: MailKind, told: &Told) -> R
         name: &told.contact.name,
         message_id: message_id(context, kind, told.order.id),
     };
-    message::seal(&letter, &envelope, pictures).map_err(|fault| fault.to_string())
+    message::seal(&letter, &envelope, enclosed).map_err(|fault| fault.to_string())
 }
 
 fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
@@ -99,7 +107,8 @@ fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
     Facts {
         name: contact.name.clone(),
         sale: sale.config.name.clone(),
-        venue: sale.config.venue.clone(),
+        venue: sale.config.place().to_owned(),
+        when: sale.config.performance().map(|performance| tickets::dates::spoken(performance.starts_at, &sale.config.time_zone)),
         order: order.id.to_string(),
         lines: order
             .lines
@@ -148,18 +157,45 @@ fn page(context: &Context, told: &Told) -> String {
     format!("{}/s/{}/orders/{}#token={token}", context.public_url, told.sale.slug, told.order.id)
 }
 
-fn picture(context: &Context, sale: SaleId, ticket: &TicketRow) -> Result<Picture, String> {
-    let payload = TicketPayload { ticket: ticket.id, sale, rotation: ticket.rotation };
-    let text = context
-        .ticket_signer
-        .qr_text(&payload, ticket.qr_kid)
-        .ok_or_else(|| format!("the ticket key {} is gone", ticket.qr_kid))?;
-    let png = tickets::qr::png(&text).map_err(|fault| fault.to_string())?;
-    Ok(Picture { content_id: ticket.id.to_string(), png })
+/// The codes as pictures, the tickets as a file to print, and the date where there is one: the same bytes as the gateway's.
+fn enclosed(context: &Context, told: &Told, valid: &[&TicketRow]) -> Result<Enclosed, String> {
+    let bought = Bought {
+        sale: told.sale.id,
+        version: told.sale.version,
+        config: &told.sale.config,
+        order: told.order.id,
+        created_at: told.order.created_at,
+        holder: Some(&told.contact.name),
+    };
+    let sheet = |ticket: &&TicketRow| {
+        let issued =
+            Issued { id: ticket.id, tier: &ticket.tier, unit: ticket.unit, rotation: ticket.rotation, kid: ticket.qr_kid };
+        bought.sheet(&issued, &context.ticket_signer).map_err(|gone| gone.to_string())
+    };
+    let sheets = valid.iter().map(sheet).collect::<Result<Vec<_>, _>>()?;
+    let pictures = sheets.iter().map(picture).collect::<Result<_, _>>()?;
+    let mut files = Vec::new();
+    if !sheets.is_empty() {
+        let content = tickets::pdf::pdf(&sheets).map_err(|fault| fault.to_string())?;
+        files.push(File { name: "tickets.pdf".to_owned(), media_type: "application/pdf", content });
+        if let Some(visit) = bought.visit(valid.len(), Standing::Confirmed, host(context)) {
+            let content = tickets::calendar::calendar(&visit).into_bytes();
+            files.push(File { name: "calendar.ics".to_owned(), media_type: "text/calendar; charset=utf-8", content });
+        }
+    }
+    Ok(Enclosed { pictures, files })
+}
+
+fn picture(sheet: &Sheet) -> Result<Picture, String> {
+    let png = tickets::qr::png(&sheet.qr_text).map_err(|fault| fault.to_string())?;
+    Ok(Picture { content_id: sheet.ticket.clone(), png })
 }
 
 fn message_id(context: &Context, kind: MailKind, order: OrderId) -> String {
+    format!("{}.{order}@{}", letter::word(kind), host(context))
+}
+
+fn host(context: &Context) -> &str {
     let host = context.public_url.split("://").last().and_then(|rest| rest.split(['/', ':']).next());
-    let host = host.filter(|host| !host.is_empty()).unwrap_or("onsale.invalid");
-    format!("{}.{order}@{host}", letter::word(kind))
+    host.filter(|host| !host.is_empty()).unwrap_or("onsale.invalid")
 }

@@ -23,6 +23,8 @@ pub(crate) struct Facts {
     pub(crate) sale: String,
     /// Where it takes place; may be empty.
     pub(crate) venue: String,
+    /// When it begins, if that is known.
+    pub(crate) when: Option<String>,
     /// The order, `ord_…`.
     pub(crate) order: String,
     /// What is charged, line by line.

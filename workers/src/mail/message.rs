@@ -1,4 +1,4 @@
-//! A letter in its envelope: multipart, with the tickets' pictures inside.
+//! A letter in its envelope: multipart, with the tickets' pictures inside and files beside it.
 //!
 //! Names come from buyers and organizers. They reach headers only through here, without control characters and through
 //! the library's encoders, so no name can add a header or a recipient.
@@ -28,6 +28,20 @@ pub(crate) struct Picture {
     pub(crate) png: Vec<u8>,
 }
 
+/// A file beside a letter.
+pub(crate) struct File {
+    pub(crate) name: String,
+    pub(crate) media_type: &'static str,
+    pub(crate) content: Vec<u8>,
+}
+
+/// What goes into an envelope with a letter.
+#[derive(Default)]
+pub(crate) struct Enclosed {
+    pub(crate) pictures: Vec<Picture>,
+    pub(crate) files: Vec<File>,
+}
+
 /// Why a letter has no envelope.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadEnvelope {
@@ -38,8 +52,8 @@ pub(crate) enum BadEnvelope {
 }
 
 /// Puts a letter into its envelope.
-pub(crate) fn seal(letter: &Letter, envelope: &Envelope<'_>, pictures: Vec<Picture>) -> Result<Message, BadEnvelope> {
-    let address: Address = envelope.email.parse().map_err(|_| BadEnvelope::Address)?;
+pub(crate) fn seal(letter: &Letter, envelope: &Envelope<'_>, enclosed: Enclosed) -> Result<Message, BadEnvelope> {
+    let address = address(envelope.email)?;
     let name = one_line(envelope.name);
     let to = Mailbox::new((!name.is_empty()).then_some(name), address);
     Ok(Message::builder()
@@ -48,7 +62,25 @@ pub(crate) fn seal(letter: &Letter, envelope: &Envelope<'_>, pictures: Vec<Pictu
         .subject(one_line(&letter.subject))
         .message_id(Some(format!("<{}>", envelope.message_id)))
         .header(AutoSubmitted)
-        .multipart(body(letter, pictures))?)
+        .multipart(with_files(body(letter, enclosed.pictures), enclosed.files))?)
+}
+
+/// An address as every mail server takes it: a domain in letters of its own goes as it is looked up (RFC 5891). What is before the @
+/// belongs to the receiver alone, and goes as it is.
+fn address(email: &str) -> Result<Address, BadEnvelope> {
+    let written: Address = email.parse().map_err(|_| BadEnvelope::Address)?;
+    let domain = idna::domain_to_ascii(written.domain()).map_err(|_| BadEnvelope::Address)?;
+    Address::new(written.user(), domain).map_err(|_| BadEnvelope::Address)
+}
+
+fn with_files(letter: MultiPart, files: Vec<File>) -> MultiPart {
+    if files.is_empty() {
+        return letter;
+    }
+    files.into_iter().fold(MultiPart::mixed().multipart(letter), |mixed, File { name, media_type, content }| {
+        let media_type = ContentType::parse(media_type).expect("a content type");
+        mixed.singlepart(Attachment::new(name).body(Body::new(content), media_type))
+    })
 }
 
 fn body(letter: &Letter, pictures: Vec<Picture>) -> MultiPart {

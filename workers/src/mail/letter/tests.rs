@@ -86,6 +86,7 @@ fn facts() -> Facts {
         name: "Ada <Lovelace> & Co".to_owned(),
         sale: "Night \"Live\"".to_owned(),
         venue: "Hall 2".to_owned(),
+        when: Some("Saturday, 5 December 2026, 20:00 (CET)".to_owned()),
         order: "ord_1".to_owned(),
         lines: vec![
             Line { label: "2 × Standing".to_owned(), amount: "40.00 EUR".to_owned() },
