@@ -23,7 +23,7 @@ pub(crate) mod queue;
 pub(crate) mod sales;
 mod seats;
 mod stripe_webhook;
-mod tickets;
+pub(crate) mod tickets;
 pub(crate) mod waitlist;
 
 /// Answers a request. Each route has a future of its own size: in one for all of them, a join would be moved about with the
@@ -56,6 +56,8 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: &mut Request) 
         Route::ShowTicketPng => Box::pin(tickets::png(app, request)),
         Route::ShowTicketPdf => Box::pin(tickets::pdf(app, request)),
         Route::ShowCalendar => Box::pin(tickets::calendar(app, request)),
+        Route::SendTickets => Box::pin(tickets::acts::send(app, request)),
+        Route::RotateTicket => Box::pin(tickets::acts::rotate(app, request)),
         Route::ReceiveStripeEvent => Box::pin(stripe_webhook::receive(app, request)),
         Route::CreateSale => Box::pin(organizer::create(app, request)),
         Route::ShowOwnSale => Box::pin(organizer::show(app, request)),
@@ -71,6 +73,8 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: &mut Request) 
         Route::ReleaseUnits => Box::pin(organizer::withholding::release(app, request)),
         Route::RefundOrder => Box::pin(organizer::refunds::ask(app, request)),
         Route::ListRefunds => Box::pin(organizer::refunds::list(app, request)),
+        Route::SendOwnTickets => Box::pin(organizer::tickets::send(app, request)),
+        Route::RotateOwnTicket => Box::pin(organizer::tickets::rotate(app, request)),
         Route::ShowOwnQueue => Box::pin(organizer::line::show(app, request)),
         Route::ShowLedger => Box::pin(organizer::reports::ledger::show(app, request)),
         Route::ListOrders => Box::pin(organizer::reports::orders::list(app, request)),

@@ -240,6 +240,8 @@ fn components() -> Components {
     add::<organizer::refunds::RefundBody>(&mut shapes);
     add::<organizer::refunds::RefundedBody>(&mut shapes);
     add::<organizer::refunds::RefundList>(&mut shapes);
+    add::<crate::endpoints::tickets::acts::RotateBody>(&mut shapes);
+    add::<crate::endpoints::tickets::acts::RotatedBody>(&mut shapes);
     add::<organizer::line::BypassedBody>(&mut shapes);
     add::<organizer::line::OwnQueueBody>(&mut shapes);
     add::<organizer::reports::ledger::LedgerBody>(&mut shapes);

@@ -126,6 +126,10 @@ routes! {
     ShowTicketPdf = GET "/v1/sales/{sale}/orders/{order}/tickets/{ticket}/ticket.pdf", Some(Limit::Shop), Artefact;
     /// When and where, as an entry of a calendar.
     ShowCalendar = GET "/v1/sales/{sale}/orders/{order}/calendar.ics", Some(Limit::Shop), Artefact;
+    /// Have the tickets sent again, as they are.
+    SendTickets = POST "/v1/sales/{sale}/orders/{order}/tickets/send", Some(Limit::Shop), Order;
+    /// Replace the code of a ticket: the old one is void from then on, and the new one is sent.
+    RotateTicket = POST "/v1/sales/{sale}/orders/{order}/tickets/{ticket}/rotate", Some(Limit::Shop), Order;
 
     /// Events from Stripe.
     ReceiveStripeEvent = POST "/v1/stripe/webhook", None, Signature;
@@ -158,6 +162,10 @@ routes! {
     RefundOrder = POST "/v1/organizer/sales/{sale}/orders/{order}/refunds", Some(Limit::Organizer), Organizer;
     /// What went back of an order, is going, or failed to go.
     ListRefunds = GET "/v1/organizer/sales/{sale}/orders/{order}/refunds", Some(Limit::Organizer), Organizer;
+    /// Have a buyer's tickets sent again, as they are.
+    SendOwnTickets = POST "/v1/organizer/sales/{sale}/orders/{order}/tickets/send", Some(Limit::Organizer), Organizer;
+    /// Replace the code of a buyer's ticket: the old one is void from then on, and the new one is sent.
+    RotateOwnTicket = POST "/v1/organizer/sales/{sale}/orders/{order}/tickets/{ticket}/rotate", Some(Limit::Organizer), Organizer;
     /// The queue as its organizer sees it: how many, how fast and why, and what was logged.
     ShowOwnQueue = GET "/v1/organizer/sales/{sale}/queue", Some(Limit::Organizer), Organizer;
     /// The trial balance of a sale: every account with its debits, credits and balance.

@@ -172,6 +172,8 @@ pub enum MailKind {
     RefundMade(RefundId),
     /// Money that was to go back did not arrive.
     RefundFailed(RefundId),
+    /// The tickets once more, as they are now; the letter has a name of its own.
+    TicketsAgain(Uuid),
 }
 
 /// What waits in a queue.

@@ -3,7 +3,7 @@
 use crate::{
     access_codes, audit, balance_transactions, balances, dead_letters, disputes, draws, epochs, holds, idempotency,
     inbox, intent_claims, notices, orders, organizers, outbox, payments, pruning, queue, rebuild, reconciliations,
-    refunds, registrations, sales, seals, starts, units, withholdings,
+    refunds, registrations, sales, seals, starts, tickets, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -27,6 +27,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         orders::export::STATEMENTS,
         payments::STATEMENTS,
         refunds::STATEMENTS,
+        tickets::STATEMENTS,
         disputes::STATEMENTS,
         balance_transactions::STATEMENTS,
         balances::STATEMENTS,

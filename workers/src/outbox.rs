@@ -71,6 +71,7 @@ pub(crate) const fn mail_kind(kind: MailKind) -> &'static str {
         MailKind::PaymentRefunded => "mail_payment_refunded",
         MailKind::RefundMade(_) => "mail_refund_made",
         MailKind::RefundFailed(_) => "mail_refund_failed",
+        MailKind::TicketsAgain(_) => "mail_tickets_again",
     }
 }
 

@@ -154,6 +154,8 @@ pub(crate) struct TicketBody {
     unit: UnitNo,
     /// Its seat; none for general admission.
     seat: Option<String>,
+    /// How often its code was replaced.
+    rotation: u16,
     /// Whether it opens the door: valid, used or void.
     #[schema(example = "valid")]
     state: &'static str,
@@ -416,6 +418,7 @@ fn tickets(app: &App, sale: &Sale, row: &OrderRow) -> Vec<TicketBody> {
         tier: ticket.tier.clone(),
         unit: ticket.unit,
         seat: sale.seat(&ticket.tier, ticket.unit),
+        rotation: ticket.rotation,
         state: ticket.state.word(),
         qr_url: format!("{}/qr.svg?token={artefacts}", path(ticket)),
         pdf_url: (ticket.state != TicketState::Void).then(|| format!("{}/ticket.pdf?token={artefacts}", path(ticket))),

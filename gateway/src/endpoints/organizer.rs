@@ -30,6 +30,7 @@ pub(crate) mod line;
 pub(crate) mod notices;
 pub(crate) mod refunds;
 pub(crate) mod reports;
+pub(crate) mod tickets;
 pub(crate) mod withholding;
 
 /// A sale as its organizer sees it.

@@ -24,6 +24,8 @@ use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
 
+pub(crate) mod acts;
+
 /// `GET …/qr.svg`
 pub(crate) async fn svg(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     drawn(app, request, "image/svg+xml", |text| tickets::qr::svg(text).map(Bytes::from)).await

@@ -42,6 +42,7 @@ pub(super) fn of(route: Route) -> Option<Value> {
         Route::WithholdUnits => json!({ "tier": "ga", "quantity": 20 }),
         Route::ReleaseUnits => json!({ "tier": "balcony", "seats": ["A-1", "A-2"] }),
         Route::RefundOrder => json!({ "tickets": ["tkt_0190c5a0b0c07abc8def0123456789ab"], "reason": "cannot come" }),
+        Route::RotateTicket | Route::RotateOwnTicket => json!({ "rotation": 0 }),
         Route::ActPlainly => json!("act=join&more_time=on"),
         _ => return None,
     };
@@ -54,6 +55,7 @@ mod tests {
 
     use super::*;
     use crate::endpoints::organizer::{access_codes, line, notices, refunds, withholding};
+    use crate::endpoints::tickets::acts;
     use crate::endpoints::{holds, orders, pay, queue};
     use crate::openapi::exchange;
 
@@ -84,6 +86,7 @@ mod tests {
                 Route::BypassQueue => reads::<line::BypassBody>(example),
                 Route::WithholdUnits | Route::ReleaseUnits => reads::<withholding::UnitsBody>(example),
                 Route::RefundOrder => reads::<refunds::RefundBody>(example),
+                Route::RotateTicket | Route::RotateOwnTicket => reads::<acts::RotateBody>(example),
                 _ => example.is_string(),
             };
             assert!(fits, "{}", route.operation());

@@ -18,6 +18,7 @@ use crate::endpoints::organizer::withholding::{DoneBody, UnitsBody};
 use crate::endpoints::pay::{PaidBody, PayBody};
 use crate::endpoints::queue::{JoinBody, JoinedBody};
 use crate::endpoints::sales::{SaleBody, SaleList};
+use crate::endpoints::tickets::acts::{RotateBody, RotatedBody};
 use crate::openapi::schema::{FairnessFileBody, SaleConfigBody};
 use crate::position::Position;
 use crate::problem::Code;
@@ -133,6 +134,12 @@ pub(super) fn of(route: Route) -> Exchange {
         Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
         Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
         Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
+        Route::SendTickets | Route::SendOwnTickets => Exchange { key: Key::Required, ..Exchange::default() }
+            .answers(vec![(202, "A letter is on its way, or was for this very request.", None)])
+            .codes(&[Code::TicketsNone, Code::LettersLimitReached]),
+        Route::RotateTicket | Route::RotateOwnTicket => shown(shape::<RotatedBody>())
+            .body(shape::<RotateBody>(), Key::No)
+            .codes(&[Code::RotationStale, Code::TicketUsed, Code::TicketVoid]),
         Route::ShowTicketPdf => shown(raw("application/pdf")).query(ARTEFACT),
         Route::ShowCalendar => shown(raw("text/calendar; charset=utf-8")).query(ARTEFACT),
         Route::ReceiveStripeEvent => shown(raw("application/json"))

@@ -140,6 +140,12 @@ codes! {
     TicketUsed = "ticket_used" CONFLICT "The ticket was used";
     /// The ticket was given back before.
     TicketVoid = "ticket_void" CONFLICT "The ticket is void already";
+    /// No ticket of the order opens the door any more, so there is nothing to send.
+    TicketsNone = "tickets_none" CONFLICT "No ticket opens the door";
+    /// The tickets were sent again as often as a buyer may ask; the organizer still can.
+    LettersLimitReached = "letters_limit_reached" CONFLICT "Sent as often as may be";
+    /// The code was replaced meanwhile, or as often as it may be: look at the ticket, and name the rotation it has.
+    RotationStale = "rotation_stale" CONFLICT "The code was replaced meanwhile";
     /// Nobody is waiting with that number: it was never given, or is inside, gone or over.
     NotWaiting = "not_waiting" CONFLICT "Nobody waits with that number";
     /// As many shoppers are inside as may be.

@@ -120,3 +120,60 @@ async fn the_calendar_of_an_order_has_its_date_and_none_without() {
     assert_eq!(world.get_with(&path, &[("authorization", &token)]).await.code(), Some("not_found"));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn tickets_are_sent_again_for_their_buyer_a_few_times_and_for_who_sells() {
+    let world = World::new().await;
+    let sale = world.sale(&free(json!({}))).await;
+    let (_, _, order) = world.order_of(&sale, "stalls", 1).await;
+    let path = format!("/v1/sales/{sale}/orders/{}/tickets/send", order.id);
+    let token = format!("Bearer {}", order.token);
+    let asks =
+        async |key: &str| world.post(&path, &[("authorization", &token), ("idempotency-key", key)], &json!(null)).await;
+    for key in ["a", "a", "b", "c", "d", "e"] {
+        assert_eq!(asks(key).await.status, StatusCode::ACCEPTED, "{key}");
+    }
+    assert_eq!(asks("f").await.code(), Some("letters_limit_reached"));
+    let letters = "SELECT count(*) FROM outbox WHERE kind = 'mail_tickets_again'";
+    assert_eq!(world.database.number(letters).await.unwrap(), 5, "one for each request");
+    let headers = [("authorization", &*token)];
+    assert_eq!(world.post(&path, &headers, &json!(null)).await.code(), Some("idempotency_key_missing"));
+    assert_eq!(world.post(&path, &[("idempotency-key", "g")], &json!(null)).await.code(), Some("unauthorized"));
+    let own = path.replace("/v1/sales", "/v1/organizer/sales");
+    let key = format!("Bearer {}", world.api_key);
+    let sent = world.post(&own, &[("authorization", &key), ("idempotency-key", "h")], &json!(null)).await;
+    assert_eq!(sent.status, StatusCode::ACCEPTED, "{}", sent.body);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_replaced_code_is_drawn_anew_and_the_same_request_replaces_once() {
+    let world = World::new().await;
+    let sale = world.sale(&free(json!({}))).await;
+    let (buyer, _, order) = world.order_of(&sale, "stalls", 1).await;
+    let ticket = buyer.looks_at_order(&order).await.unwrap().body["tickets"][0].clone();
+    assert_eq!(ticket["rotation"], 0);
+    let (qr, pdf) = (ticket["qr_url"].as_str().unwrap(), ticket["pdf_url"].as_str().unwrap());
+    let (old_qr, old_pdf) = (world.get(qr).await, world.get(pdf).await);
+    let path = format!("/v1/sales/{sale}/orders/{}/tickets/{}/rotate", order.id, ticket["id"].as_str().unwrap());
+    let token = format!("Bearer {}", order.token);
+    for _ in 0..2 {
+        let rotated = world.post(&path, &[("authorization", &token)], &json!({ "rotation": 0 })).await;
+        assert_eq!(rotated.expect(StatusCode::OK).unwrap(), json!({ "id": ticket["id"], "rotation": 1 }));
+    }
+    let (new_qr, new_pdf) = (world.get(qr).await, world.get(pdf).await);
+    assert_ne!(new_qr.bytes, old_qr.bytes);
+    assert_ne!(new_pdf.bytes, old_pdf.bytes);
+    assert_ne!(new_qr.header("etag"), old_qr.header("etag"));
+    world.database.execute("UPDATE tickets SET rotation = 9").await.unwrap();
+    let stale = world.post(&path, &[("authorization", &token)], &json!({ "rotation": 1 })).await;
+    assert_eq!(stale.code(), Some("rotation_stale"));
+    assert!(stale.body["detail"].as_str().unwrap().contains("rotation 9"), "{}", stale.body);
+    let artefact = format!("{path}?{}", qr.split_once('?').unwrap().1);
+    assert_eq!(
+        world.post(&artefact, &[], &json!({ "rotation": 9 })).await.code(),
+        Some("unauthorized"),
+        "a link replaces nothing"
+    );
+    world.stop().await;
+}

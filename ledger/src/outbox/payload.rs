@@ -42,6 +42,12 @@ struct MailPayload {
 }
 
 #[derive(Deserialize)]
+struct TicketsMailPayload {
+    order: Uuid,
+    letter: Uuid,
+}
+
+#[derive(Deserialize)]
 struct RefundMailPayload {
     order: Uuid,
     refund: Uuid,
@@ -62,6 +68,7 @@ pub(super) fn work(id: Uuid, kind: &str, payload: Value) -> Work {
         "mail_payment_refunded" => mail(&payload, MailKind::PaymentRefunded),
         "mail_refund_made" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundMade)),
         "mail_refund_failed" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundFailed)),
+        "mail_tickets_again" => parse(&payload).map(TicketsMailPayload::work),
         _ => None,
     };
     known.unwrap_or_else(|| Work::Unknown { kind: kind.to_owned(), payload })
@@ -91,6 +98,12 @@ impl RefundPayload {
     fn work(self) -> Work {
         let (refund, amount) = (RefundId::from_uuid(self.refund), Money::new(self.amount, self.currency));
         Work::PaymentRefund { refund, call: self.call.call(), amount }
+    }
+}
+
+impl TicketsMailPayload {
+    fn work(self) -> Work {
+        Work::Mail { kind: MailKind::TicketsAgain(self.letter), order: OrderId::from_uuid(self.order) }
     }
 }
 

@@ -41,6 +41,7 @@ mod sales;
 mod seals;
 mod soak;
 mod storm;
+mod ticket_acts;
 mod unheard;
 mod withholdings;
 mod work;

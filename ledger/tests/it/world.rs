@@ -37,7 +37,7 @@ pub(crate) struct World {
 
 /// A published sale at epoch 1: tier `ga` with numbered units, 45.00 € and 10 % fee and 19 % tax unless it is free.
 pub(crate) struct TestSale<'w> {
-    world: &'w World,
+    pub(crate) world: &'w World,
     pub(crate) id: SaleId,
     pub(crate) organizer: OrganizerId,
     pub(crate) config: SaleConfig,

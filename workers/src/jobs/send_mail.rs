@@ -41,6 +41,10 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
     if has_failed && matches!(kind, MailKind::RefundMade(_)) {
         return Outcome::Done("the refund failed after all");
     }
+    let is_void = !told.order.tickets.iter().any(|ticket| ticket.state == TicketState::Valid);
+    if is_void && matches!(kind, MailKind::TicketsAgain(_)) {
+        return Outcome::Done("no ticket opens the door any more");
+    }
     let message = match compose(context, mailer, kind, &told) {
         Ok(message) => message,
         Err(why) => return Outcome::Park(why),
@@ -76,7 +80,11 @@ async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -
         MailKind::RefundMade(refund) | MailKind::RefundFailed(refund) => {
             Some(refund_fetch(ledger, sale, refund).await?.ok_or_else(|| missing("refund"))?)
         }
-        MailKind::OrderPaid | MailKind::OrderExpired | MailKind::PaymentReleased | MailKind::PaymentRefunded => None,
+        MailKind::OrderPaid
+        | MailKind::OrderExpired
+        | MailKind::PaymentReleased
+        | MailKind::PaymentRefunded
+        | MailKind::TicketsAgain(_) => None,
     };
     Ok(Some(Told { sale: sale_row, order: order_row, contact, refund }))
 }
@@ -85,7 +93,7 @@ fn compose(context: &Context, mailer: &Mailer, kind: MailKind, told: &Told) -> R
     let valid: Vec<&TicketRow> =
         told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect();
     let enclosed = match kind {
-        MailKind::OrderPaid => enclosed(context, told, &valid)?,
+        MailKind::OrderPaid | MailKind::TicketsAgain(_) => enclosed(context, told, &valid)?,
         MailKind::OrderExpired
         | MailKind::PaymentReleased
         | MailKind::PaymentRefunded

@@ -106,6 +106,8 @@ templates! {
     RefundMadeHtml "refund_made.html";
     RefundFailedText "refund_failed.txt";
     RefundFailedHtml "refund_failed.html";
+    TicketsAgainText "tickets_again.txt";
+    TicketsAgainHtml "tickets_again.html";
 }
 
 /// Writes a letter.
@@ -136,6 +138,11 @@ pub(crate) fn write(kind: MailKind, facts: &Facts) -> Letter {
             &RefundFailedText { facts },
             &RefundFailedHtml { facts },
         ),
+        MailKind::TicketsAgain(_) => letter(
+            format!("Your tickets for {sale}, once more"),
+            &TicketsAgainText { facts },
+            &TicketsAgainHtml { facts },
+        ),
     }
 }
 
@@ -153,6 +160,7 @@ pub(crate) fn word(kind: MailKind) -> String {
         MailKind::PaymentRefunded => "payment_refunded".to_owned(),
         MailKind::RefundMade(refund) => format!("refund_made.{refund}"),
         MailKind::RefundFailed(refund) => format!("refund_failed.{refund}"),
+        MailKind::TicketsAgain(letter) => format!("tickets_again.{}", letter.simple()),
     }
 }
 

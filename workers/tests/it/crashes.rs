@@ -33,6 +33,7 @@ const CHECKED: &[Killed] = &[("payment_check", ALL)];
 const ASKED: &[Killed] = &[("inbox", &[Between])];
 const GIVEN_BACK: &[Killed] = &[("payment_refund", ALL), ("mail_refund_made", ALL)];
 const CAME_BACK: &[Killed] = &[("mail_refund_failed", ALL)];
+const SENT_AGAIN: &[Killed] = &[("mail_tickets_again", ALL)];
 const RUN_OUT: &[Killed] =
     &[("expire_orders", ENDS), ("payment_cancel", ALL), ("units_return", ALL), ("mail_order_expired", ALL)];
 const LATE_PROMISE: &[Killed] = &[("mail_payment_released", ALL)];
@@ -58,8 +59,8 @@ const HALF: i64 = PRICE / 2;
 /// Everything that may be paid has run out by then.
 const OVER: Duration = Duration::from_mins(60);
 
-const HISTORIES: [&[Killed]; 10] =
-    [PAID, CHECKED, ASKED, GIVEN_BACK, CAME_BACK, RUN_OUT, LATE_PROMISE, LATE_MONEY, FROZEN, SWEPT];
+const HISTORIES: [&[Killed]; 11] =
+    [PAID, CHECKED, ASKED, GIVEN_BACK, CAME_BACK, SENT_AGAIN, RUN_OUT, LATE_PROMISE, LATE_MONEY, FROZEN, SWEPT];
 
 fn points(killed: &[Killed]) -> Vec<(&'static str, Point)> {
     killed.iter().flat_map(|(work, points)| points.iter().map(|point| (*work, *point))).collect()
@@ -207,6 +208,18 @@ async fn a_refund_that_did_not_arrive_is_told_wherever_workers_die() {
         .await
         .expect("Postgres answers");
     all_came_to_the_same(&world, &sale, histories.len(), 3 * histories.len()).await;
+}
+
+/// A buyer asks for the tickets once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn tickets_are_sent_again_once_wherever_workers_die() {
+    let (world, sale) = left_alone(units_of(SENT_AGAIN), Manual).await;
+    let histories = paid(&world, &sale, SENT_AGAIN).await;
+    plays(&world, &sale, SENT_AGAIN, async |number| {
+        world.sends_tickets_again(&of_number(&histories, number).order).await;
+    })
+    .await;
+    all_came_to_the_same(&world, &sale, histories.len(), 2 * histories.len()).await;
 }
 
 /// The clock of the order runs out while its buyer is at the bank.

@@ -195,3 +195,58 @@ async fn who_gets_money_back_is_told_once_it_went() {
     assert_eq!(world.mail.messages().iter().filter(|mail| mail.subject().contains("Your refund")).count(), 1);
     workers.stop().await;
 }
+
+/// A file of a letter.
+fn file(mail: &Mail, name: &str) -> Option<Vec<u8>> {
+    mail.attachments().iter().find(|part| part.name == name).map(|part| part.content.to_vec())
+}
+
+/// Each letter with the tickets of an order has the same bytes in it, however often it is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn tickets_that_are_sent_again_are_the_same_bytes() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 2).await;
+    world.pays(&order, VISA, Manual).await;
+    let paid = world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    for _ in 0..4 {
+        world.sends_tickets_again(&paid).await;
+    }
+    world.until_idle().await;
+    let mails = world.mail.messages();
+    assert_eq!(mails.len(), 5);
+    let names: std::collections::BTreeSet<_> = mails.iter().map(|mail| mail.header("message-id")).collect();
+    assert_eq!(names.len(), 5, "each is a letter of its own");
+    let contents = |mail: &Mail| mail.attachments().iter().map(|part| part.content.clone()).collect::<Vec<_>>();
+    let first = contents(&mails[0]);
+    assert_eq!(first.len(), 3, "two codes and a file to print");
+    assert!(first.iter().any(|content| content.starts_with(b"%PDF-")));
+    assert!(mails.iter().all(|mail| contents(mail) == first));
+    world.audit().await;
+    workers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_is_replaced_is_sent_and_only_that_one_changes() {
+    let world = World::new().await;
+    let workers = world.start(Post::Open);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 2).await;
+    world.pays(&order, VISA, Manual).await;
+    let paid = world.until_order_is(&order, OrderState::Paid).await;
+    world.until_idle().await;
+    world.replaces_code(&paid, &paid.tickets[0]).await;
+    let again = world.mail.wait_for(|mail| mail.subject().contains("once more"), SOON).await.expect("a mail");
+    let before = world.mail.messages().remove(0);
+    let code = |mail: &Mail, index: usize| {
+        let id = Some(paid.tickets[index].id.to_string());
+        mail.attachments().iter().find(|part| part.content_id == id).expect("a picture").content.clone()
+    };
+    assert_ne!(code(&again, 0), code(&before, 0));
+    assert_eq!(code(&again, 1), code(&before, 1));
+    assert_ne!(file(&again, "tickets.pdf").expect("a file"), file(&before, "tickets.pdf").expect("a file"));
+    assert!(again.text().expect("a text").contains("only if they are the same as these"));
+    workers.stop().await;
+}

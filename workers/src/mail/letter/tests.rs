@@ -3,14 +3,17 @@ use uuid::Uuid;
 
 use super::*;
 
-const KINDS: [MailKind; 6] = [
+const KINDS: [MailKind; 7] = [
     MailKind::OrderPaid,
     MailKind::OrderExpired,
     MailKind::PaymentReleased,
     MailKind::PaymentRefunded,
     REFUND_MADE,
     REFUND_FAILED,
+    TICKETS_AGAIN,
 ];
+
+const TICKETS_AGAIN: MailKind = MailKind::TicketsAgain(Uuid::nil());
 
 const REFUND_FAILED: MailKind = MailKind::RefundFailed(RefundId::from_uuid(Uuid::nil()));
 
@@ -144,6 +147,17 @@ fn the_tickets_show_one_code_each_and_the_price_is_all_in() {
         "2 × Booking fee: 3.50 EUR",
         "Total: 43.50 EUR",
     ] {
+        assert!(letter.text.contains(part), "{part} in\n{}", letter.text);
+    }
+}
+
+#[test]
+fn tickets_once_more_show_their_codes_and_what_older_ones_are_worth() {
+    let letter = write(TICKETS_AGAIN, &facts());
+    for part in ["cid:tkt_1", "cid:tkt_2", "only if they are the same", "5 December 2026"] {
+        assert!(letter.html.contains(part), "{part} in\n{}", letter.html);
+    }
+    for part in ["2. Standing (tkt_2)", "only if they are the same", "5 December 2026"] {
         assert!(letter.text.contains(part), "{part} in\n{}", letter.text);
     }
 }

@@ -5,6 +5,7 @@ use domain::{Currency, Money, OrderId, RefundId};
 use ledger::orders::OrderRow;
 use ledger::refunds::{AskRefund, RefundAsk, RefundRow, RefundWish, refund_ask};
 use ledger::sales::{SaleName, sale_fetch};
+use ledger::tickets::{Asker, Rotate, Rotation, SendAgain, TicketRow, ticket_rotate, tickets_send_again};
 use payments::{CreateIntent, RefundIntent};
 use sandbox::RefundOutcome;
 use uuid::Uuid;
@@ -60,6 +61,20 @@ impl World {
     /// The organizer asks for something to go back, once an order.
     pub(crate) async fn asks_back(&self, order: &OrderRow, wish: RefundWish) -> RefundRow {
         self.asks_back_under(order, wish, 1).await
+    }
+
+    /// A buyer asks for the tickets once more.
+    pub(crate) async fn sends_tickets_again(&self, order: &OrderRow) {
+        let asked = tickets_send_again(&self.gateway, order.sale, order.id, Uuid::now_v7(), Asker::Organizer).await;
+        assert_eq!(asked.expect("an answer"), SendAgain::Sent);
+    }
+
+    /// A buyer has the code of a ticket replaced, which signs with the key that tickets get.
+    pub(crate) async fn replaces_code(&self, order: &OrderRow, ticket: &TicketRow) {
+        let kid = self.ticket_signer.kid();
+        let wanted = Rotation { sale: order.sale, order: order.id, ticket: ticket.id, from: ticket.rotation, kid };
+        let rotated = ticket_rotate(&self.gateway, &wanted, "buyer").await.expect("an answer");
+        assert_eq!(rotated, Rotate::Rotated { rotation: ticket.rotation + 1 });
     }
 
     /// The same, as the ask of that number.
