@@ -34,7 +34,7 @@ soak: ## the same tests at their full counts, optimised (about an hour on 2 core
 
 bench: ## benchmarks, each beside its reference in the same run (ONSALE_BENCH_FULL=1: books of ten million entries)
 	@$(SETUP) postgres redis
-	@for bench in admission:line admission:seats ledger:posting ledger:applying workers:backlog gateway:webhook gateway:joins gateway:holds gateway:sockets tickets:pdf sandbox:stripe onsale:budget onsale:paid_orders; do \
+	@for bench in admission:line admission:seats ledger:posting ledger:applying workers:backlog gateway:webhook gateway:joins gateway:holds gateway:sockets gateway:checkins tickets:pdf sandbox:stripe onsale:budget onsale:paid_orders; do \
 		$(CARGO) bench --quiet --locked --package $${bench%:*} --bench $${bench#*:} || exit 1; \
 	done
 

@@ -27,6 +27,7 @@ use crate::ids::{SaleId, TicketId, TierId, UnitNo};
 use crate::keyring::{Keyring, KeyringError, Kid};
 
 pub mod base45;
+pub mod manifest;
 
 /// The namespace of ticket ids; it must never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_36f2_8f0b_4c52_9a0e_4b6f_2f5a_7c11);

@@ -56,11 +56,13 @@ pub(crate) enum Limit {
     Order,
     /// Pressing Pay, per order.
     Pay,
+    /// Scans at the door, per address: batches count as one.
+    Door,
 }
 
 impl Limit {
     /// Every limit, in the order of their buckets.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Join,
         Self::Read,
         Self::Page,
@@ -73,6 +75,7 @@ impl Limit {
         Self::Hold,
         Self::Order,
         Self::Pay,
+        Self::Door,
     ];
 
     /// Its name in the configuration and in headers.
@@ -90,6 +93,7 @@ impl Limit {
             Self::Hold => "hold",
             Self::Order => "order",
             Self::Pay => "pay",
+            Self::Door => "door",
         }
     }
 }

@@ -22,6 +22,7 @@
 //! | `onsale_holds_total` | counter | answers to holds, by sale and outcome |
 //! | `onsale_orders_total` | counter | orders made, by sale and the state they began in |
 //! | `onsale_store_errors_total` | counter | failed calls to `redis`, `postgres`, `stripe` |
+//! | `onsale_checkins_total` | counter | scans judged, by sale and verdict (valid, already_used, void, wrong_sale, forged); one that is sent again counts again |
 //! | `onsale_seat_disagreements_total` | counter | holds whose units Postgres did not have free, by sale |
 //!
 //! Names of routes are templates and methods are a closed list, so no client can make a label. `sale` is a label only of
@@ -58,6 +59,7 @@ const EVENT_STREAMS: &str = "onsale_event_streams";
 const HOLDS: &str = "onsale_holds_total";
 const ORDERS: &str = "onsale_orders_total";
 const STORE_ERRORS: &str = "onsale_store_errors_total";
+const CHECKINS: &str = "onsale_checkins_total";
 const DISAGREEMENTS: &str = "onsale_seat_disagreements_total";
 
 /// The buckets of [`REQUEST_DURATION`], as OpenTelemetry proposes for HTTP servers.
@@ -82,6 +84,7 @@ pub fn describe() {
     describe_counter!(HOLDS, "Answers to holds, by sale and outcome.");
     describe_counter!(ORDERS, "Orders, by sale and the state they came to.");
     describe_counter!(STORE_ERRORS, "Failed calls, by store.");
+    describe_counter!(CHECKINS, "Scans judged, by sale and verdict.");
     describe_counter!(DISAGREEMENTS, "Holds whose units Postgres did not have free, by sale.");
     line::describe();
     log::describe();
@@ -127,6 +130,10 @@ pub(crate) fn sale_ended(sale: SaleId) {
 
 pub(crate) fn turns_given(sale: SaleId, turns: u64) {
     counter!(QUEUE_ADMITTED, "sale" => sale.to_string()).increment(turns);
+}
+
+pub(crate) fn checked_in(sale: SaleId, verdict: &'static str) {
+    counter!(CHECKINS, "sale" => sale.to_string(), "verdict" => verdict).increment(1);
 }
 
 pub(crate) fn socket_opened() {

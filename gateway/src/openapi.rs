@@ -242,6 +242,10 @@ fn components() -> Components {
     add::<organizer::refunds::RefundList>(&mut shapes);
     add::<crate::endpoints::tickets::acts::RotateBody>(&mut shapes);
     add::<crate::endpoints::tickets::acts::RotatedBody>(&mut shapes);
+    add::<organizer::door::CheckInBody>(&mut shapes);
+    add::<organizer::door::CheckedInBody>(&mut shapes);
+    add::<organizer::door::manifest::SignedManifestBody>(&mut shapes);
+    add::<organizer::door::conflicts::ConflictList>(&mut shapes);
     add::<organizer::line::BypassedBody>(&mut shapes);
     add::<organizer::line::OwnQueueBody>(&mut shapes);
     add::<organizer::reports::ledger::LedgerBody>(&mut shapes);

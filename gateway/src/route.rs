@@ -166,6 +166,12 @@ routes! {
     SendOwnTickets = POST "/v1/organizer/sales/{sale}/orders/{order}/tickets/send", Some(Limit::Organizer), Organizer;
     /// Replace the code of a buyer's ticket: the old one is void from then on, and the new one is sent.
     RotateOwnTicket = POST "/v1/organizer/sales/{sale}/orders/{order}/tickets/{ticket}/rotate", Some(Limit::Organizer), Organizer;
+    /// What scanners need to judge tickets without a network: public keys, and the tickets to refuse though they verify.
+    ShowManifest = GET "/v1/organizer/sales/{sale}/scanner-manifest", Some(Limit::Organizer), Organizer;
+    /// Judge scans, one or many of a device.
+    CheckIn = POST "/v1/organizer/sales/{sale}/checkins", Some(Limit::Door), Organizer;
+    /// Tickets with which more than one went in, or one who should not.
+    ListConflicts = GET "/v1/organizer/sales/{sale}/checkins/conflicts", Some(Limit::Organizer), Organizer;
     /// The queue as its organizer sees it: how many, how fast and why, and what was logged.
     ShowOwnQueue = GET "/v1/organizer/sales/{sale}/queue", Some(Limit::Organizer), Organizer;
     /// The trial balance of a sale: every account with its debits, credits and balance.

@@ -9,7 +9,7 @@ use domain::sale::{
     Door, Phase, PhaseNo, SaleConfig, SaleState, Seating, Stock, StoredState, TierConfig, doors, opened_draws,
 };
 use domain::token::Allowance;
-use domain::{SaleId, TierId, UnitNo};
+use domain::{OrganizerId, SaleId, TierId, UnitNo};
 use jiff::Timestamp;
 use ledger::notices::Notice;
 use ledger::sales::SaleRow;
@@ -41,6 +41,10 @@ impl Sale {
 
     pub(crate) const fn id(&self) -> SaleId {
         self.row.id
+    }
+
+    pub(crate) const fn organizer(&self) -> OrganizerId {
+        self.row.organizer
     }
 
     pub(crate) fn slug(&self) -> &str {

@@ -37,6 +37,7 @@ pub mod queue;
 pub mod rebuild;
 pub mod registrations;
 
+pub mod checkins;
 pub mod disputes;
 pub mod holds;
 pub mod orders;

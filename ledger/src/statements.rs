@@ -1,9 +1,9 @@
 //! Every statement this crate sends, so that a test can prepare them all and people can read them.
 
 use crate::{
-    access_codes, audit, balance_transactions, balances, dead_letters, disputes, draws, epochs, holds, idempotency,
-    inbox, intent_claims, notices, orders, organizers, outbox, payments, pruning, queue, rebuild, reconciliations,
-    refunds, registrations, sales, seals, starts, tickets, units, withholdings,
+    access_codes, audit, balance_transactions, balances, checkins, dead_letters, disputes, draws, epochs, holds,
+    idempotency, inbox, intent_claims, notices, orders, organizers, outbox, payments, pruning, queue, rebuild,
+    reconciliations, refunds, registrations, sales, seals, starts, tickets, units, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -28,6 +28,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         payments::STATEMENTS,
         refunds::STATEMENTS,
         tickets::STATEMENTS,
+        checkins::STATEMENTS,
         disputes::STATEMENTS,
         balance_transactions::STATEMENTS,
         balances::STATEMENTS,

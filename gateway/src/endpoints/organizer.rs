@@ -23,8 +23,10 @@ use crate::idempotency::{self, Done, Once};
 use crate::openapi::schema::SaleConfigBody;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
+use crate::sale::Sale;
 
 pub(crate) mod access_codes;
+pub(crate) mod door;
 mod hold_ttl;
 pub(crate) mod line;
 pub(crate) mod notices;
@@ -179,6 +181,17 @@ async fn seller(app: &App, request: &Request) -> Result<KeyHolder, Problem> {
         KeyRole::Admin | KeyRole::Organizer => Ok(holder),
         KeyRole::Door | KeyRole::Support => Err(Code::Forbidden.into()),
     }
+}
+
+/// A sale whose door the key may keep. Asked for each scan, so the sale is the one that is known here.
+async fn keeper(app: &App, request: &Request) -> Result<Arc<Sale>, Problem> {
+    let holder = holder(app, request).await?;
+    if holder.role == KeyRole::Support {
+        return Err(Code::Forbidden.into());
+    }
+    let sale = app.sale(request.params.text("sale")).await?;
+    let is_own = holder.role == KeyRole::Admin || sale.organizer() == holder.organizer;
+    if is_own { Ok(sale) } else { Err(Code::NotFound.into()) }
 }
 
 /// A sale that the key may look at. The door needs no more than its scanners are told.

@@ -16,7 +16,7 @@ pub enum RateLimitsError {
     #[error("{0:?} is not like join=5/10s")]
     Shape(String),
     /// There is no limit of that name.
-    #[error("{0:?} is none of join, read, page, file, live, shop, organizer, code, place, hold, order, pay")]
+    #[error("{0:?} is none of join, read, page, file, live, shop, organizer, code, place, hold, order, pay, door")]
     Name(String),
 }
 
@@ -90,6 +90,8 @@ const fn default_of(limit: Limit) -> RateLimit {
         Limit::Hold => per(60, 30),
         Limit::Order => per(60, 30),
         Limit::Pay => per(20, 60),
+        // Every gate of a venue behind one address, each as fast as people walk.
+        Limit::Door => per(20_000, 10),
     }
 }
 

@@ -43,6 +43,13 @@ pub(super) fn of(route: Route) -> Option<Value> {
         Route::ReleaseUnits => json!({ "tier": "balcony", "seats": ["A-1", "A-2"] }),
         Route::RefundOrder => json!({ "tickets": ["tkt_0190c5a0b0c07abc8def0123456789ab"], "reason": "cannot come" }),
         Route::RotateTicket | Route::RotateOwnTicket => json!({ "rotation": 0 }),
+        Route::CheckIn => json!({
+            "device": "gate-3", "sent_at": "2030-06-01T17:30:02Z",
+            "scans": [{
+                "id": "0190c5a0-b0c0-7abc-8def-0123456789ab", "at": "2030-06-01T17:30:01Z", "admitted": false,
+                "text": "C80Y86000000W00W6DP6RYQFT06ZHLM*OH9L.C3IFJ000M20%20000000000000V508200959X09CBA25Z-NZB4KJ5U/O543FGNQSCQOA",
+            }],
+        }),
         Route::ActPlainly => json!("act=join&more_time=on"),
         _ => return None,
     };
@@ -54,7 +61,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::endpoints::organizer::{access_codes, line, notices, refunds, withholding};
+    use crate::endpoints::organizer::{access_codes, door, line, notices, refunds, withholding};
     use crate::endpoints::tickets::acts;
     use crate::endpoints::{holds, orders, pay, queue};
     use crate::openapi::exchange;
@@ -87,6 +94,7 @@ mod tests {
                 Route::WithholdUnits | Route::ReleaseUnits => reads::<withholding::UnitsBody>(example),
                 Route::RefundOrder => reads::<refunds::RefundBody>(example),
                 Route::RotateTicket | Route::RotateOwnTicket => reads::<acts::RotateBody>(example),
+                Route::CheckIn => reads::<door::CheckInBody>(example),
                 _ => example.is_string(),
             };
             assert!(fits, "{}", route.operation());

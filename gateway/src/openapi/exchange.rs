@@ -8,6 +8,9 @@ use crate::endpoints::holds::{HoldBody, TakeBody};
 use crate::endpoints::orders::{CreateBody, OrderBody};
 use crate::endpoints::organizer::OwnSaleBody;
 use crate::endpoints::organizer::access_codes::{CodesBody, MakeCodesBody};
+use crate::endpoints::organizer::door::conflicts::ConflictList;
+use crate::endpoints::organizer::door::manifest::SignedManifestBody;
+use crate::endpoints::organizer::door::{CheckInBody, CheckedInBody};
 use crate::endpoints::organizer::line::{AdmissionPatch, BypassBody, BypassedBody, OwnQueueBody};
 use crate::endpoints::organizer::notices::TellBody;
 use crate::endpoints::organizer::refunds::{RefundBody, RefundList, RefundedBody};
@@ -116,6 +119,13 @@ const SEARCH: &[(&str, &str)] = &[
     ("cursor", "Where the list goes on: the next_cursor of the page before."),
 ];
 
+const SINCE: &[(&str, &str)] = &[("since", "Only what came since: the cursor of a manifest before.")];
+
+const PAGE_OF_CONFLICTS: &[(&str, &str)] = &[
+    ("limit", "At most so many, 1 to 100."),
+    ("cursor", "Where the list goes on: the next_cursor of the page before."),
+];
+
 /// What goes in and out of a route.
 pub(super) fn of(route: Route) -> Exchange {
     match route {
@@ -140,6 +150,11 @@ pub(super) fn of(route: Route) -> Exchange {
         Route::RotateTicket | Route::RotateOwnTicket => shown(shape::<RotatedBody>())
             .body(shape::<RotateBody>(), Key::No)
             .codes(&[Code::RotationStale, Code::TicketUsed, Code::TicketVoid]),
+        Route::ShowManifest => shown(shape::<SignedManifestBody>()).query(SINCE).codes(&[Code::Forbidden]),
+        Route::CheckIn => {
+            shown(shape::<CheckedInBody>()).body(shape::<CheckInBody>(), Key::No).codes(&[Code::Forbidden])
+        }
+        Route::ListConflicts => shown(shape::<ConflictList>()).query(PAGE_OF_CONFLICTS).codes(&[Code::Forbidden]),
         Route::ShowTicketPdf => shown(raw("application/pdf")).query(ARTEFACT),
         Route::ShowCalendar => shown(raw("text/calendar; charset=utf-8")).query(ARTEFACT),
         Route::ReceiveStripeEvent => shown(raw("application/json"))

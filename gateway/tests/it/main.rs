@@ -20,6 +20,7 @@ mod bad_input;
 mod buyer_limits;
 mod challenge;
 mod clocks;
+mod door;
 mod drain;
 mod drawing;
 mod events;

@@ -1,0 +1,272 @@
+//! The door: scans asked and reported, repeated, at once, from two devices without a network; and what scanners are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::TicketId;
+use domain::keyring::Kid;
+use jiff::{SignedDuration, Timestamp};
+use ledger::checkins::{
+    Checked, Conflict, ConflictPage, Door, Extent, Scan, Verdict, checkin_conflicts, checkins_apply, tickets_closed,
+};
+use ledger::refunds::RefundWish;
+use ledger::tickets::{Rotation, TicketState, ticket_rotate};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::dice::Dice;
+use crate::soak;
+use crate::world::{Paying, Price, TestSale, World, connect};
+
+/// A device whose clock is right.
+struct Device<'w> {
+    sale: &'w TestSale<'w>,
+    name: &'static str,
+}
+
+fn scan(ticket: TicketId, at: Timestamp, door: Door) -> Scan {
+    Scan { id: Uuid::now_v7(), ticket, rotation: 0, at, door }
+}
+
+impl Device<'_> {
+    async fn sends(&self, scans: &[Scan]) -> Vec<Checked> {
+        let now = self.sale.world.now().await;
+        checkins_apply(&self.sale.world.gateway, self.sale.id, self.name, now, scans).await.expect("an answer")
+    }
+
+    async fn sends_one(&self, scan: Scan) -> Checked {
+        self.sends(&[scan]).await.remove(0)
+    }
+}
+
+async fn tickets(sale: &TestSale<'_>, paying: &Paying) -> Vec<TicketId> {
+    sale.looks_at(paying.order.id).await.tickets.iter().map(|ticket| ticket.id).collect()
+}
+
+async fn conflicts(sale: &TestSale<'_>) -> usize {
+    let page = ConflictPage { after: None, limit: 1_000 };
+    checkin_conflicts(&sale.world.gateway, sale.id, page).await.expect("a list").len()
+}
+
+#[tokio::test]
+async fn the_first_scan_opens_the_door_and_every_other_is_told_when_and_where() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let tickets = tickets(&sale, &paying).await;
+    let [front, back] = ["front", "back"].map(|name| Device { sale: &sale, name });
+    let first = scan(tickets[0], world.now().await, Door::Closed);
+    let opened = front.sends_one(first).await;
+    assert_eq!((opened.verdict, opened.conflict), (Verdict::Valid, Conflict::None));
+    let again = back.sends_one(scan(tickets[0], world.now().await, Door::Closed)).await;
+    let used = again.used.expect("a use");
+    assert_eq!((again.verdict, again.conflict, used.device.as_str()), (Verdict::AlreadyUsed, Conflict::None, "front"));
+    for _ in 0..3 {
+        assert_eq!(front.sends_one(first).await, opened, "whose answer was lost gets the same");
+    }
+    assert_eq!(sale.looks_at(paying.order.id).await.tickets[0].state, TicketState::Used);
+    assert_eq!(world.number("SELECT count(*) FROM checkins").await, 2);
+    assert_eq!(conflicts(&sale).await, 0, "nobody went in twice");
+    world.audits_clean().await;
+}
+
+/// Two devices without a network let one ticket in: whoever was earlier used it, in whichever order they are heard.
+#[tokio::test]
+async fn of_two_doors_that_were_opened_the_earlier_used_the_ticket() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let now = world.now().await;
+    let [early, late] = [now - SignedDuration::from_secs(600), now - SignedDuration::from_secs(60)];
+    let [front, back] = ["front", "back"].map(|name| Device { sale: &sale, name });
+    for (ticket, early_first) in tickets(&sale, &paying).await.into_iter().zip([true, false]) {
+        let (of_front, of_back) = (scan(ticket, early, Door::Opened), scan(ticket, late, Door::Opened));
+        let (front_told, back_told) = if early_first {
+            let told = front.sends_one(of_front).await;
+            (told, back.sends_one(of_back).await)
+        } else {
+            let told = back.sends_one(of_back).await;
+            (front.sends_one(of_front).await, told)
+        };
+        assert_eq!(front_told.verdict, Verdict::Valid);
+        assert_eq!(
+            back_told.verdict,
+            if early_first { Verdict::AlreadyUsed } else { Verdict::Valid },
+            "as far as was known"
+        );
+        let asked = front.sends_one(scan(ticket, now, Door::Closed)).await;
+        assert_eq!((asked.verdict, asked.used.expect("a use").device.as_str()), (Verdict::AlreadyUsed, "front"));
+    }
+    let page = ConflictPage { after: None, limit: 10 };
+    let listed = checkin_conflicts(&world.gateway, sale.id, page).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(
+        listed.iter().all(|row| row.device == "back" && row.used.as_ref().is_some_and(|used| used.device == "front"))
+    );
+    let next = ConflictPage { after: Some(listed[0].id), limit: 10 };
+    assert_eq!(checkin_conflicts(&world.gateway, sale.id, next).await.unwrap(), listed[1..]);
+    world.audits_clean().await;
+}
+
+/// A device whose clock is an hour ahead is put right by the time at which it sends.
+#[tokio::test]
+async fn a_clock_that_is_wrong_decides_nothing() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let ticket = tickets(&sale, &paying).await[0];
+    let (now, hour) = (world.now().await, SignedDuration::from_hours(1));
+    let (early, late) = (now - SignedDuration::from_secs(600), now - SignedDuration::from_secs(60));
+    let right = Device { sale: &sale, name: "right" };
+    right.sends_one(scan(ticket, late, Door::Opened)).await;
+    let ahead = [scan(ticket, early + hour, Door::Opened)];
+    let told =
+        checkins_apply(&world.gateway, sale.id, "ahead", world.now().await + hour, &ahead).await.unwrap().remove(0);
+    let used = told.used.expect("a use");
+    assert_eq!((told.verdict, used.device.as_str(), told.conflict), (Verdict::Valid, "ahead", Conflict::Reported));
+    assert!((used.at.duration_since(early)).abs() < SignedDuration::from_secs(30), "{} and {early}", used.at);
+    let future = [scan(ticket, now + hour + hour, Door::Closed)];
+    checkins_apply(&world.gateway, sale.id, "far", now, &future).await.unwrap();
+    assert_eq!(world.number("SELECT count(*) FROM checkins WHERE scanned_at > onsale_now()").await, 0);
+}
+
+#[tokio::test]
+async fn what_was_given_back_or_replaced_opens_no_door_and_is_reported_where_it_did() {
+    let world = World::new().await;
+    let sale = world.sale(3, Price::Paid).await;
+    let paying = sale.paid_order([0, 1, 2]).await;
+    let tickets = tickets(&sale, &paying).await;
+    let gate = Device { sale: &sale, name: "gate" };
+    sale.refunds(&paying, RefundWish::Tickets(vec![tickets[0]])).await;
+    let kid = Kid::from_bytes(*b"t2\0\0\0\0\0\0").unwrap();
+    let rotation = Rotation { sale: sale.id, order: paying.order.id, ticket: tickets[1], from: 0, kid };
+    ticket_rotate(&world.gateway, &rotation, "x").await.unwrap();
+    let now = world.now().await;
+    let asked: Vec<_> = tickets.iter().map(|ticket| scan(*ticket, now, Door::Closed)).collect();
+    let told = gate.sends(&asked).await;
+    assert_eq!(
+        told.iter().map(|told| told.verdict).collect::<Vec<_>>(),
+        [Verdict::Void, Verdict::Void, Verdict::Valid]
+    );
+    assert_eq!(conflicts(&sale).await, 0);
+    let replaced = Scan { rotation: 1, ..scan(tickets[1], now, Door::Closed) };
+    assert_eq!(gate.sends_one(replaced).await.verdict, Verdict::Valid, "the new code is good");
+    let opened = gate.sends_one(scan(tickets[0], now, Door::Opened)).await;
+    assert_eq!((opened.verdict, opened.conflict), (Verdict::Void, Conflict::Reported));
+    assert_eq!(conflicts(&sale).await, 1);
+    let unknown = TicketId::from_uuid(Uuid::new_v4());
+    assert_eq!(gate.sends_one(scan(unknown, now, Door::Closed)).await.verdict, Verdict::Forged);
+    let other = world.sale(1, Price::Paid).await;
+    let elsewhere = Device { sale: &other, name: "gate" };
+    assert_eq!(
+        elsewhere.sends_one(scan(tickets[2], now, Door::Closed)).await.verdict,
+        Verdict::Forged,
+        "no ticket of it"
+    );
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn a_name_of_a_scan_is_one_tickets() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let tickets = tickets(&sale, &paying).await;
+    let gate = Device { sale: &sale, name: "gate" };
+    let first = scan(tickets[0], world.now().await, Door::Closed);
+    gate.sends_one(first).await;
+    let twice = [scan(tickets[1], first.at, Door::Closed), Scan { ticket: tickets[1], ..first }];
+    assert!(checkins_apply(&world.gateway, sale.id, "gate", first.at, &twice).await.is_err());
+    assert_eq!(world.number("SELECT count(*) FROM checkins").await, 1, "a batch is kept whole or not");
+}
+
+/// Many gates at once, every ticket at several of them: each is let in once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_at_many_gates_is_let_in_once_each() {
+    let world = Arc::new(World::new().await);
+    let units = if soak::is_on() { 2_000 } else { 40 };
+    let sale = world.sale(units, Price::Paid).await;
+    let mut all = Vec::new();
+    for unit in 0..units {
+        let paying = sale.paid_order([unit]).await;
+        all.extend(tickets(&sale, &paying).await);
+    }
+    let (id, now, mut gates) = (sale.id, world.now().await, JoinSet::new());
+    for gate in 0..6_u64 {
+        let (world, mut order) = (Arc::clone(&world), all.clone());
+        gates.spawn(async move {
+            let mut dice = Dice::of_seed(gate);
+            order.sort_by_cached_key(|_| dice.below(u64::MAX));
+            let mut let_in = Vec::new();
+            for batch in order.chunks(7) {
+                let scans: Vec<_> = batch.iter().map(|ticket| scan(*ticket, now, Door::Closed)).collect();
+                let told =
+                    checkins_apply(&world.gateway, id, &format!("gate-{gate}"), now, &scans).await.expect("an answer");
+                let valid = batch.iter().zip(told).filter(|(_, told)| told.verdict == Verdict::Valid);
+                let_in.extend(valid.map(|(ticket, _)| *ticket));
+            }
+            let_in
+        });
+    }
+    let mut times: BTreeMap<TicketId, u32> = BTreeMap::new();
+    while let Some(let_in) = gates.join_next().await {
+        for ticket in let_in.expect("nobody panics") {
+            *times.entry(ticket).or_default() += 1;
+        }
+    }
+    assert_eq!(times.len(), all.len());
+    assert!(times.values().all(|times| *times == 1), "{times:?}");
+    world.audits_clean().await;
+}
+
+#[tokio::test]
+async fn scanners_are_told_everything_and_then_what_came() {
+    let world = World::new().await;
+    let sale = world.sale(3, Price::Paid).await;
+    let paying = sale.paid_order([0, 1, 2]).await;
+    let tickets = tickets(&sale, &paying).await;
+    let told = async |since: Option<u64>| tickets_closed(&world.gateway, sale.id, since).await.expect("an answer");
+    let first = told(None).await;
+    assert_eq!((first.extent, first.tickets.len()), (Extent::Whole, 0));
+    sale.refunds(&paying, RefundWish::Tickets(vec![tickets[0]])).await;
+    let second = told(Some(first.cursor.parse().unwrap())).await;
+    assert_eq!((second.extent, &*second.tickets), (Extent::Since, &[(tickets[0], None)][..]));
+    let kid = Kid::from_bytes(*b"t2\0\0\0\0\0\0").unwrap();
+    let rotation = Rotation { sale: sale.id, order: paying.order.id, ticket: tickets[1], from: 0, kid };
+    ticket_rotate(&world.gateway, &rotation, "x").await.unwrap();
+    let third = told(Some(second.cursor.parse().unwrap())).await;
+    // Other tests' transactions hold the cursor back: what was told before may be told again, and nothing is left out.
+    assert!(third.tickets.contains(&(tickets[1], Some(1))), "{third:?}");
+    assert!(third.tickets.iter().all(|told| told.0 != tickets[2]), "{third:?}");
+    let mut all = told(None).await.tickets;
+    all.sort_unstable();
+    let mut expected = vec![(tickets[0], None), (tickets[1], Some(1))];
+    expected.sort_unstable();
+    assert_eq!(all, expected);
+    let of_another_database = told(Some(u64::MAX / 4)).await;
+    assert_eq!((of_another_database.extent, of_another_database.tickets), (Extent::Whole, expected));
+    let gate = Device { sale: &sale, name: "gate" };
+    gate.sends_one(scan(tickets[2], world.now().await, Door::Closed)).await;
+    let fourth = told(Some(third.cursor.parse().unwrap())).await;
+    assert!(fourth.tickets.iter().all(|told| told.0 != tickets[2]), "a ticket that was used is none that was closed");
+}
+
+/// What is void when its transaction ends is told by the next answer, though one came in between: no cursor passes what still runs.
+#[tokio::test]
+async fn what_commits_late_is_not_missed() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let tickets = tickets(&sale, &paying).await;
+    let mut slow = connect(&world.database.url).await;
+    let slow = slow.transaction().await.unwrap();
+    let void = |ticket: TicketId| format!("UPDATE tickets SET state = 'void' WHERE id = '{}'", ticket.uuid());
+    slow.batch_execute(&void(tickets[0])).await.unwrap();
+    world.database.execute(&void(tickets[1])).await.unwrap();
+    let told = async |since: Option<u64>| tickets_closed(&world.gateway, sale.id, since).await.expect("an answer");
+    let early = told(None).await;
+    assert_eq!(early.tickets, [(tickets[1], None)]);
+    slow.commit().await.unwrap();
+    let late = told(Some(early.cursor.parse().unwrap())).await;
+    assert!(late.tickets.contains(&(tickets[0], None)), "{late:?}");
+}
