@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::TierId;
 use crate::money::{Currency, Money};
 
+pub mod letters;
 mod performance;
 mod phase;
 mod refund;
@@ -31,6 +32,7 @@ mod tier;
 mod validation;
 mod withheld;
 
+pub use letters::{LetterConfig, LetterKind};
 pub use performance::{PERFORMANCES_MAX, PerformanceConfig, TERMS_CHARS_MAX};
 pub use phase::{Door, DoorKind, PHASES_MAX, Phase, PhaseAccess, PhaseConfig, PhaseNo, doors, opened_draws};
 pub use refund::{RefundConfig, RefundedFees};
@@ -81,6 +83,9 @@ pub struct SaleConfig {
     /// What its tickets say in small print.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub terms: String,
+    /// What its letters say in place of our words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub letters: BTreeMap<LetterKind, LetterConfig>,
     /// When visitors may register before the first phase; 30 minutes before `opens_at` when it is left out.
     #[serde(default)]
     pub prequeue_opens_at: Option<Timestamp>,
@@ -269,7 +274,10 @@ impl SaleConfig {
     /// Where it takes place: the performance's own venue, or the sale's; may be empty.
     #[must_use]
     pub fn place(&self) -> &str {
-        self.performance().map(|performance| performance.venue.as_str()).filter(|venue| !venue.is_empty()).unwrap_or(&self.venue)
+        self.performance()
+            .map(|performance| performance.venue.as_str())
+            .filter(|venue| !venue.is_empty())
+            .unwrap_or(&self.venue)
     }
 
     /// The base price of one unit of a tier.

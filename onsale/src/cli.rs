@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::SaleId;
+use domain::sale::LetterKind;
 use ledger::seals::SealHead;
 
 use crate::config::Variables;
@@ -39,6 +40,9 @@ pub(crate) enum Command {
     DeadLetters(DeadLetters),
     /// What the reconcilers looked at last, and what they found that people must look at
     Reconciliations(Reconciliations),
+    /// Letters to buyers
+    #[command(subcommand)]
+    Letters(Letters),
     /// Make API keys and signing keys
     #[command(subcommand)]
     Keys(Keys),
@@ -184,6 +188,34 @@ pub(crate) struct VerifyShuffle {
     /// Your own: what `GET /v1/sales/{sale}/queue/place/proof` answered
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
+}
+
+/// `onsale letters`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Letters {
+    /// Print one as it would go over the wire, of a made-up order; a mail program opens it
+    Preview(PreviewLetter),
+}
+
+/// `onsale letters preview`
+#[derive(Debug, Args)]
+pub(crate) struct PreviewLetter {
+    /// Which: `order_paid`, `order_expired`, `payment_released`, `payment_refunded`, `refund_made`, `refund_failed`, `tickets_again`
+    #[arg(value_name = "KIND", value_parser = letter_kind)]
+    pub(crate) kind: LetterKind,
+    /// What `POST /v1/organizer/sales` takes, with `letters` of one's own; `-` reads it from standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) sale: PathBuf,
+    /// Who reads it
+    #[arg(long, value_name = "NAME", default_value = "Ada Lovelace")]
+    pub(crate) name: String,
+    /// Where
+    #[arg(long, value_name = "ADDRESS", default_value = "ada@example.org")]
+    pub(crate) email: String,
+}
+
+fn letter_kind(word: &str) -> Result<LetterKind, String> {
+    LetterKind::from_word(word).ok_or_else(|| "there is no such letter".to_owned())
 }
 
 /// `onsale keys`

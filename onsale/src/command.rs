@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, Config, EX_USAGE, Keys};
+use crate::cli::{Cli, Command, Config, EX_USAGE, Keys, Letters};
 use crate::config::Faults;
 
 mod audit;
@@ -10,6 +10,7 @@ mod config;
 mod dead_letters;
 mod gateway;
 mod keys;
+mod letters;
 mod migrate;
 mod openapi;
 mod reconciliations;
@@ -92,6 +93,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::VerifyShuffle(verify) => verify_shuffle::run(&verify),
         Command::DeadLetters(letters) => dead_letters::run(&letters),
         Command::Reconciliations(wanted) => reconciliations::run(&wanted),
+        Command::Letters(Letters::Preview(wanted)) => letters::preview(&wanted),
         Command::Keys(Keys::Create(create)) => keys::create(&create),
         Command::Keys(Keys::Generate { purpose }) => keys::generate(purpose),
         Command::Demo(demo) => crate::demo::run(&demo),

@@ -38,12 +38,14 @@ mod together;
 
 mod beacon;
 mod mail;
+mod preview;
 
 pub mod metrics;
 pub mod stock;
 
 pub use beacon::{BadBeaconUrl, BeaconUrl};
 pub use mail::{BadMailConfig, MailConfig};
+pub use preview::{Reader, preview};
 pub use reconcilers::ReconcilePace;
 pub use runner::PoolSize;
 pub use workers::{Drained, Workers, WorkersConfig, WorkersParts};

@@ -85,6 +85,24 @@ fn a_performance_says_when_and_where() {
 }
 
 #[test]
+fn letters_of_ones_own_are_checked_before_anybody_reads_them() {
+    let sale = |letters: &str| {
+        config(&format!(
+            r#"{{"name":"x","currency":"eur","opens_at":"2026-12-01T10:00:00Z","letters":{letters},
+                "tiers":[{{"id":"ga","name":"Standing","price":4500,"capacity":50}}]}}"#,
+        ))
+    };
+    assert_eq!(sale(r#"{"order_paid":{"subject":"Hi {{name}}","opening":"One\nTwo {{sale}}"}}"#).faults(), []);
+    let wrong = sale(r#"{"order_paid":{"subject":"{{nam}}","opening":"{{"},"refund_made":{"subject":"a\nb"}}"#);
+    assert_eq!(
+        pointers(&wrong),
+        ["/letters/order_paid/subject", "/letters/order_paid/opening", "/letters/refund_made/subject"]
+    );
+    let unknown = r#"{"letters":{"birthday":{}},"name":"x"}"#;
+    assert!(serde_json::from_str::<SaleConfig>(unknown).unwrap_err().to_string().contains("birthday"));
+}
+
+#[test]
 fn a_sale_has_a_bounded_number_of_units() {
     let mut sale = smallest();
     sale.tiers[0].capacity = Some(UNITS_MAX);

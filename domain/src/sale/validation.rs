@@ -7,8 +7,10 @@ use serde::Serialize;
 use crate::money::Money;
 use crate::price::{CHARGE_MAX, charge_min, dearest_order, unit_price};
 
+use super::letters::{self, OPENING_CHARS_MAX};
 use super::{
-    PERFORMANCES_MAX, PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, TERMS_CHARS_MAX, UNITS_MAX, is_of_our_era,
+    PERFORMANCES_MAX, PHASES_MAX, PROOF_OF_WORK_BITS_MAX, SLUG_BYTES_MAX, SaleConfig, TERMS_CHARS_MAX, UNITS_MAX,
+    is_of_our_era,
 };
 
 mod tiers;
@@ -49,6 +51,7 @@ impl SaleConfig {
         self.check_names(&mut faults);
         self.check_dates(&mut faults);
         self.check_performances(&mut faults);
+        self.check_letters(&mut faults);
         self.check_phases(&mut faults);
         self.check_tiers(&mut faults);
         self.check_allocations(&mut faults);
@@ -114,7 +117,11 @@ impl SaleConfig {
             let at = |field: &str| format!("/performances/{index}/{field}");
             for (field, text) in [("name", &performance.name), ("venue", &performance.venue)] {
                 let fits = text.is_empty() || is_name(text);
-                faults.require(fits, at(field), format!("at most {NAME_CHARS_MAX} characters, none of them a control character"));
+                faults.require(
+                    fits,
+                    at(field),
+                    format!("at most {NAME_CHARS_MAX} characters, none of them a control character"),
+                );
             }
             faults.require(is_of_our_era(&performance.starts_at), at("starts_at"), "after the year 0");
             let in_order = performance.ends_at.is_none_or(|ends_at| performance.starts_at < ends_at);
@@ -124,6 +131,24 @@ impl SaleConfig {
             && !self.terms.chars().any(|character| character.is_control() && character != '\n');
         let rule = format!("at most {TERMS_CHARS_MAX} characters, no control characters but line ends");
         faults.require(printable, "/terms", rule);
+    }
+
+    fn check_letters(&self, faults: &mut Faults) {
+        for (kind, letter) in &self.letters {
+            let at = |field: &str| format!("/letters/{}/{field}", kind.word());
+            let one_line = letter.subject.is_empty() || is_name(&letter.subject);
+            let rule = format!("at most {NAME_CHARS_MAX} characters, none of them a control character");
+            faults.require(one_line, at("subject"), rule);
+            let printable = letter.opening.chars().count() <= OPENING_CHARS_MAX
+                && !letter.opening.chars().any(|character| character.is_control() && character != '\n');
+            let rule = format!("at most {OPENING_CHARS_MAX} characters, no control characters but line ends");
+            faults.require(printable, at("opening"), rule);
+            for (field, text) in [("subject", &letter.subject), ("opening", &letter.opening)] {
+                if let Err(bad) = letters::check(text) {
+                    faults.require(false, at(field), bad.to_string());
+                }
+            }
+        }
     }
 
     fn check_phases(&self, faults: &mut Faults) {

@@ -48,6 +48,28 @@ fn bad_usage_ends_with_64_and_help_with_0() {
 }
 
 #[test]
+fn a_letter_is_shown_before_anybody_gets_it_and_its_faults_are_named() {
+    let file = std::env::temp_dir().join(format!("sale-{}.json", uuid::Uuid::now_v7()));
+    let sale = |letters: &str| {
+        let text = format!(
+            r#"{{"name":"Night","currency":"eur","opens_at":"2026-12-01T10:00:00Z","letters":{letters},
+                "tiers":[{{"id":"ga","name":"Floor","price":4500,"capacity":50}}]}}"#,
+        );
+        std::fs::write(&file, text).unwrap();
+        command(&["letters", "preview", "order_paid", file.to_str().unwrap()], &[]).output().unwrap()
+    };
+    let shown = sale(r#"{"order_paid":{"subject":"See you at {{sale}}"}}"#);
+    assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("Subject: See you at Night"));
+    let refused = sale(r#"{"order_paid":{"subject":"See you at {{sail}}"}}"#);
+    assert_eq!(refused.status.code(), Some(64));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("/letters/order_paid/subject") && said.contains("{{sail}}"), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(command(&["letters", "preview", "birthday", "-"], &[]).output().unwrap().status.code(), Some(64));
+}
+
+#[test]
 fn fresh_keys_are_different_and_fit() {
     let generate = |purpose| String::from_utf8(command(&["keys", "generate", purpose], &[]).output().unwrap().stdout);
     let keys: BTreeSet<_> = ["signing", "signing", "ticket", "ticket"].map(|purpose| generate(purpose).unwrap()).into();

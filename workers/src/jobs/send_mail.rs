@@ -5,7 +5,8 @@
 
 use domain::payment::PaymentState;
 use domain::sale::{SaleConfig, Seating};
-use domain::token::OrderToken;
+use domain::ticket::TicketSigner;
+use domain::token::{OrderToken, Signer};
 use domain::{OrderId, SaleId};
 use ledger::LedgerError;
 use ledger::orders::{Contact, OrderRow, order_contact, order_fetch};
@@ -15,14 +16,15 @@ use ledger::refunds::{RefundRow, RefundState, refund_fetch};
 use ledger::sales::{SaleName, SaleRow, sale_fetch};
 use ledger::tickets::{TicketRow, TicketState};
 use lettre::Message;
+use lettre::message::Mailbox;
 use tickets::calendar::Standing;
 use tickets::order::{Bought, Issued};
 use tickets::pdf::Sheet;
 
 use crate::context::Context;
+use crate::mail::SendError;
 use crate::mail::letter::{self, Back, Facts, Line, Ticket, Why};
 use crate::mail::message::{self, Enclosed, Envelope, File, Picture};
-use crate::mail::{Mailer, SendError};
 use crate::outbox::mail_kind;
 use crate::points::Point;
 use crate::runner::Outcome;
@@ -45,7 +47,13 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
     if is_void && matches!(kind, MailKind::TicketsAgain(_)) {
         return Outcome::Done("no ticket opens the door any more");
     }
-    let message = match compose(context, mailer, kind, &told) {
+    let desk = Desk {
+        signer: &context.signer,
+        ticket_signer: &context.ticket_signer,
+        public_url: &context.public_url,
+        from: mailer.from(),
+    };
+    let message = match compose(&desk, kind, &told) {
         Ok(message) => message,
         Err(why) => return Outcome::Park(why),
     };
@@ -59,13 +67,22 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
     }
 }
 
+/// What letters are written with.
+pub(crate) struct Desk<'a> {
+    pub(crate) signer: &'a Signer,
+    pub(crate) ticket_signer: &'a TicketSigner,
+    /// How the outside sees the gateway, without a slash at the end.
+    pub(crate) public_url: &'a str,
+    pub(crate) from: &'a Mailbox,
+}
+
 /// Whom to tell about what.
-struct Told {
-    sale: SaleRow,
-    order: OrderRow,
-    contact: Contact,
+pub(crate) struct Told {
+    pub(crate) sale: SaleRow,
+    pub(crate) order: OrderRow,
+    pub(crate) contact: Contact,
     /// The refund that it is about, if it is about one.
-    refund: Option<RefundRow>,
+    pub(crate) refund: Option<RefundRow>,
 }
 
 async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -> Result<Option<Told>, LedgerError> {
@@ -89,34 +106,39 @@ async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -
     Ok(Some(Told { sale: sale_row, order: order_row, contact, refund }))
 }
 
-fn compose(context: &Context, mailer: &Mailer, kind: MailKind, told: &Told) -> Result<Message, String> {
+/// Writes a letter and puts it into its envelope.
+pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Message, String> {
     let valid: Vec<&TicketRow> =
         told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect();
     let enclosed = match kind {
-        MailKind::OrderPaid | MailKind::TicketsAgain(_) => enclosed(context, told, &valid)?,
+        MailKind::OrderPaid | MailKind::TicketsAgain(_) => enclosed(desk, told, &valid)?,
         MailKind::OrderExpired
         | MailKind::PaymentReleased
         | MailKind::PaymentRefunded
         | MailKind::RefundMade(_)
         | MailKind::RefundFailed(_) => Enclosed::default(),
     };
-    let letter = letter::write(kind, &facts(context, told, &valid));
+    let words = told.sale.config.letters.get(&letter::kind_in_config(kind));
+    let letter = letter::write_with(kind, &facts(desk, told, &valid), words);
     let envelope = Envelope {
-        from: mailer.from(),
+        from: desk.from,
         email: &told.contact.email,
         name: &told.contact.name,
-        message_id: message_id(context, kind, told.order.id),
+        message_id: message_id(desk, kind, told.order.id),
     };
     message::seal(&letter, &envelope, enclosed).map_err(|fault| fault.to_string())
 }
 
-fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
+fn facts(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Facts {
     let Told { sale, order, contact, refund } = told;
     Facts {
         name: contact.name.clone(),
         sale: sale.config.name.clone(),
         venue: sale.config.place().to_owned(),
-        when: sale.config.performance().map(|performance| tickets::dates::spoken(performance.starts_at, &sale.config.time_zone)),
+        when: sale
+            .config
+            .performance()
+            .map(|performance| tickets::dates::spoken(performance.starts_at, &sale.config.time_zone)),
         order: order.id.to_string(),
         lines: order
             .lines
@@ -127,7 +149,8 @@ fn facts(context: &Context, told: &Told, valid: &[&TicketRow]) -> Facts {
         tickets: valid.iter().zip(1..).map(|(ticket, number)| entry(&sale.config, ticket, number)).collect(),
         back: refund.as_ref().map(|refund| back(&sale.config, order, refund)),
         why: why(order),
-        url: page(context, told),
+        url: page(desk, told),
+        opening: None,
     }
 }
 
@@ -160,13 +183,13 @@ fn entry(config: &SaleConfig, ticket: &TicketRow, number: usize) -> Ticket {
 
 /// The page of the order. The token is in the fragment: it opens the order on any device, and is in no log and no
 /// Referer on the way.
-fn page(context: &Context, told: &Told) -> String {
-    let token = context.signer.sign_order(&OrderToken { sale: told.sale.id, order: told.order.id });
-    format!("{}/s/{}/orders/{}#token={token}", context.public_url, told.sale.slug, told.order.id)
+fn page(desk: &Desk<'_>, told: &Told) -> String {
+    let token = desk.signer.sign_order(&OrderToken { sale: told.sale.id, order: told.order.id });
+    format!("{}/s/{}/orders/{}#token={token}", desk.public_url, told.sale.slug, told.order.id)
 }
 
 /// The codes as pictures, the tickets as a file to print, and the date where there is one: the same bytes as the gateway's.
-fn enclosed(context: &Context, told: &Told, valid: &[&TicketRow]) -> Result<Enclosed, String> {
+fn enclosed(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Result<Enclosed, String> {
     let bought = Bought {
         sale: told.sale.id,
         version: told.sale.version,
@@ -176,9 +199,14 @@ fn enclosed(context: &Context, told: &Told, valid: &[&TicketRow]) -> Result<Encl
         holder: Some(&told.contact.name),
     };
     let sheet = |ticket: &&TicketRow| {
-        let issued =
-            Issued { id: ticket.id, tier: &ticket.tier, unit: ticket.unit, rotation: ticket.rotation, kid: ticket.qr_kid };
-        bought.sheet(&issued, &context.ticket_signer).map_err(|gone| gone.to_string())
+        let issued = Issued {
+            id: ticket.id,
+            tier: &ticket.tier,
+            unit: ticket.unit,
+            rotation: ticket.rotation,
+            kid: ticket.qr_kid,
+        };
+        bought.sheet(&issued, desk.ticket_signer).map_err(|gone| gone.to_string())
     };
     let sheets = valid.iter().map(sheet).collect::<Result<Vec<_>, _>>()?;
     let pictures = sheets.iter().map(picture).collect::<Result<_, _>>()?;
@@ -186,7 +214,7 @@ fn enclosed(context: &Context, told: &Told, valid: &[&TicketRow]) -> Result<Encl
     if !sheets.is_empty() {
         let content = tickets::pdf::pdf(&sheets).map_err(|fault| fault.to_string())?;
         files.push(File { name: "tickets.pdf".to_owned(), media_type: "application/pdf", content });
-        if let Some(visit) = bought.visit(valid.len(), Standing::Confirmed, host(context)) {
+        if let Some(visit) = bought.visit(valid.len(), Standing::Confirmed, host(desk)) {
             let content = tickets::calendar::calendar(&visit).into_bytes();
             files.push(File { name: "calendar.ics".to_owned(), media_type: "text/calendar; charset=utf-8", content });
         }
@@ -199,11 +227,11 @@ fn picture(sheet: &Sheet) -> Result<Picture, String> {
     Ok(Picture { content_id: sheet.ticket.clone(), png })
 }
 
-fn message_id(context: &Context, kind: MailKind, order: OrderId) -> String {
-    format!("{}.{order}@{}", letter::word(kind), host(context))
+fn message_id(desk: &Desk<'_>, kind: MailKind, order: OrderId) -> String {
+    format!("{}.{order}@{}", letter::word(kind), host(desk))
 }
 
-fn host(context: &Context) -> &str {
-    let host = context.public_url.split("://").last().and_then(|rest| rest.split(['/', ':']).next());
+fn host<'a>(desk: &Desk<'a>) -> &'a str {
+    let host = desk.public_url.split("://").last().and_then(|rest| rest.split(['/', ':']).next());
     host.filter(|host| !host.is_empty()).unwrap_or("onsale.invalid")
 }

@@ -1,6 +1,8 @@
-//! What a buyer reads: the text and the HTML of each kind of letter.
+//! What a buyer reads: the text and the HTML of each kind of letter, begun by our words or the organizer's ([`letters`]).
 
 use askama::Template;
+use domain::sale::letters::{self, Placeholder};
+use domain::sale::{LetterConfig, LetterKind};
 use ledger::outbox::MailKind;
 
 /// A letter without its envelope.
@@ -39,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) why: Why,
     /// The page of the order.
     pub(crate) url: String,
+    /// The organizer's words in place of ours, a paragraph each.
+    pub(crate) opening: Option<Vec<String>>,
 }
 
 /// Why an order that was being paid brought no tickets.
@@ -110,8 +114,46 @@ templates! {
     TicketsAgainHtml "tickets_again.html";
 }
 
-/// Writes a letter.
-pub(crate) fn write(kind: MailKind, facts: &Facts) -> Letter {
+/// Writes a letter with the organizer's words, where there are any.
+pub(crate) fn write_with(kind: MailKind, facts: &Facts, words: Option<&LetterConfig>) -> Letter {
+    let Some(words) = words else {
+        return write(kind, facts);
+    };
+    let fill = |text: &str| letters::filled(text, |placeholder| value(placeholder, facts));
+    let filled = fill(&words.opening);
+    let paragraphs = filled.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+    let opening: Vec<String> = paragraphs.collect();
+    let letter = write(kind, &Facts { opening: (!opening.is_empty()).then_some(opening), ..facts.clone() });
+    let subject = fill(&words.subject);
+    if subject.trim().is_empty() { letter } else { Letter { subject, ..letter } }
+}
+
+fn value(placeholder: Placeholder, facts: &Facts) -> String {
+    match placeholder {
+        Placeholder::Name => facts.name.clone(),
+        Placeholder::Sale => facts.sale.clone(),
+        Placeholder::Venue => facts.venue.clone(),
+        Placeholder::When => facts.when.clone().unwrap_or_default(),
+        Placeholder::Order => facts.order.clone(),
+        Placeholder::Total => facts.total.clone(),
+        Placeholder::Amount => facts.back.as_ref().and_then(|back| back.amount.clone()).unwrap_or_default(),
+    }
+}
+
+/// Which letter of a configuration a kind is.
+pub(crate) const fn kind_in_config(kind: MailKind) -> LetterKind {
+    match kind {
+        MailKind::OrderPaid => LetterKind::OrderPaid,
+        MailKind::OrderExpired => LetterKind::OrderExpired,
+        MailKind::PaymentReleased => LetterKind::PaymentReleased,
+        MailKind::PaymentRefunded => LetterKind::PaymentRefunded,
+        MailKind::RefundMade(_) => LetterKind::RefundMade,
+        MailKind::RefundFailed(_) => LetterKind::RefundFailed,
+        MailKind::TicketsAgain(_) => LetterKind::TicketsAgain,
+    }
+}
+
+fn write(kind: MailKind, facts: &Facts) -> Letter {
     let sale = &facts.sale;
     match kind {
         MailKind::OrderPaid => {

@@ -100,6 +100,7 @@ fn facts() -> Facts {
         back: Some(Back { amount: Some("21.75 EUR".to_owned()), tickets: vec![ticket(1)] }),
         why: Why::TooLate,
         url: "https://tickets.example/s/night/orders/ord_1#token=ort_1".to_owned(),
+        opening: None,
     }
 }
 
@@ -160,6 +161,54 @@ fn tickets_once_more_show_their_codes_and_what_older_ones_are_worth() {
     for part in ["2. Standing (tkt_2)", "only if they are the same", "5 December 2026"] {
         assert!(letter.text.contains(part), "{part} in\n{}", letter.text);
     }
+}
+
+#[test]
+fn an_organizers_words_take_the_place_of_ours_and_the_facts_stay() {
+    for kind in KINDS {
+        let words = LetterConfig {
+            subject: "{{sale}}: for {{name}}".to_owned(),
+            opening: "Dear {{name}} <3\n\nSee you at {{venue}}, {{when}}. It was {{total}}, order {{order}}."
+                .to_owned(),
+        };
+        let ours = write(kind, &facts());
+        let letter = write_with(kind, &facts(), Some(&words));
+        assert_eq!(letter.subject, "Night \"Live\": for Ada <Lovelace> & Co");
+        let said = "See you at Hall 2, Saturday, 5 December 2026, 20:00 (CET). It was 43.50 EUR, order ord_1.";
+        assert!(
+            letter.text.contains(said) && letter.html.contains(&format!("<p>{said}</p>")),
+            "{kind:?}:\n{}",
+            letter.html
+        );
+        assert!(
+            letter.html.contains("<p>Dear Ada &#60;Lovelace&#62; &#38; Co &#60;3</p>"),
+            "{kind:?}:\n{}",
+            letter.html
+        );
+        assert!(letter.text.contains(&facts().url) && letter.html.contains("Order ord_1"), "{kind:?}");
+        for codes in ["cid:tkt_1", "cid:tkt_2"] {
+            assert_eq!(letter.html.contains(codes), ours.html.contains(codes), "{kind:?}");
+        }
+        assert_ne!(letter.text, ours.text);
+    }
+}
+
+#[test]
+fn words_that_are_left_out_are_ours() {
+    for kind in KINDS {
+        assert_eq!(write_with(kind, &facts(), None), write(kind, &facts()));
+        assert_eq!(write_with(kind, &facts(), Some(&LetterConfig::default())), write(kind, &facts()), "{kind:?}");
+        let subject = LetterConfig { subject: "Hello".to_owned(), ..LetterConfig::default() };
+        let letter = write_with(kind, &facts(), Some(&subject));
+        assert_eq!((letter.subject.as_str(), letter.text), ("Hello", write(kind, &facts()).text));
+    }
+}
+
+#[test]
+fn a_name_that_looks_like_a_placeholder_is_a_name() {
+    let words = LetterConfig { opening: "Dear {{name}}".to_owned(), ..LetterConfig::default() };
+    let named = Facts { name: "{{total}}".to_owned(), ..facts() };
+    assert!(write_with(MailKind::OrderPaid, &named, Some(&words)).text.contains("Dear {{total}}"));
 }
 
 #[test]
