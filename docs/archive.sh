@@ -10,7 +10,7 @@
 # ONSALE        the command, `onsale` when not set: of the version that wrote the archive.
 #
 # The rows are read in one snapshot, and what keeps a sale from being archived is asked before and after. Left out is what can
-# be computed (balances), what other databases than this one's cannot use (jobs, seals) and who bought (contacts). Fails, with
+# be computed (balances), what other databases than this one's cannot use (jobs, seals) and who bought or waited (contacts). Fails, with
 # what is wrong, before it leaves half of anything.
 set -eu
 
@@ -59,7 +59,7 @@ SELECT c.relname, a.attname, CASE c.relname WHEN 'organizers' THEN (SELECT organ
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND (a.attname = 'sale_id' OR (c.relname IN ('sales', 'organizers') AND a.attname = 'id'))
-   AND c.relname NOT IN ('balances', 'contacts', 'intent_claims', 'outbox')
+   AND c.relname NOT IN ('balances', 'contacts', 'intent_claims', 'outbox', 'waitlist_contacts')
  ORDER BY c.relname;
 SQL
 }

@@ -86,10 +86,14 @@ macro_rules! prefixed_ids {
 }
 
 prefixed_ids! {
+    /// Somebody's wish for units that come back.
+    EntryId = "wle_";
     /// Units reserved for a pass for a while.
     HoldId = "hold_";
     /// An organizer's API key.
     KeyId = "key_";
+    /// Freed units that an entry of the waitlist may claim.
+    OfferId = "off_";
     /// Units being paid for.
     OrderId = "ord_";
     /// Who runs sales here.

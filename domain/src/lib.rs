@@ -29,7 +29,7 @@ pub mod clock;
 pub mod ready;
 
 pub use ids::{
-    HoldId, KeyId, OrderId, OrganizerId, PaymentId, PhaseId, PlaceNumber, RefundId, SaleId, TicketId, TierId,
-    TransferId, UnitNo,
+    EntryId, HoldId, KeyId, OfferId, OrderId, OrganizerId, PaymentId, PhaseId, PlaceNumber, RefundId, SaleId, TicketId,
+    TierId, TransferId, UnitNo,
 };
 pub use money::{Currency, Money};

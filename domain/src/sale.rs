@@ -114,6 +114,9 @@ pub struct SaleConfig {
     /// How long units are held.
     #[serde(default)]
     pub hold: HoldConfig,
+    /// How long an offer of the waitlist lives; half an hour, or the longest hold if that is longer, when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer_ttl_s: Option<u32>,
     /// How payments are taken.
     #[serde(default)]
     pub payment: PaymentConfig,

@@ -7,6 +7,7 @@
 //! | receipt   | `rcp_…` | a hold, down to its units, so that it outlives Redis           | sale, hold, epoch, number, expiry, units |
 //! | order     | `ort_…` | who may see and pay an order                                   | sale, order |
 //! | artefact  | `art_…` | who may see one order's QR codes and files, and nothing else   | sale, order |
+//! | entry     | `wlt_…` | who may see, leave and claim an entry of a waitlist, and whether by its mail | sale, entry, proof |
 //! | challenge | `chl_…` | what a visitor was asked to work on before joining             | sale, holder, bits, expiry, salt |
 //!
 //! All are `base64url(version ‖ kind ‖ kid ‖ body ‖ HMAC-SHA256)` behind their prefix, with big-endian fields of fixed
@@ -27,7 +28,7 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::ids::{HoldId, OrderId, PlaceNumber, SaleId, TierId, UnitNo};
+use crate::ids::{EntryId, HoldId, OrderId, PlaceNumber, SaleId, TierId, UnitNo};
 use crate::keyring::{Keyring, KeyringError, Kid};
 
 mod spot;
@@ -114,6 +115,26 @@ pub struct ArtefactToken {
     pub order: OrderId,
 }
 
+/// Proof of being who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryToken {
+    /// The sale.
+    pub sale: SaleId,
+    /// The entry.
+    pub entry: EntryId,
+    /// How its holder came by it.
+    pub proof: EntryProof,
+}
+
+/// How the holder of an entry token came by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryProof {
+    /// In the answer to joining.
+    Joined,
+    /// By mail to the entry's address: whoever shows it reads that mail.
+    Mailed,
+}
+
 /// What a visitor was asked to work on before joining: see [`crate::proof_of_work`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChallengeToken {
@@ -184,6 +205,7 @@ token_methods! {
     sign_receipt verify_receipt Receipt;
     sign_order verify_order OrderToken;
     sign_artefact verify_artefact ArtefactToken;
+    sign_entry verify_entry EntryToken;
     sign_challenge verify_challenge ChallengeToken;
 }
 
@@ -331,6 +353,30 @@ macro_rules! order_tokens {
 order_tokens! {
     OrderToken "ort_" 4;
     ArtefactToken "art_" 5;
+}
+
+impl Token for EntryToken {
+    const PREFIX: &'static str = "wlt_";
+    const KIND: u8 = 8;
+
+    fn write(&self, body: &mut Writer) {
+        body.uuid(self.sale.uuid());
+        body.uuid(self.entry.uuid());
+        body.u8(match self.proof {
+            EntryProof::Joined => 0,
+            EntryProof::Mailed => 1,
+        });
+    }
+
+    fn read(body: &mut Reader<'_>) -> Option<Self> {
+        let (sale, entry) = (SaleId::from_uuid(body.uuid()?), EntryId::from_uuid(body.uuid()?));
+        let proof = match body.u8()? {
+            0 => EntryProof::Joined,
+            1 => EntryProof::Mailed,
+            _ => return None,
+        };
+        Some(Self { sale, entry, proof })
+    }
 }
 
 impl Token for ChallengeToken {

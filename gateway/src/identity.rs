@@ -8,8 +8,8 @@
 
 use std::net::IpAddr;
 
-use domain::token::{Holder, PassToken, PlaceToken, Receipt, Signer};
-use domain::{HoldId, OrderId, SaleId};
+use domain::token::{EntryToken, Holder, PassToken, PlaceToken, Receipt, Signer};
+use domain::{EntryId, HoldId, OrderId, SaleId};
 use http::{HeaderName, HeaderValue, header};
 use uuid::Uuid;
 
@@ -114,6 +114,16 @@ pub(crate) fn order(request: &Request, sale: SaleId, order: OrderId, signer: &Si
     let token = request.bearer().ok_or(Code::Unauthorized)?;
     let proof = signer.verify_order(token).map_err(|_| Code::TokenInvalid)?;
     if (proof.sale, proof.order) == (sale, order) { Ok(()) } else { Err(Code::TokenInvalid.into()) }
+}
+
+/// The entry of a waitlist that a request proves to be about.
+///
+/// # Errors
+/// There is no token, or it is not ours or of another entry.
+pub(crate) fn entry(request: &Request, sale: SaleId, entry: EntryId, signer: &Signer) -> Result<EntryToken, Problem> {
+    let token = request.bearer().ok_or(Code::Unauthorized)?;
+    let proof = signer.verify_entry(token).map_err(|_| Code::TokenInvalid)?;
+    if (proof.sale, proof.entry) == (sale, entry) { Ok(proof) } else { Err(Code::TokenInvalid.into()) }
 }
 
 /// Lets the buyer of an order through, and who has a link to its artefacts: the token is in the query, because an `<img>`

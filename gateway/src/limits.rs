@@ -107,6 +107,8 @@ pub(crate) enum Client {
     Holder(Holder),
     /// An order's buyer.
     Order(domain::OrderId),
+    /// Who waits.
+    Entry(domain::EntryId),
 }
 
 type Bucket = RateLimiter<Client, DashMapStateStore<Client>, QuantaClock, StateInformationMiddleware>;

@@ -16,7 +16,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Content, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::endpoints::{challenge, fairness, holds, orders, organizer, pay, queue, sales};
+use crate::endpoints::{challenge, fairness, holds, orders, organizer, pay, queue, sales, waitlist};
 use crate::position::Position;
 use crate::problem::{Code, MEDIA_TYPE, ProblemBody};
 use crate::route::{Access, Route};
@@ -183,7 +183,7 @@ const fn of_access(access: Access) -> &'static [Code] {
         Access::Anyone | Access::Visitor | Access::Signature => &[],
         Access::Place => &[Code::Unauthorized, Code::PlaceInvalid, Code::Forbidden],
         Access::Pass => &[Code::Unauthorized, Code::PassInvalid],
-        Access::Receipt | Access::Order | Access::Artefact => &[Code::Unauthorized, Code::TokenInvalid],
+        Access::Receipt | Access::Order | Access::Artefact | Access::Entry => &[Code::Unauthorized, Code::TokenInvalid],
         Access::Organizer => &[Code::Unauthorized],
     }
 }
@@ -203,6 +203,7 @@ fn security(access: Access) -> Vec<SecurityRequirement> {
         Access::Receipt => &["receipt"],
         Access::Order => &["order"],
         Access::Artefact => &["order", "artefact"],
+        Access::Entry => &["entry"],
         Access::Organizer => &["organizer"],
         Access::Signature => &["signature"],
     };
@@ -226,6 +227,9 @@ fn components() -> Components {
     add::<holds::HoldBody>(&mut shapes);
     add::<orders::CreateBody>(&mut shapes);
     add::<orders::OrderBody>(&mut shapes);
+    add::<waitlist::WishBody>(&mut shapes);
+    add::<waitlist::EntryBody>(&mut shapes);
+    add::<waitlist::claim::ClaimBody>(&mut shapes);
     add::<pay::PayBody>(&mut shapes);
     add::<pay::PaidBody>(&mut shapes);
     add::<schema::SaleConfigBody>(&mut shapes);
@@ -235,6 +239,7 @@ fn components() -> Components {
     add::<organizer::access_codes::MakeCodesBody>(&mut shapes);
     add::<organizer::access_codes::CodesBody>(&mut shapes);
     add::<organizer::line::BypassBody>(&mut shapes);
+    add::<organizer::waitlist::OwnWaitlistBody>(&mut shapes);
     add::<organizer::withholding::UnitsBody>(&mut shapes);
     add::<organizer::withholding::DoneBody>(&mut shapes);
     add::<organizer::refunds::RefundBody>(&mut shapes);
@@ -267,7 +272,7 @@ fn add<T: ToSchema + PartialSchema>(shapes: &mut Vec<(String, RefOr<Schema>)>) {
     T::schemas(shapes);
 }
 
-fn schemes() -> [(&'static str, SecurityScheme); 9] {
+fn schemes() -> [(&'static str, SecurityScheme); 10] {
     let bearer = |description: &str| {
         SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build())
     };
@@ -284,6 +289,7 @@ fn schemes() -> [(&'static str, SecurityScheme); 9] {
         ("receipt", bearer("The receipt of the hold, rcp_….")),
         ("order", bearer("An order token, ort_….")),
         ("artefact", SecurityScheme::ApiKey(ApiKey::Query(query))),
+        ("entry", bearer("An entry token, wlt_….")),
         ("organizer", bearer("An API key, osk_….")),
         ("signature", SecurityScheme::ApiKey(ApiKey::Header(header))),
     ]

@@ -28,6 +28,8 @@ pub(crate) enum Access {
     Order,
     /// The buyer of the order, or who was given a link to its artefacts.
     Artefact,
+    /// Who has the token of the entry.
+    Entry,
     /// Who has an API key.
     Organizer,
     /// Stripe, by its signature.
@@ -102,8 +104,16 @@ routes! {
     WatchPlace = GET "/v1/sales/{sale}/live", Some(Limit::Live), Place;
     /// Hold units for a while.
     TakeHold = POST "/v1/sales/{sale}/holds", Some(Limit::Shop), Pass;
-    /// Ask for units that come back. No sale has a waitlist yet, so nobody is put on one.
+    /// Ask for units that come back, of tiers that are sold out; who has a place in the queue joins by its number.
     JoinWaitlist = POST "/v1/sales/{sale}/waitlist", Some(Limit::Join), Visitor;
+    /// Look at one's entry in the waitlist.
+    ShowEntry = GET "/v1/sales/{sale}/waitlist/{entry}", Some(Limit::Shop), Entry;
+    /// Leave the waitlist, or give an offer back, or the unpaid order made of it.
+    LeaveWaitlist = DELETE "/v1/sales/{sale}/waitlist/{entry}", Some(Limit::Shop), Entry;
+    /// Confirm an entry with the token that came by mail: only then it is in line.
+    ConfirmEntry = POST "/v1/sales/{sale}/waitlist/{entry}/confirm", Some(Limit::Shop), Entry;
+    /// Make an order of an offer.
+    ClaimOffer = POST "/v1/sales/{sale}/waitlist/{entry}/claim", Some(Limit::Shop), Entry;
     /// Look at a hold.
     ShowHold = GET "/v1/sales/{sale}/holds/{hold}", Some(Limit::Shop), Pass;
     /// Give a hold back; an unpaid order made of it is given up.
@@ -174,6 +184,8 @@ routes! {
     ListConflicts = GET "/v1/organizer/sales/{sale}/checkins/conflicts", Some(Limit::Organizer), Organizer;
     /// The queue as its organizer sees it: how many, how fast and why, and what was logged.
     ShowOwnQueue = GET "/v1/organizer/sales/{sale}/queue", Some(Limit::Organizer), Organizer;
+    /// The waitlist as its organizer sees it: how many wait, and what became of offers.
+    ShowOwnWaitlist = GET "/v1/organizer/sales/{sale}/waitlist", Some(Limit::Organizer), Organizer;
     /// The trial balance of a sale: every account with its debits, credits and balance.
     ShowLedger = GET "/v1/organizer/sales/{sale}/ledger", Some(Limit::Organizer), Organizer;
     /// The orders of a sale, the latest first.
@@ -195,6 +207,10 @@ routes! {
     CheckoutPage = GET "/s/{slug}/checkout", Some(Limit::Page), Anyone;
     /// An order and its tickets, as a page; 3-D Secure returns here.
     OrderPage = GET "/s/{slug}/orders/{order}", Some(Limit::Page), Anyone;
+    /// Joining the waitlist, as a page.
+    WaitlistPage = GET "/s/{slug}/waitlist", Some(Limit::Page), Anyone;
+    /// An entry of the waitlist, as a page; where its mails lead.
+    EntryPage = GET "/s/{slug}/waitlist/{entry}", Some(Limit::Page), Anyone;
     /// What the pages are made of.
     ShowAsset = GET "/assets/{*file}", Some(Limit::Page), Anyone;
     /// This document.

@@ -24,6 +24,7 @@ mod payments;
 mod recent;
 mod seats;
 mod tickets;
+mod waitlist;
 
 pub use self::recent::{PIECE_TRANSFERS, audit_recent};
 
@@ -68,8 +69,17 @@ struct Invariant {
     find: &'static str,
 }
 
-const INVARIANTS: [&Invariant; 8] =
-    [&seats::I1, &seats::I2, &books::I3, &books::GUARDS, &payments::I4, &payments::I5, &tickets::I6, &payments::I12];
+const INVARIANTS: [&Invariant; 9] = [
+    &seats::I1,
+    &seats::I2,
+    &books::I3,
+    &books::GUARDS,
+    &payments::I4,
+    &payments::I5,
+    &tickets::I6,
+    &waitlist::I11,
+    &payments::I12,
+];
 
 pub(crate) const STATEMENTS: &[&str] = &[
     seats::I1.count,
@@ -88,6 +98,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
     tickets::I6.count,
     tickets::I6.find,
     tickets::PAGE,
+    waitlist::I11.count,
+    waitlist::I11.find,
     payments::I12.count,
     payments::I12.find,
     admissions::I9.count,

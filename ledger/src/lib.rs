@@ -7,11 +7,12 @@
 //! What it guarantees: a unit belongs to one buyer (I1), per tier the states of units add up to the capacity and to the
 //! seats in the books (I2), every transfer sums to zero and is never changed (I3), a Stripe event takes effect once (I4),
 //! a captured payment has its tickets or its refund (I5), one ticket a payment reference and unit (I6), refunded ≤
-//! captured ≤ authorised (I12). [`audit`] proves it on a running system,
+//! captured ≤ authorised (I12), the waitlist is first come, first served (I11). [`audit`] proves it on a running system,
 //! and by [`seals`] that nobody changed the books past all rules.
 //!
 //! Order of locks, in every function: the gate of the sale (an advisory lock, shared; only [`epochs`] takes it alone), the
-//! claim of the hold, the order's row, the payment's row, the tickets, the units by tier and number; and for the queue, behind the gate:
+//! claim of the hold, the order's row, the payment's row, the tickets, the waitlist's door and line (advisory locks), the buyer, the units
+//! by tier and number; and for the queue, behind the gate:
 //! the draw, the numbers (advisory locks), the sale's row, the admission log (another). Bounds: every statement,
 //! every wait for a lock and every wait for a connection ends by itself ([`PoolConfig`]).
 //!
@@ -45,6 +46,7 @@ pub mod payments;
 pub mod refunds;
 pub mod tickets;
 pub mod units;
+pub mod waitlist;
 pub mod withholdings;
 
 pub mod balance_transactions;

@@ -8,7 +8,7 @@
 //! Order: oldest first, as far as leases and retries allow; of the jobs of Stripe those first that buyers wait for (V37). Bounds: the caller's, in number and in time. What it does not
 //! do: it neither runs nor gives up jobs; how often to try is the workers' business.
 
-use domain::{Money, OrderId, PaymentId, RefundId, SaleId, TierId, UnitNo};
+use domain::{EntryId, Money, OrderId, PaymentId, RefundId, SaleId, TierId, UnitNo};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -122,6 +122,13 @@ pub enum Work {
         /// Of which order.
         order: OrderId,
     },
+    /// Tell somebody on the waitlist something.
+    EntryMail {
+        /// What.
+        kind: EntryMailKind,
+        /// Of which entry.
+        entry: EntryId,
+    },
     /// A kind this version does not know: another version wrote it.
     Unknown {
         /// Its kind.
@@ -174,6 +181,17 @@ pub enum MailKind {
     RefundFailed(RefundId),
     /// The tickets once more, as they are now; the letter has a name of its own.
     TicketsAgain(Uuid),
+}
+
+/// What a mail to somebody on the waitlist says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntryMailKind {
+    /// Joined: confirm that this is your address.
+    Joined,
+    /// Units came back, and they are yours for a while.
+    Offer,
+    /// The time to claim them ran out.
+    Lapsed,
 }
 
 /// What waits in a queue.

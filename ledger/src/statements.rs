@@ -3,7 +3,7 @@
 use crate::{
     access_codes, audit, balance_transactions, balances, checkins, dead_letters, disputes, draws, epochs, holds,
     idempotency, inbox, intent_claims, notices, orders, organizers, outbox, payments, pruning, queue, rebuild,
-    reconciliations, refunds, registrations, sales, seals, starts, tickets, units, withholdings,
+    reconciliations, refunds, registrations, sales, seals, starts, tickets, units, waitlist, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -21,6 +21,10 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         holds::STATEMENTS,
         units::STATEMENTS,
         withholdings::STATEMENTS,
+        waitlist::STATEMENTS,
+        waitlist::claims::STATEMENTS,
+        waitlist::tending::STATEMENTS,
+        waitlist::figures::STATEMENTS,
         orders::STATEMENTS,
         orders::list::STATEMENTS,
         orders::statement::STATEMENTS,

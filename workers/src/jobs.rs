@@ -9,6 +9,7 @@
 //! | [`check_payment`] | fetches an intent, applies it | reads only |
 //! | [`refund_payment`] | sends money back, applies the answer | same key, or found |
 //! | [`return_units`] | puts freed units back on sale in Redis | idempotent by request id |
+//! | [`send_entry_mail`] | tells somebody on a waitlist | the same |
 //! | [`send_mail`] | tells the buyer | one more mail with the same Message-ID, which clients fold into one |
 
 pub(crate) mod apply_dispute;
@@ -20,6 +21,7 @@ pub(crate) mod check_payment;
 pub(crate) mod payment_news;
 pub(crate) mod refund_payment;
 pub(crate) mod return_units;
+pub(crate) mod send_entry_mail;
 pub(crate) mod send_mail;
 
 mod failure;

@@ -1,6 +1,6 @@
 //! Mail: letters, and the one way they leave.
 //!
-//! [`letter`] writes what a buyer reads, from facts alone; [`message`] puts it into the form of a mail whose headers
+//! [`letter`] and [`entry_letter`] write what people read, from facts alone; [`message`] puts it into the form of a mail whose headers
 //! nobody outside can extend; [`Mailer`] sends it, with a bound around the whole exchange, because the library's own
 //! timeout covers only connecting.
 //!
@@ -14,6 +14,7 @@ use lettre::transport::smtp::{AsyncSmtpTransportBuilder, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 
+pub(crate) mod entry_letter;
 pub(crate) mod letter;
 pub(crate) mod message;
 

@@ -24,6 +24,8 @@
 //! | `onsale_redis_epoch` | gauge | sale |
 //! | `onsale_draws_total` | counter | attestation |
 //! | `onsale_units` | gauge | sale, tier, state |
+//! | `onsale_waitlist_entries` | gauge | sale, state |
+//! | `onsale_offers_lapsed_total` | counter | – |
 //! | `onsale_oversold_units` | gauge | – |
 //! | `onsale_ledger_imbalance` | gauge | – |
 //! | `onsale_balances_lag_seconds` | gauge | – |
@@ -87,6 +89,10 @@ pub const REDIS_EPOCH: &str = "onsale_redis_epoch";
 pub const DRAWS: &str = "onsale_draws_total";
 /// Units in each state, as Postgres says.
 pub const UNITS: &str = "onsale_units";
+/// Entries of a waitlist, by where they are.
+pub const WAITLIST_ENTRIES: &str = "onsale_waitlist_entries";
+/// Offers whose time ran out.
+pub const OFFERS_LAPSED: &str = "onsale_offers_lapsed_total";
 /// Breaches of *a unit belongs to one buyer* and *states add up to the capacity*; must be 0.
 pub const OVERSOLD_UNITS: &str = "onsale_oversold_units";
 /// Breaches of I3: transfers that do not sum to zero, balances that are kept wrong, guards that are gone; must be 0.
@@ -121,6 +127,8 @@ pub fn describe() {
     describe_gauge!(REDIS_EPOCH, "Epoch loaded in Redis, by sale; 0 while there is none.");
     describe_counter!(DRAWS, "Draws held, by attestation: beacon or self_attested.");
     describe_gauge!(UNITS, "Units by sale, tier and state, as Postgres says.");
+    describe_gauge!(WAITLIST_ENTRIES, "Entries of waitlists, by sale and state.");
+    describe_counter!(OFFERS_LAPSED, "Offers of waitlists whose time ran out.");
     describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
     describe_gauge!(LEDGER_IMBALANCE, "Breaches of the books: transfers, balances kept, guards; must be 0.");
     describe_gauge!(BALANCES_LAG, Unit::Seconds, "Age of the oldest transfer not added up in the balances kept.");
@@ -135,6 +143,7 @@ pub(crate) fn begin() {
     for result in ["found", "waits", "never_made", "heard_of", "misfit"] {
         counter!(PAYMENT_LOOKS, "result" => result).increment(0);
     }
+    offers_lapsed(0);
     for attestation in ["beacon", "self_attested"] {
         counter!(DRAWS, "attestation" => attestation).increment(0);
     }
@@ -177,6 +186,10 @@ fn reconciled(name: &'static str, ended: Ended, findings: &Findings, rounds: u64
 
 pub(crate) fn order_reached(sale: SaleId, state: OrderState) {
     counter!(ORDERS, "sale" => sale.to_string(), "state" => state.word()).increment(1);
+}
+
+pub(crate) fn offers_lapsed(count: usize) {
+    counter!(OFFERS_LAPSED).increment(u64::try_from(count).expect("a call ends few offers"));
 }
 
 pub(crate) fn tickets_issued(sale: SaleId, count: usize) {

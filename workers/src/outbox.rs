@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use admission::WriteClass;
 use ledger::LedgerError;
-use ledger::outbox::{self, IntentCall, Job, Leased, MailKind, Queue, Work};
+use ledger::outbox::{self, EntryMailKind, IntentCall, Job, Leased, MailKind, Queue, Work};
 
 use crate::context::Context;
-use crate::jobs::{cancel_payment, capture_payment, check_payment, refund_payment, return_units, send_mail};
+use crate::jobs::{
+    cancel_payment, capture_payment, check_payment, refund_payment, return_units, send_entry_mail, send_mail,
+};
 use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
 use crate::stripe_turn::Turn;
@@ -58,6 +60,7 @@ const fn kind(work: &Work) -> &'static str {
         Work::PaymentRefund { .. } => refund_payment::KIND,
         Work::UnitsReturn { .. } => return_units::KIND,
         Work::Mail { kind, .. } => mail_kind(*kind),
+        Work::EntryMail { kind, .. } => entry_mail_kind(*kind),
         Work::Unknown { .. } => "unknown",
     }
 }
@@ -72,6 +75,15 @@ pub(crate) const fn mail_kind(kind: MailKind) -> &'static str {
         MailKind::RefundMade(_) => "mail_refund_made",
         MailKind::RefundFailed(_) => "mail_refund_failed",
         MailKind::TicketsAgain(_) => "mail_tickets_again",
+    }
+}
+
+/// The same of a letter to somebody on the waitlist.
+pub(crate) const fn entry_mail_kind(kind: EntryMailKind) -> &'static str {
+    match kind {
+        EntryMailKind::Joined => "mail_waitlist_joined",
+        EntryMailKind::Offer => "mail_waitlist_offer",
+        EntryMailKind::Lapsed => "mail_waitlist_lapsed",
     }
 }
 
@@ -112,6 +124,7 @@ impl Source for Outbox {
                 return_units::run(context, job.sale, *request, *epoch, *whose, units).await
             }
             Work::Mail { kind, order } => send_mail::run(context, job.sale, *order, *kind).await,
+            Work::EntryMail { kind, entry } => send_entry_mail::run(context, job.sale, *entry, *kind).await,
             // Written by a newer version: it waits for a worker of that version, and is parked when none comes.
             Work::Unknown { kind, .. } => Outcome::Retry(format!("this version does not know the kind {kind}")),
         }

@@ -43,6 +43,7 @@ use crate::sweeps::publish_gauges::PublishGauges;
 use crate::sweeps::queue_starts::FindQueueStarts;
 use crate::sweeps::roll_up_balances::RollUpBalances;
 use crate::sweeps::seal_books::SealBooks;
+use crate::sweeps::serve_waitlists::ServeWaitlists;
 use crate::sweeps::{self, Sweep};
 
 /// What Stripe takes in live mode unless it was raised.
@@ -201,6 +202,7 @@ impl Workers {
         self.sweep(RollUpBalances(context()));
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(SealBooks(context()));
+        self.sweep(ServeWaitlists(context()));
         self.sweep(Prune(context()));
         self.sweep(AuditBooks::new(context()));
     }

@@ -43,6 +43,7 @@ fn every_fault_is_named_at_once() {
     sale.admission.overbook = UNITS_MAX + 1;
     sale.hold.max_ttl_s = 1;
     sale.hold.reclaim_window_s = 2;
+    sale.offer_ttl_s = Some(sale.hold.max_ttl_s - 1);
     assert_eq!(
         pointers(&sale),
         [
@@ -59,6 +60,7 @@ fn every_fault_is_named_at_once() {
             "/admission/overbook",
             "/hold/max_ttl_s",
             "/hold/reclaim_window_s",
+            "/offer_ttl_s",
         ]
     );
 }
@@ -100,6 +102,15 @@ fn letters_of_ones_own_are_checked_before_anybody_reads_them() {
     );
     let unknown = r#"{"letters":{"birthday":{}},"name":"x"}"#;
     assert!(serde_json::from_str::<SaleConfig>(unknown).unwrap_err().to_string().contains("birthday"));
+}
+
+#[test]
+fn an_offer_lives_at_least_as_long_as_a_hold_may_and_a_week_at_most() {
+    let mut sale = smallest();
+    for (ttl_s, is_good) in [(899, false), (900, true), (604_800, true), (604_801, false)] {
+        sale.offer_ttl_s = Some(ttl_s);
+        assert_eq!(sale.faults().is_empty(), is_good, "{ttl_s}");
+    }
 }
 
 #[test]

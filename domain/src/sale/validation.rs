@@ -42,6 +42,8 @@ const RECLAIM_WINDOW_MIN_S: u32 = 3;
 const RECLAIM_WINDOW_MAX_S: u32 = 300;
 /// The longest window of a turn, a session or a hold: a day.
 const WINDOW_MAX_S: u32 = 86_400;
+/// The longest an offer may keep units from everybody else: a week.
+const OFFER_TTL_MAX_S: u32 = 604_800;
 
 impl SaleConfig {
     /// Everything that is wrong with the configuration; empty when it may be published.
@@ -59,6 +61,7 @@ impl SaleConfig {
         self.check_join(&mut faults);
         self.check_admission(&mut faults);
         self.check_hold(&mut faults);
+        self.check_offers(&mut faults);
         self.check_charges(&mut faults);
         if faults.0.is_empty() {
             self.check_dearest_order(&mut faults);
@@ -223,6 +226,12 @@ impl SaleConfig {
             "/hold/reclaim_window_s",
             format!("{RECLAIM_WINDOW_MIN_S} to {RECLAIM_WINDOW_MAX_S}"),
         );
+    }
+
+    /// Whoever gets an offer by mail is not to have less time than who stands at the counter.
+    fn check_offers(&self, faults: &mut Faults) {
+        let in_range = self.offer_ttl_s.is_none_or(|ttl_s| (self.hold.max_ttl_s..=OFFER_TTL_MAX_S).contains(&ttl_s));
+        faults.require(in_range, "/offer_ttl_s", format!("hold.max_ttl_s to {OFFER_TTL_MAX_S}"));
     }
 
     fn check_charges(&self, faults: &mut Faults) {

@@ -61,6 +61,10 @@ fn a_token_says_what_was_signed() {
         salt: [7; 16],
     };
     assert_eq!(signer.verify_challenge(&signer.sign_challenge(&challenge)), Ok(challenge));
+    for proof in [EntryProof::Joined, EntryProof::Mailed] {
+        let entry = EntryToken { sale: sale(1), entry: EntryId::from_uuid(Uuid::from_u128(6)), proof };
+        assert_eq!(signer.verify_entry(&signer.sign_entry(&entry)), Ok(entry));
+    }
     let order = OrderToken { sale: sale(1), order: OrderId::from_uuid(Uuid::from_u128(5)) };
     assert_eq!(signer.verify_order(&signer.sign_order(&order)), Ok(order));
 }

@@ -194,17 +194,27 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 fn check(body: &CreateBody) -> Result<(), Problem> {
     let mut faults = Vec::new();
     let mut fault = |pointer: &str, detail: String| faults.push(Fault { pointer: pointer.to_owned(), detail });
-    if !is_email(&body.email) {
-        fault("/email", format!("must be an e-mail address of at most {EMAIL_MAX_BYTES} bytes"));
+    if let Some(detail) = email_fault(&body.email) {
+        fault("/email", detail);
     }
-    if !is_name(&body.name) {
-        fault("/name", format!("must be 1 to {NAME_MAX_CHARS} characters, none of them a control character"));
+    if let Some(detail) = name_fault(&body.name) {
+        fault("/name", detail);
     }
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
     // No sale has coupons yet, so every coupon is one that the sale does not have.
     if body.coupon.is_some() { Err(Code::CouponInvalid.into()) } else { Ok(()) }
+}
+
+/// What is wrong with an address, if anything is.
+pub(crate) fn email_fault(text: &str) -> Option<String> {
+    (!is_email(text)).then(|| format!("must be an e-mail address of at most {EMAIL_MAX_BYTES} bytes"))
+}
+
+/// What is wrong with a person's name, if anything is.
+pub(crate) fn name_fault(text: &str) -> Option<String> {
+    (!is_name(text)).then(|| format!("must be 1 to {NAME_MAX_CHARS} characters, none of them a control character"))
 }
 
 /// Only what every mail system agrees on; whether an address exists, mail alone can tell.
@@ -253,7 +263,7 @@ async fn ordered_before(
 }
 
 /// The answer to who made an order.
-fn told(app: &App, sale: &Sale, row: OrderRow) -> Vec<u8> {
+pub(crate) fn told(app: &App, sale: &Sale, row: OrderRow) -> Vec<u8> {
     serde_json::to_vec(&body(app, sale, row, Token::Told)).expect("our answers have string keys")
 }
 

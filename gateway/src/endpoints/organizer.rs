@@ -33,6 +33,7 @@ pub(crate) mod notices;
 pub(crate) mod refunds;
 pub(crate) mod reports;
 pub(crate) mod tickets;
+pub(crate) mod waitlist;
 pub(crate) mod withholding;
 
 /// A sale as its organizer sees it.

@@ -56,6 +56,11 @@ pub(crate) fn order(request: &Request) -> Result<Answer, Problem> {
     page(request, "order.html", CSP)
 }
 
+/// `GET /s/{slug}/waitlist`, and `GET /s/{slug}/waitlist/{entry}`
+pub(crate) fn waitlist(request: &Request) -> Result<Answer, Problem> {
+    page(request, "waitlist.html", CSP)
+}
+
 /// `GET /assets/{file}`
 pub(crate) fn asset(request: &Request) -> Result<Answer, Problem> {
     let asset = assets::find(&format!("assets/{}", request.params.text("file"))).ok_or(Code::NotFound)?;

@@ -15,6 +15,8 @@ pub(super) fn of(route: Route) -> Option<Value> {
         Route::CreateOrder => json!({
             "hold": "hold_0190c5a0b0c07abc8def0123456789ab", "email": "ada@example.org", "name": "Ada Lovelace",
         }),
+        Route::JoinWaitlist => json!({ "tiers": ["ga"], "quantity": 2, "email": "ada@example.org" }),
+        Route::ClaimOffer => json!({ "name": "Ada Lovelace" }),
         Route::PayOrder => json!({ "confirmation_token": "ctoken_1" }),
         Route::CreateSale => json!({
             "name": "Jazz Night", "currency": "eur", "time_zone": "Europe/Berlin", "venue": "Blue Note",
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
     use crate::endpoints::organizer::{access_codes, door, line, notices, refunds, withholding};
     use crate::endpoints::tickets::acts;
-    use crate::endpoints::{holds, orders, pay, queue};
+    use crate::endpoints::{holds, orders, pay, queue, waitlist};
     use crate::openapi::exchange;
 
     fn reads<T: DeserializeOwned>(example: Value) -> bool {
@@ -82,6 +84,8 @@ mod tests {
                 Route::JoinQueue => reads::<queue::JoinBody>(example),
                 Route::TakeHold => reads::<holds::TakeBody>(example),
                 Route::CreateOrder => reads::<orders::CreateBody>(example),
+                Route::JoinWaitlist => reads::<waitlist::WishBody>(example),
+                Route::ClaimOffer => reads::<waitlist::claim::ClaimBody>(example),
                 Route::PayOrder => reads::<pay::PayBody>(example),
                 Route::CreateSale => {
                     let config: domain::sale::SaleConfig = serde_json::from_value(example).unwrap();

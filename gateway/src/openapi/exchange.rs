@@ -17,11 +17,14 @@ use crate::endpoints::organizer::refunds::{RefundBody, RefundList, RefundedBody}
 use crate::endpoints::organizer::reports::ledger::LedgerBody;
 use crate::endpoints::organizer::reports::orders::OrderListBody;
 use crate::endpoints::organizer::reports::statement::StatementBody;
+use crate::endpoints::organizer::waitlist::OwnWaitlistBody;
 use crate::endpoints::organizer::withholding::{DoneBody, UnitsBody};
 use crate::endpoints::pay::{PaidBody, PayBody};
 use crate::endpoints::queue::{JoinBody, JoinedBody};
 use crate::endpoints::sales::{SaleBody, SaleList};
 use crate::endpoints::tickets::acts::{RotateBody, RotatedBody};
+use crate::endpoints::waitlist::claim::ClaimBody;
+use crate::endpoints::waitlist::{EntryBody, WishBody};
 use crate::openapi::schema::{FairnessFileBody, SaleConfigBody};
 use crate::position::Position;
 use crate::problem::Code;
@@ -140,7 +143,9 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::LeaveQueue
         | Route::WatchPlace => queue(route),
         Route::TakeHold | Route::ShowHold | Route::ReleaseHold | Route::ExtendHold | Route::ReclaimHold => holds(route),
-        Route::JoinWaitlist => Exchange::default().codes(&[Code::WaitlistNotOpen]),
+        Route::JoinWaitlist | Route::ShowEntry | Route::LeaveWaitlist | Route::ConfirmEntry | Route::ClaimOffer => {
+            waitlist(route)
+        }
         Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
         Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
         Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
@@ -186,6 +191,7 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::CreateAccessCodes
         | Route::BypassQueue
         | Route::ShowOwnQueue => organizer_queue(route),
+        Route::ShowOwnWaitlist => shown(shape::<OwnWaitlistBody>()).codes(&[Code::Forbidden]),
         Route::ShowLedger | Route::ListOrders | Route::ShowStatement | Route::ExportOrders => reports(route),
         Route::PlainPage | Route::ActPlainly => plain(route),
         Route::SalePage => Exchange::default()
@@ -194,7 +200,9 @@ pub(super) fn of(route: Route) -> Exchange {
                 (303, "To the page without JavaScript, when `?plain` asks for it.", None),
             ])
             .query(&[("plain", "Leads to the page without JavaScript.")]),
-        Route::HomePage | Route::CheckoutPage | Route::OrderPage => shown(raw("text/html; charset=utf-8")),
+        Route::HomePage | Route::CheckoutPage | Route::OrderPage | Route::WaitlistPage | Route::EntryPage => {
+            shown(raw("text/html; charset=utf-8"))
+        }
         Route::ShowAsset => shown(raw("*/*")),
         Route::ShowOpenApi | Route::ShowProblem => shown(raw("application/json")),
     }
@@ -277,6 +285,36 @@ fn holds(route: Route) -> Exchange {
             shown(shape::<HoldBody>()).codes(&[Code::HoldExpired, Code::PassInUse, Code::SeatTaken, Code::SaleClosed])
         }
         _ => shown(shape::<HoldBody>()).codes(&[Code::HoldNotFound]),
+    }
+}
+
+fn waitlist(route: Route) -> Exchange {
+    match route {
+        Route::JoinWaitlist => Exchange::default()
+            .body(shape::<WishBody>(), Key::No)
+            .answers(vec![(201, "Joined; to be confirmed by mail.", shape::<EntryBody>())])
+            .codes(&[
+                Code::WaitlistNotOpen,
+                Code::AlreadyOnWaitlist,
+                Code::LimitReached,
+                Code::PlaceInvalid,
+                Code::Forbidden,
+                Code::SaleClosed,
+            ]),
+        Route::ConfirmEntry => {
+            shown(shape::<EntryBody>()).codes(&[Code::Forbidden, Code::WaitlistNotOpen, Code::SaleClosed])
+        }
+        Route::LeaveWaitlist => {
+            Exchange::default().answers(vec![(204, "Left, now or before.", None)]).codes(&[Code::OrderNotCancellable])
+        }
+        Route::ClaimOffer => Exchange::default()
+            .body(shape::<ClaimBody>(), Key::No)
+            .answers(vec![
+                (201, "Ordered.", shape::<OrderBody>()),
+                (200, "The order that the offer became.", shape::<OrderBody>()),
+            ])
+            .codes(&[Code::OfferNotLive, Code::LimitReached, Code::SalePaused, Code::SaleClosed]),
+        _ => shown(shape::<EntryBody>()),
     }
 }
 

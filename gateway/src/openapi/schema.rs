@@ -95,6 +95,9 @@ pub(crate) struct SaleConfigBody {
     /// How long units are held.
     #[schema(required = false)]
     hold: HoldConfigBody,
+    /// How long an offer of the waitlist lives, at least `hold.max_ttl_s`; half an hour, or that, when left out.
+    #[schema(required = false, minimum = 1, maximum = 604_800)]
+    offer_ttl_s: Option<u32>,
     /// How payments are taken.
     #[schema(required = false)]
     payment: PaymentConfigBody,

@@ -108,6 +108,7 @@ fn the_shape_of_a_sale_is_what_the_sale_has() {
             { "id": "stalls", "name": "Stalls", "price": 200, "rows": [{ "row": "A", "seats": 20 }] },
         ],
         "withheld": { "ga": 1 }, "fees": [{ "name": "Fee", "per_unit": 1 }], "taxes": [{ "name": "VAT", "basis_points": 700 }],
+        "offer_ttl_s": 1_800,
     }))
     .unwrap();
     let (mut real, mut told, document) = (BTreeSet::new(), BTreeSet::new(), json());

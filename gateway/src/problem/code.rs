@@ -119,8 +119,12 @@ codes! {
     SalePaused = "sale_paused" CONFLICT "The sale is paused" retry 5;
     /// The sale has ended.
     SaleClosed = "sale_closed" CONFLICT "The sale is closed";
-    /// The sale has no waitlist that is open. No sale has one yet: units that come back are for who asks first.
+    /// Units of the tier are free or held: there is nothing to wait for. Its waitlist is open while it is sold out.
     WaitlistNotOpen = "waitlist_not_open" CONFLICT "The waitlist is not open";
+    /// The e-mail address, or the place in the queue, waits already or has an offer: one entry for each.
+    AlreadyOnWaitlist = "already_on_waitlist" CONFLICT "On the waitlist already";
+    /// There is no offer to take: it is not this entry's turn yet, or not any more. The detail says which.
+    OfferNotLive = "offer_not_live" CONFLICT "There is no offer";
     /// The sale has no such coupon.
     CouponInvalid = "coupon_invalid" CONFLICT "The coupon is not valid";
     /// Another sale has that slug.

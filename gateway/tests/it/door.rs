@@ -121,8 +121,7 @@ async fn the_door_is_kept_by_its_keys_alone_and_within_bounds() {
     ] {
         let key = world.somebody(role, organizer).await;
         assert_eq!(sends(&key, &sale, &scans).await.code(), expected, "{role:?}");
-        let manifest =
-            key.asks(Method::GET, &format!("sales/{sale}/scanner-manifest"), &Value::Null).await;
+        let manifest = key.asks(Method::GET, &format!("sales/{sale}/scanner-manifest"), &Value::Null).await;
         assert_eq!(manifest.unwrap().code(), expected, "{role:?}");
     }
     let door = world.somebody(KeyRole::Door, "Blue Note").await;

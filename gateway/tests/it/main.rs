@@ -57,4 +57,5 @@ mod stripe_budget;
 mod stripe_webhook;
 mod tickets;
 mod variants;
+mod waitlist;
 mod withholding;

@@ -7,7 +7,9 @@ use crate::world::World;
 #[tokio::test]
 async fn pages_are_shells_with_a_policy_of_their_own() {
     let world = World::new().await;
-    for path in ["/", "/s/jazz", "/s/jazz/checkout", "/s/jazz/orders/ord_1"] {
+    for path in
+        ["/", "/s/jazz", "/s/jazz/checkout", "/s/jazz/orders/ord_1", "/s/jazz/waitlist", "/s/jazz/waitlist/wle_1"]
+    {
         let page = world.get(path).await;
         assert_eq!(
             (page.status, page.header("content-type")),

@@ -107,7 +107,7 @@ async fn after_the_last_unit_a_refusal_asks_redis_nothing() {
 }
 
 #[tokio::test]
-async fn sold_out_names_a_waitlist_that_is_not_open() {
+async fn sold_out_names_the_waitlist() {
     let world = World::new().await;
     let sale = world.sale(&rush(1)).await;
     let other = Waiting::at(&world, &sale).await;
@@ -122,8 +122,9 @@ async fn sold_out_names_a_waitlist_that_is_not_open() {
     assert_eq!(refused.body["waitlist"], waitlist.as_str());
     let link = format!("<{waitlist}>; rel=\"related\"; title=\"waitlist\"");
     assert_eq!((refused.header("link"), refused.header("retry-after")), (Some(link.as_str()), Some("10")));
-    let answer = world.edge.ask(Method::POST, &waitlist, &[], &Value::Null).await.unwrap();
-    assert_eq!((answer.status, answer.code()), (StatusCode::CONFLICT, Some("waitlist_not_open")));
+    let wish = json!({ "tiers": ["ga"], "quantity": 1, "email": "ada@example.org" });
+    // Redis refused the hold; the view that opens the waitlist may be half a second older.
+    eventually("it is open", async || world.post(&waitlist, &[], &wish).await.status == StatusCode::CREATED).await;
     let nowhere = world.edge.ask(Method::POST, "/v1/sales/nothing/waitlist", &[], &Value::Null).await.unwrap();
     assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
     world.stop().await;

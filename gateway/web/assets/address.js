@@ -1,7 +1,8 @@
 /** Where this page is: the addresses of the pages and what they carry. */
 
 /**
- * What the path of a page says: `/s/{slug}`, `/s/{slug}/checkout`, `/s/{slug}/orders/{order}`.
+ * What the path of a page says: `/s/{slug}`, `/s/{slug}/checkout`, `/s/{slug}/orders/{order}`, `/s/{slug}/waitlist/{entry}`. What is
+ * named last is `order` whatever it is.
  * @param {string} [path]
  */
 export function addressOf(path = location.pathname) {
@@ -23,6 +24,12 @@ export const salePage = (slug) => `/s/${encodeURIComponent(slug)}`;
 
 /** @param {string} slug */
 export const checkoutPage = (slug) => `${salePage(slug)}/checkout`;
+
+/** @param {string} slug */
+export const waitlistPage = (slug) => `${salePage(slug)}/waitlist`;
+
+/** @param {string} slug @param {string} entry */
+export const entryPage = (slug, entry) => `${waitlistPage(slug)}/${encodeURIComponent(entry)}`;
 
 /** @param {string} slug @param {string} order */
 export const orderPage = (slug, order) => `${salePage(slug)}/orders/${encodeURIComponent(order)}`;

@@ -152,6 +152,25 @@ export async function seatMapOf(sale, etag) {
   return found.answer && { ...found.answer, etag: found.etag };
 }
 
+/** Joins the waitlist. @param {string} sale @param {unknown} wish */
+export const joinWaitlist = (sale, wish) => request('POST', `/v1/sales/${at(sale)}/waitlist`, { body: wish });
+
+/** Looks at an entry of the waitlist. @param {string} sale @param {string} entry @param {string} token */
+export const entryNamed = (sale, entry, token) =>
+  request('GET', `/v1/sales/${at(sale)}/waitlist/${at(entry)}`, { token });
+
+/** Says that the entry is one's own, with the token from the mail. @param {string} sale @param {string} entry @param {string} token */
+export const confirmEntry = (sale, entry, token) =>
+  request('POST', `/v1/sales/${at(sale)}/waitlist/${at(entry)}/confirm`, { token });
+
+/** Makes an order of an offer. @param {string} sale @param {string} entry @param {string} token @param {unknown} body */
+export const claimOffer = (sale, entry, token, body) =>
+  request('POST', `/v1/sales/${at(sale)}/waitlist/${at(entry)}/claim`, { token, body });
+
+/** Leaves the waitlist, or gives an offer back. @param {string} sale @param {string} entry @param {string} token */
+export const leaveWaitlist = (sale, entry, token) =>
+  request('DELETE', `/v1/sales/${at(sale)}/waitlist/${at(entry)}`, { token });
+
 /** Takes units. @param {string} sale @param {string} pass @param {string} key @param {unknown} body */
 export const takeHold = (sale, pass, key, body) =>
   request('POST', `/v1/sales/${at(sale)}/holds`, { token: pass, key, body });

@@ -2,7 +2,7 @@
  * What this browser remembers of a visitor's way through one sale, so that a reload, a crash or a second tab loses
  * nothing: the place, the pass, the hold, the order, and a write whose answer is not known yet.
  *
- * Kept on the device under `onsale:{sale}`, the tokens of orders under `onsale:{order}`. A place that another device lent
+ * Kept on the device under `onsale:{sale}`, the tokens of orders and of entries of the waitlist under `onsale:{id}`. A place that another device lent
  * is kept by this tab alone and goes before the device's own, which it leaves untouched. Server state always wins:
  * everything here is asked for again before it is believed.
  *
@@ -84,6 +84,12 @@ export class Journey {
     else device.write(this.#key, JSON.stringify(steps));
   }
 }
+
+/** The token of an entry of the waitlist, when this browser has it. @param {string} entry */
+export const entryToken = (entry) => device.read(keyOf(entry));
+
+/** Keeps the token of an entry of the waitlist. @param {string} entry @param {string} token */
+export const keepEntryToken = (entry, token) => device.write(keyOf(entry), token);
 
 /** The token of an order, when this browser has it. @param {string} order */
 export const orderToken = (order) => device.read(keyOf(order));

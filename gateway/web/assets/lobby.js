@@ -1,6 +1,7 @@
 /** What a person sees before joining: when it opens, prices, what is left, what joining takes. Kept fresh while on screen. */
 
 import { saleNamed } from './api.js';
+import { waitlistPage } from './address.js';
 import { serverNow } from './clock.js';
 import { Countdown } from './countdown.js';
 import { fill, part } from './page.js';
@@ -77,6 +78,8 @@ export class Lobby {
     const left = isOver(sale) ? { availability: null } : {};
     part('tiers').replaceChildren(...sale.tiers.map((/** @type {any} */ tier) => tierEntry({ ...tier, ...left })));
     part('joining').hidden = !CAN_JOIN.has(sale.state);
+    part('waitlist-offer').hidden = sale.state !== 'sold_out';
+    /** @type {HTMLAnchorElement} */ (part('waitlist-link')).href = waitlistPage(sale.slug);
     fill('lobby-title', TITLES[sale.state] ?? 'Tickets');
     fill('lobby-message', MESSAGES[sale.state] ?? '');
     fill('lobby-hint', HINTS[sale.state] ?? HINTS.open);

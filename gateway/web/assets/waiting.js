@@ -1,5 +1,6 @@
 /** The view of a person who waits: where they are, how long it may take, what is left. */
 
+import { addressOf, waitlistPage } from './address.js';
 import { Announcer } from './announcer.js';
 import { leftInWords } from './availability.js';
 import { element, fill, part } from './page.js';
@@ -46,6 +47,8 @@ export class Waiting {
     const number = position.number ?? place?.number;
     fill('number', number ? grouped(number) : NOT_KNOWN);
     fill('queue-title', titleFor(position));
+    part('waitlist-tail').hidden = position.sale_state !== 'sold_out';
+    /** @type {HTMLAnchorElement} */ (part('waitlist-tail-link')).href = waitlistPage(addressOf().slug);
     this.#showLeft(tiers);
     if (position.ahead === null || position.ahead === undefined) return titleFor(position);
     this.#showWait(position);

@@ -1,13 +1,13 @@
 //! What a job's row says, as work. The shapes are those of `job_add`'s callers.
 
-use domain::{Currency, Money, OrderId, PaymentId, RefundId};
+use domain::{Currency, EntryId, Money, OrderId, PaymentId, RefundId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{IntentCall, MailKind, Whose, Work};
+use super::{EntryMailKind, IntentCall, MailKind, Whose, Work};
 use crate::documents::Units;
 
 #[derive(Deserialize)]
@@ -53,6 +53,11 @@ struct RefundMailPayload {
     refund: Uuid,
 }
 
+#[derive(Deserialize)]
+struct EntryMailPayload {
+    entry: Uuid,
+}
+
 /// The work of a job. One row that cannot be read must not keep the others from being claimed, so it is work too: to be
 /// parked.
 pub(super) fn work(id: Uuid, kind: &str, payload: Value) -> Work {
@@ -69,6 +74,9 @@ pub(super) fn work(id: Uuid, kind: &str, payload: Value) -> Work {
         "mail_refund_made" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundMade)),
         "mail_refund_failed" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundFailed)),
         "mail_tickets_again" => parse(&payload).map(TicketsMailPayload::work),
+        "mail_waitlist_joined" => entry_mail(&payload, EntryMailKind::Joined),
+        "mail_waitlist_offer" => entry_mail(&payload, EntryMailKind::Offer),
+        "mail_waitlist_lapsed" => entry_mail(&payload, EntryMailKind::Lapsed),
         _ => None,
     };
     known.unwrap_or_else(|| Work::Unknown { kind: kind.to_owned(), payload })
@@ -80,6 +88,10 @@ fn parse<T: DeserializeOwned>(payload: &Value) -> Option<T> {
 
 fn mail(payload: &Value, kind: MailKind) -> Option<Work> {
     parse(payload).map(|MailPayload { order }| Work::Mail { kind, order: OrderId::from_uuid(order) })
+}
+
+fn entry_mail(payload: &Value, kind: EntryMailKind) -> Option<Work> {
+    parse(payload).map(|EntryMailPayload { entry }| Work::EntryMail { kind, entry: EntryId::from_uuid(entry) })
 }
 
 impl CallPayload {

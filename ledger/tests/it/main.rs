@@ -44,5 +44,6 @@ mod soak;
 mod storm;
 mod ticket_acts;
 mod unheard;
+mod waitlist;
 mod withholdings;
 mod work;

@@ -11,6 +11,7 @@ use ledger::organizers::KeyRole;
 use ledger::outbox::Queue;
 use ledger::queue::{EventKind, LogKind};
 use ledger::tickets::TicketState;
+use ledger::waitlist::EntryState;
 use ledger::{Role, migrate};
 use sandbox::{Durability, Postgres, PostgresOptions};
 
@@ -83,6 +84,7 @@ async fn the_database_has_the_words_of_the_domain() {
     assert_eq!(words("checkins_verdict_check").await, verdicts.collect(), "what is forged is not kept");
     assert_eq!(words("outbox_queue_check").await, set(Queue::ALL.map(Queue::word)));
     assert_eq!(words("api_keys_role_check").await, set(KeyRole::ALL.map(KeyRole::word)));
+    assert_eq!(words("waitlist_entries_state_check").await, set(EntryState::ALL.map(EntryState::word)));
     assert_eq!(words("draws_state_check").await, set(DrawState::ALL.map(DrawState::word)));
     assert_eq!(words("admission_log_kind_check").await, set(LogKind::ALL.map(LogKind::word)));
     assert!(words("admission_log_kind_check").await.is_superset(&set(EventKind::ALL.map(EventKind::word))));

@@ -12,11 +12,13 @@ use ledger::orders::{OrderRow, order_cancel, orders_expire_due};
 use ledger::outbox::{Queue, Work, claim};
 use ledger::payments::{RefundFacts, RefundStatus, refund_apply};
 use ledger::refunds::{RefundRow, RefundWish, refund_refused};
+use ledger::waitlist::claims::Claim;
 use ledger::withholdings::{ReleaseWish, StockAct, units_release};
 use serde_json::json;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use crate::waitlist::{GATHERED_MS, Line};
 use crate::world::{Paying, Price, TestSale, World, connect};
 
 const PAGE: &str = include_str!("../../../docs/money.md");
@@ -143,6 +145,26 @@ async fn of_seats(world: &World, page: &mut Page) {
     page.tells("a free order is created", &of(&order)).await;
     free.asks(&free.ask_of(order.id, RefundWish::Whole)).await;
     page.tells("tickets of a free order are given back", &of(&order)).await;
+}
+
+/// Units that come back while somebody waits.
+async fn of_offers(world: &World, page: &mut Page) {
+    let sale = world.sale(2, Price::Paid).await;
+    let (first, second) = (sale.has_order([0]).await, sale.has_order([1]).await);
+    let line = Line { world, sale: &sale };
+    let [one, two] = line.wait_for([1, 2]).await;
+    line.passes(GATHERED_MS).await;
+    page.news().await;
+    line.gives_back(first.id).await;
+    page.tells("an order is cancelled while somebody waits", &of(&first)).await;
+    let Claim::Created(claimed) = line.claims(one).await else { panic!("an order") };
+    page.tells("an offer is claimed", &of(&first)).await;
+    line.gives_back(second.id).await;
+    page.tells("an order is cancelled while somebody waits", &of(&second)).await;
+    line.leaves(two).await;
+    page.tells("nobody waits any more for what was kept", &of(&second)).await;
+    line.gives_back(claimed.id).await;
+    page.tells("an order is cancelled", &of(&claimed)).await;
 }
 
 async fn expires(world: &World) {
@@ -344,6 +366,7 @@ async fn every_act_writes_the_entries_that_the_page_says() {
     let world = World::new().await;
     let mut page = Page::open(&world).await;
     of_seats(&world, &mut page).await;
+    of_offers(&world, &mut page).await;
     let sale = world.sale(10, Price::Paid).await;
     page.news().await;
     of_payments(&world, &sale, &mut page).await;
@@ -404,7 +427,7 @@ async fn every_deletion_that_is_told_to_operators_can_be_run() {
     client.batch_execute("SET ROLE onsale_owner").await.unwrap();
     let page = include_str!("../../../docs/operations.md");
     let told: Vec<_> = page.split('`').filter(|code| code.starts_with("DELETE FROM")).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
     for statement in told {
         let statement = statement.replace('…', "(SELECT id FROM sales)");
         client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));

@@ -51,5 +51,6 @@ mod ticket_format;
 mod totals;
 mod verify_shuffle;
 mod waiting_room;
+mod waitlist;
 mod withholding;
 mod world;

@@ -78,6 +78,7 @@ fn every_metric_of_the_documentation_is_one_that_is_exported() {
         include_str!("../../../docs/money.md"),
         include_str!("../../../docs/operations.md"),
         include_str!("../../../docs/waiting-room.md"),
+        include_str!("../../../docs/waitlist.md"),
     ];
     let is_metric = |word: &str| word.starts_with("onsale_") && UNITS.iter().any(|unit| word.ends_with(unit));
     let mut named = 0;

@@ -258,7 +258,7 @@ impl World {
     pub(crate) fn holds_every_invariant(&self) {
         let (status, printed) = self.audit();
         assert!(status.success(), "{printed}");
-        for invariant in ["I1", "I2", "I3", "I4", "I5", "I6", "I12"] {
+        for invariant in ["I1", "I2", "I3", "I4", "I5", "I6", "I11", "I12"] {
             assert!(printed.lines().any(|line| line.starts_with(&format!("{invariant} "))), "{invariant}: {printed}");
         }
     }

@@ -9,6 +9,7 @@ use ledger::LedgerError;
 use ledger::inbox::inbox_stats;
 use ledger::outbox;
 use ledger::sales::{TierCounts, sale_stock};
+use ledger::waitlist::figures::entries_by_state;
 
 use super::live_sales::LiveSales;
 use super::{Sweep, SweepError};
@@ -37,6 +38,7 @@ impl Sweep for PublishGauges {
         for sale in sales.iter() {
             metrics::payments_measured(sale.id, sale.payment_latency);
             self.stock(sale.id).await?;
+            self.waitlist(sale.id).await?;
         }
         Ok(())
     }
@@ -64,6 +66,14 @@ impl PublishGauges {
                 let labels = [("sale", sale.to_string()), ("tier", tier.to_string()), ("state", state.to_owned())];
                 metrics::set(&gauge!(metrics::UNITS, &labels), u64::from(count));
             }
+        }
+        Ok(())
+    }
+
+    async fn waitlist(&self, sale: SaleId) -> Result<(), LedgerError> {
+        for (state, count) in entries_by_state(&self.context.ledger, sale).await? {
+            let gauge = gauge!(metrics::WAITLIST_ENTRIES, "sale" => sale.to_string(), "state" => state.word());
+            metrics::set(&gauge, count);
         }
         Ok(())
     }

@@ -6,19 +6,23 @@
 //! and so is a sweep.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::EntryId;
 use domain::order::OrderState;
 use domain::sale::CaptureMode::{self, Automatic, Manual};
 use ledger::orders::orders_expire_due;
 use ledger::outbox::{self, Queue};
 use ledger::refunds::RefundWish;
+use ledger::waitlist::EntryState;
+use ledger::waitlist::tending::offers_lapse_due;
 use sandbox::Authentication;
 use serde_json::Value;
 use workers::points::Point::{self, Begun, Between, Ended};
 
 use crate::eventually::eventually;
+use crate::waitlist::{GATHERED, LAPSED};
 use crate::world::{Answer, History, PRICE, Sale, Seen, VISA, World};
 
 /// Where a kind of work is killed.
@@ -38,6 +42,9 @@ const RUN_OUT: &[Killed] =
     &[("expire_orders", ENDS), ("payment_cancel", ALL), ("units_return", ALL), ("mail_order_expired", ALL)];
 const LATE_PROMISE: &[Killed] = &[("mail_payment_released", ALL)];
 const LATE_MONEY: &[Killed] = &[("mail_payment_refunded", ALL)];
+const JOINED: &[Killed] = &[("mail_waitlist_joined", ALL)];
+const OFFERED: &[Killed] = &[("mail_waitlist_offer", ALL)];
+const LET_PASS: &[Killed] = &[("mail_waitlist_lapsed", ALL)];
 const FROZEN: &[Killed] = &[("expire_holds", &[Between])];
 const SWEPT: &[Killed] = &[
     ("live_sales", ENDS),
@@ -50,6 +57,7 @@ const SWEPT: &[Killed] = &[
     ("roll_up_balances", ENDS),
     ("publish_gauges", ENDS),
     ("seal_books", ENDS),
+    ("serve_waitlists", ENDS),
     ("prune", ENDS),
     ("audit_books", ENDS),
 ];
@@ -59,8 +67,22 @@ const HALF: i64 = PRICE / 2;
 /// Everything that may be paid has run out by then.
 const OVER: Duration = Duration::from_mins(60);
 
-const HISTORIES: [&[Killed]; 11] =
-    [PAID, CHECKED, ASKED, GIVEN_BACK, CAME_BACK, SENT_AGAIN, RUN_OUT, LATE_PROMISE, LATE_MONEY, FROZEN, SWEPT];
+const HISTORIES: [&[Killed]; 14] = [
+    PAID,
+    CHECKED,
+    ASKED,
+    GIVEN_BACK,
+    CAME_BACK,
+    SENT_AGAIN,
+    RUN_OUT,
+    LATE_PROMISE,
+    LATE_MONEY,
+    JOINED,
+    OFFERED,
+    LET_PASS,
+    FROZEN,
+    SWEPT,
+];
 
 fn points(killed: &[Killed]) -> Vec<(&'static str, Point)> {
     killed.iter().flat_map(|(work, points)| points.iter().map(|point| (*work, *point))).collect()
@@ -266,6 +288,65 @@ async fn money_that_came_too_late_goes_back_once_wherever_workers_die() {
     let orders = orders_of(LATE_MONEY);
     all_came_to_the_same(&world, &sale, orders, 2 * orders).await;
     assert_eq!(world.stripe.captured_total("eur"), world.stripe.refunded_total("eur"));
+}
+
+/// Every letter to who waits was sent once as far as a mail program shows, and nothing is left to do.
+async fn all_who_wait_were_told(world: &World, letters: usize) {
+    assert_eq!(world.letters(), letters);
+    assert_eq!(world.count("SELECT count(*) FROM outbox WHERE state NOT IN ('done', 'dropped')").await, 0);
+    world.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joins_the_waitlist_is_asked_to_confirm_wherever_workers_die() {
+    let (world, sale) = left_alone(1, Manual).await;
+    plays(&world, &sale, JOINED, async |number| {
+        world.asks_to_wait(&sale, &format!("fan{number}@example.org")).await;
+    })
+    .await;
+    all_who_wait_were_told(&world, orders_of(JOINED)).await;
+}
+
+/// The only unit comes back while somebody new waits for it, once nobody else does any more; who had it before gave it back.
+async fn is_offered(world: &World, sale: &Sale, before: &Mutex<Option<EntryId>>, number: u32) -> EntryId {
+    let left = before.lock().expect("nobody panics").take();
+    if let Some(left) = left {
+        world.leaves_the_line(sale, left).await;
+        world.works_off(sale).await;
+    }
+    let order = world.orders(sale, 1).await;
+    let entry = world.waits(sale, &format!("fan{number}@example.org")).await;
+    world.advances(GATHERED).await;
+    world.gives_back_unpaid(&order).await;
+    assert_eq!(world.entry_state(sale, entry).await, EntryState::Offered);
+    *before.lock().expect("nobody panics") = Some(entry);
+    entry
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_offered_something_is_told_wherever_workers_die() {
+    let (world, sale) = left_alone(1, Manual).await;
+    let before = Mutex::new(None);
+    plays(&world, &sale, OFFERED, async |number| {
+        is_offered(&world, &sale, &before, number).await;
+    })
+    .await;
+    all_who_wait_were_told(&world, orders_of(OFFERED)).await;
+}
+
+/// Of an offer that is over when its letter would leave, only that is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_offer_lapsed_is_told_wherever_workers_die() {
+    let (world, sale) = left_alone(1, Manual).await;
+    let before = Mutex::new(None);
+    plays(&world, &sale, LET_PASS, async |number| {
+        let entry = is_offered(&world, &sale, &before, number).await;
+        world.advances(LAPSED).await;
+        offers_lapse_due(&world.workers, 10).await.expect("Postgres answers");
+        assert_eq!(world.entry_state(&sale, entry).await, EntryState::Lapsed);
+    })
+    .await;
+    all_who_wait_were_told(&world, orders_of(LET_PASS)).await;
 }
 
 /// A gateway died between freezing a hold and writing its order, and a worker between deciding that there is none and freeing it.

@@ -26,4 +26,5 @@ mod storms;
 mod stripe_turns;
 mod sweeps;
 mod unheard;
+mod waitlist;
 mod withholding;

@@ -1,0 +1,199 @@
+/**
+ * The waitlist page: joining it, and what became of one's place.
+ *
+ * `/s/{slug}/waitlist` asks what a person waits for; `/s/{slug}/waitlist/{entry}` shows one entry, and is where its mails lead,
+ * with the token in the fragment. Nothing is done by opening a page: confirming, taking and leaving are buttons.
+ *
+ * | state                 | shown |
+ * |-----------------------|-------|
+ * | unconfirmed           | look into the mailbox; by the mail's link, the button that confirms |
+ * | waiting               | how many are ahead |
+ * | offered               | what, for how long, and the form that takes it |
+ * | claimed               | the way to the order |
+ * | all others            | what happened |
+ */
+
+import { Problem, claimOffer, confirmEntry, entryNamed, joinWaitlist, leaveWaitlist, saleNamed } from './api.js';
+import { addressOf, checkoutPage, entryPage, orderPage, salePage, takeParameters } from './address.js';
+import { on } from './control.js';
+import { Countdown } from './countdown.js';
+import { Journey, keepEntryToken, keepOrderToken, entryToken } from './journey.js';
+import { confirmed, element, entitle, fill, markFaults, note, part, show, warn } from './page.js';
+import { delayMs, patiently, pause, untilAnswered } from './patience.js';
+import { sentenceFor } from './problems.js';
+import { momentInWords } from './times.js';
+import { gatheringInWords, isSettled, leaveInWords, offerInWords, partInWords, wordsFor } from './waitlist_words.js';
+
+const { slug, order: id } = addressOf();
+
+/** @param {Problem} problem */
+const waitingHeard = (problem) => note(sentenceFor(problem));
+
+/** The tiers for which a person may wait. @param {any} sale */
+const soldOut = (sale) => sale.tiers.filter((/** @type {any} */ tier) => tier.availability?.level === 'none');
+
+/** One place on the waitlist. */
+class Place {
+  #sale;
+  #token;
+  /** The link in the mail says so; the server checks it. */
+  #byMail;
+  /** @type {any} */
+  #entry = null;
+  #clock;
+
+  /** @param {any} sale @param {string} token @param {boolean} byMail */
+  constructor(sale, token, byMail) {
+    this.#sale = sale;
+    this.#token = token;
+    this.#byMail = byMail;
+    this.#clock = new Countdown({
+      tick: (face) => fill('offer-clock', face),
+      warning: (seconds) => warn(`${seconds} seconds left to take your offer.`),
+      over: () => this.look(),
+    });
+    on('confirm', 'click', () => this.#confirm());
+    on('claiming', 'submit', () => this.#claim());
+    on('leave', 'click', () => this.#leave());
+  }
+
+  /** Asks where it stands, and shows it. */
+  async look() {
+    this.#entry = await entryNamed(this.#sale.id, id, this.#token);
+    // Only now: a link that was cut short must not displace the token that this browser has.
+    keepEntryToken(id, this.#token);
+    this.#render();
+  }
+
+  /** Asks again and again until nothing changes by itself any more. */
+  async follow() {
+    for (let failures = 0; ;) {
+      try {
+        await this.look();
+        failures = 0;
+        note('');
+        if (isSettled(this.#entry)) return;
+        await pause(delayMs(0, this.#entry.poll_after_ms));
+      } catch (failure) {
+        if (!(failure instanceof Problem) || !failure.isPassing) throw failure;
+        failures += 1;
+        note(sentenceFor(failure));
+        await pause(delayMs(failures, failure.retryAfterMs));
+      }
+    }
+  }
+
+  #render() {
+    const entry = this.#entry;
+    const [heading, message] = wordsFor(entry, this.#byMail);
+    const isOffered = entry.state === 'offered';
+    entitle(heading, this.#sale.name);
+    fill('title', heading);
+    fill('message', message + partInWords(entry));
+    fill('offered', isOffered ? offerInWords(entry.offer, this.#sale.tiers) : '');
+    fill('entry-id', entry.id);
+    fill('leave-button', leaveInWords(entry));
+    fill('waiting-hint', gatheringInWords(entry, entry.gathers_until ? momentInWords(entry.gathers_until, this.#sale.time_zone) : ''));
+    part('confirm').hidden = !(entry.state === 'unconfirmed' && this.#byMail);
+    part('claiming').hidden = !isOffered;
+    part('offer-time').hidden = !isOffered;
+    if (isOffered) this.#clock.until(entry.offer.until);
+    else this.#clock.stop();
+    this.#renderOrder();
+    show('shown');
+  }
+
+  /** The way to an order that this browser made. */
+  #renderOrder() {
+    const { order } = new Journey(this.#sale.id).steps;
+    const isOurs = this.#entry.state === 'claimed' && order?.id === this.#entry.offer?.order;
+    part('order-link').hidden = !isOurs;
+    if (isOurs) /** @type {HTMLAnchorElement} */ (part('order-link')).href = orderPage(slug, this.#entry.offer.order);
+  }
+
+  async #confirm() {
+    this.#entry = await patiently(() => confirmEntry(this.#sale.id, id, this.#token), waitingHeard);
+    this.#render();
+  }
+
+  /** Takes the offer: the same again has the same order, so it is sent until it is answered. */
+  async #claim() {
+    const name = /** @type {HTMLInputElement} */ (part('holder')).value;
+    try {
+      const order = await patiently(() => claimOffer(this.#sale.id, id, this.#token, { name }), waitingHeard);
+      keepOrderToken(order.id, order.token);
+      if (!order.payment) return location.assign(orderPage(slug, order.id));
+      new Journey(this.#sale.id).remember({ order: { id: order.id, token: order.token, payment: order.payment } });
+      return location.assign(checkoutPage(slug));
+    } catch (failure) {
+      if (failure instanceof Problem) markFaults(part('claiming'), failure.errors);
+      if (failure instanceof Problem && failure.code === 'offer_not_live') await this.look();
+      throw failure;
+    }
+  }
+
+  async #leave() {
+    if (!(await confirmed('leaving', 'leave'))) return;
+    await patiently(() => leaveWaitlist(this.#sale.id, id, this.#token), waitingHeard);
+    await this.look();
+  }
+}
+
+/** Asks what a person waits for. @param {any} sale */
+function ask(sale) {
+  const tiers = soldOut(sale);
+  if (tiers.length === 0) {
+    show('asking');
+    part('wishing').hidden = true;
+    return warn('Nothing of this sale is sold out right now: join the queue to get tickets.');
+  }
+  part('wished').replaceChildren(...tiers.map((/** @type {any} */ tier) => {
+    const control = element('input', { type: 'checkbox', name: 'tier', value: tier.id, checked: tiers.length === 1 });
+    return element('li', {}, element('label', {}, control, ` ${tier.name}`));
+  }));
+  const quantity = /** @type {HTMLInputElement} */ (part('quantity'));
+  quantity.max = String(sale.per_buyer_limit ?? 20);
+  on('wishing', 'submit', () => join(sale));
+  show('asking');
+  return undefined;
+}
+
+/** @param {any} sale */
+async function join(sale) {
+  const form = /** @type {HTMLFormElement} */ (part('wishing'));
+  const given = new FormData(form);
+  const tiers = given.getAll('tier');
+  if (tiers.length === 0) return warn('Choose at least one kind of ticket.');
+  const wish = { tiers, quantity: Number(given.get('quantity')), email: given.get('email') };
+  try {
+    const entry = await patiently(() => joinWaitlist(sale.id, wish), waitingHeard);
+    keepEntryToken(entry.id, entry.token);
+    return location.assign(entryPage(slug, entry.id));
+  } catch (failure) {
+    if (failure instanceof Problem) markFaults(form, failure.errors);
+    throw failure;
+  }
+}
+
+async function start() {
+  const { fragment } = takeParameters();
+  const mailed = fragment.get('token') ?? '';
+  const token = mailed || entryToken(id);
+  /** @type {HTMLAnchorElement} */ (part('sale-link')).href = salePage(slug);
+  try {
+    const sale = await untilAnswered(() => saleNamed(slug), waitingHeard);
+    note('');
+    fill('name', sale.name);
+    fill('facts', sale.venue ?? '');
+    if (!id) return ask(sale);
+    if (!token) return show('missing');
+    await new Place(sale, token, mailed !== '').follow();
+  } catch (failure) {
+    const isUnknown = failure instanceof Problem && (failure.status === 401 || failure.status === 404);
+    show('missing');
+    warn(isUnknown ? '' : sentenceFor(failure));
+  }
+  return undefined;
+}
+
+await start();

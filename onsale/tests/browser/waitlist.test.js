@@ -1,0 +1,48 @@
+/** What the page of the waitlist says. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+const words = await import(new URL('../../../gateway/web/assets/waitlist_words.js', import.meta.url).href);
+
+const entry = (/** @type {object} */ changes) => ({ state: 'waiting', quantity: 2, position: 1, gathers_until: null, offer: null, ...changes });
+const TIERS = [{ id: 'stalls', name: 'Stalls' }];
+const STATES = ['unconfirmed', 'waiting', 'offered', 'claimed', 'lapsed', 'declined', 'left', 'expired', 'over'];
+
+test('every state has words of its own', () => {
+  const headings = STATES.map((state) => words.wordsFor(entry({ state }), false)[0]);
+  assert.equal(new Set(headings).size, STATES.length);
+  assert.ok(headings.every((heading) => !STATES.includes(heading)));
+});
+
+test('only what came by mail is asked to confirm', () => {
+  assert.match(words.wordsFor(entry({ state: 'unconfirmed' }), true)[0], /Is it you/);
+  assert.match(words.wordsFor(entry({ state: 'unconfirmed' }), false)[0], /mailbox/);
+});
+
+test('how many are ahead', () => {
+  assert.match(words.wordsFor(entry({ position: 1 }), false)[1], /^You are first in line\./);
+  assert.match(words.wordsFor(entry({ position: 2 }), false)[1], /^One person is ahead/);
+  assert.match(words.wordsFor(entry({ position: 13 }), false)[1], /^12 people are ahead/);
+});
+
+test('a position that may rise says why, and no other does', () => {
+  assert.match(words.gatheringInWords(entry({ gathers_until: 'x' }), '20:30'), /Until 20:30 .* you only move up/);
+  assert.equal(words.gatheringInWords(entry({}), ''), '');
+  assert.equal(words.gatheringInWords(entry({ state: 'offered', gathers_until: 'x' }), '20:30'), '');
+});
+
+test('what is offered, and when it is fewer than was asked for', () => {
+  const offer = { tier: 'stalls', quantity: 1, seats: ['A-1'] };
+  assert.equal(words.offerInWords(offer, TIERS), '1 × Stalls (A-1)');
+  assert.equal(words.offerInWords({ ...offer, tier: 'gone', seats: [] }, TIERS), '1 × gone');
+  assert.match(words.partInWords(entry({ offer })), /You asked for 2/);
+  assert.equal(words.partInWords(entry({ offer: { ...offer, quantity: 2 } })), '');
+});
+
+test('what leaving is called, and when nothing changes by itself any more', () => {
+  assert.equal(words.leaveInWords(entry({ state: 'offered' })), 'I do not want them');
+  assert.equal(words.leaveInWords(entry({})), 'Leave the waitlist');
+  assert.equal(words.leaveInWords(entry({ state: 'claimed' })), '');
+  assert.deepEqual(STATES.filter((state) => !words.isSettled(entry({ state }))), ['unconfirmed', 'waiting', 'offered']);
+});
