@@ -16,7 +16,7 @@ use ledger::waitlist::{EntryRow, EntryState, OfferRow, waitlist_email, waitlist_
 use crate::context::Context;
 use crate::mail::SendError;
 use crate::mail::entry_letter::{self, EntryFacts};
-use crate::mail::message::{self, Envelope};
+use crate::mail::message::{self, Enclosed, Envelope};
 use crate::outbox::entry_mail_kind;
 use crate::points::Point;
 use crate::runner::Outcome;
@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, sale: SaleId, entry: EntryId, kind: E
     let letter = entry_letter::write(kind, &facts(context, &told));
     let message_id = message_id(context, kind, entry);
     let envelope = Envelope { from: mailer.from(), email: &told.email, name: "", message_id };
-    let message = match message::seal(&letter, &envelope, Vec::new()) {
+    let message = match message::seal(&letter, &envelope, Enclosed::default()) {
         Ok(message) => message,
         Err(fault) => return Outcome::Park(fault.to_string()),
     };
