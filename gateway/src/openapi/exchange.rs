@@ -147,21 +147,15 @@ pub(super) fn of(route: Route) -> Exchange {
             waitlist(route)
         }
         Route::CreateOrder | Route::ShowOrder | Route::PayOrder => orders(route),
-        Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
-        Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
-        Route::SendTickets | Route::SendOwnTickets => Exchange { key: Key::Required, ..Exchange::default() }
-            .answers(vec![(202, "A letter is on its way, or was for this very request.", None)])
-            .codes(&[Code::TicketsNone, Code::LettersLimitReached]),
-        Route::RotateTicket | Route::RotateOwnTicket => shown(shape::<RotatedBody>())
-            .body(shape::<RotateBody>(), Key::No)
-            .codes(&[Code::RotationStale, Code::TicketUsed, Code::TicketVoid]),
-        Route::ShowManifest => shown(shape::<SignedManifestBody>()).query(SINCE).codes(&[Code::Forbidden]),
-        Route::CheckIn => {
-            shown(shape::<CheckedInBody>()).body(shape::<CheckInBody>(), Key::No).codes(&[Code::Forbidden])
-        }
-        Route::ListConflicts => shown(shape::<ConflictList>()).query(PAGE_OF_CONFLICTS).codes(&[Code::Forbidden]),
-        Route::ShowTicketPdf => shown(raw("application/pdf")).query(ARTEFACT),
-        Route::ShowCalendar => shown(raw("text/calendar; charset=utf-8")).query(ARTEFACT),
+        Route::ShowTicketSvg
+        | Route::ShowTicketPng
+        | Route::ShowTicketPdf
+        | Route::ShowCalendar
+        | Route::SendTickets
+        | Route::SendOwnTickets
+        | Route::RotateTicket
+        | Route::RotateOwnTicket => tickets(route),
+        Route::ShowManifest | Route::CheckIn | Route::ListConflicts => door(route),
         Route::ReceiveStripeEvent => shown(raw("application/json"))
             .body(raw("application/json"), Key::No)
             .codes(&[Code::SignatureInvalid, Code::BodyTooLarge]),
@@ -340,6 +334,33 @@ fn orders(route: Route) -> Exchange {
             .answers(vec![(200, "The attempt is made; the webhook brings its outcome.", shape::<PaidBody>())])
             .codes(&[Code::PaymentDeclined, Code::CardLimitReached, Code::OrderExpired, Code::OrderNotPayable]),
         _ => shown(shape::<OrderBody>()),
+    }
+}
+
+fn tickets(route: Route) -> Exchange {
+    match route {
+        Route::ShowTicketSvg => shown(raw("image/svg+xml")).query(ARTEFACT),
+        Route::ShowTicketPng => shown(raw("image/png")).query(ARTEFACT),
+        Route::ShowTicketPdf => shown(raw("application/pdf")).query(ARTEFACT),
+        Route::ShowCalendar => shown(raw("text/calendar; charset=utf-8")).query(ARTEFACT),
+        Route::SendTickets | Route::SendOwnTickets => Exchange { key: Key::Required, ..Exchange::default() }
+            .answers(vec![(202, "A letter is on its way, or was for this very request.", None)])
+            .codes(&[Code::TicketsNone, Code::LettersLimitReached]),
+        _ => shown(shape::<RotatedBody>()).body(shape::<RotateBody>(), Key::No).codes(&[
+            Code::RotationStale,
+            Code::TicketUsed,
+            Code::TicketVoid,
+        ]),
+    }
+}
+
+fn door(route: Route) -> Exchange {
+    match route {
+        Route::ShowManifest => shown(shape::<SignedManifestBody>()).query(SINCE).codes(&[Code::Forbidden]),
+        Route::CheckIn => {
+            shown(shape::<CheckedInBody>()).body(shape::<CheckInBody>(), Key::No).codes(&[Code::Forbidden])
+        }
+        _ => shown(shape::<ConflictList>()).query(PAGE_OF_CONFLICTS).codes(&[Code::Forbidden]),
     }
 }
 
