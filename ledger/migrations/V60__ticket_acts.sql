@@ -38,29 +38,41 @@ CREATE TRIGGER ticket_closed BEFORE UPDATE ON tickets
 
 UPDATE tickets SET closed_by = pg_current_xact_id() WHERE state = 'void' OR rotation > 0;
 
--- Letters that were asked for. Of its own, because the outbox is pruned and has no index of orders.
+-- Letters that were asked for, also by replacing a text. Of its own, because the outbox is pruned and has no index of orders.
 CREATE TABLE ticket_letters (
     sale_id  uuid        NOT NULL,
     order_id uuid        NOT NULL,
     id       uuid        NOT NULL,
+    asker    text        NOT NULL CONSTRAINT ticket_letters_asker_check CHECK (asker IN ('buyer', 'organizer')),
     at       timestamptz NOT NULL DEFAULT onsale_now(),
     CONSTRAINT ticket_letters_pkey PRIMARY KEY (sale_id, order_id, id),
     CONSTRAINT ticket_letters_order_fkey FOREIGN KEY (sale_id, order_id) REFERENCES orders (sale_id, id)
 );
 
--- Step: a letter with the tickets as they are when it is written, once a name.
-CREATE FUNCTION tickets_mail(p_sale uuid, p_order uuid, p_letter uuid) RETURNS void
+-- How many letters the buyer asked for.
+CREATE FUNCTION buyers_letters(p_sale uuid, p_order uuid) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 BEGIN
+    RETURN (SELECT count(*) FROM ticket_letters WHERE sale_id = p_sale AND order_id = p_order AND asker = 'buyer');
+END
+$$;
+
+-- Step: a letter with the tickets as they are when it is written, once a name.
+CREATE FUNCTION tickets_mail(p_sale uuid, p_order uuid, p_letter uuid, p_asker text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    INSERT INTO ticket_letters (sale_id, order_id, id, asker) VALUES (p_sale, p_order, p_letter, p_asker);
     PERFORM job_add(p_sale, 'mail', 'mail_tickets_again', format('mail_tickets_again:%s', p_letter),
                     jsonb_build_object('order', p_order, 'letter', p_letter));
 END
 $$;
 
--- Sends the tickets of an order again. The same letter is sent once; of those that the buyer asks for no more than so many.
-CREATE FUNCTION tickets_send_again(p_sale uuid, p_order uuid, p_letter uuid, p_letters_max integer) RETURNS text
+-- Sends the tickets of an order again. The same letter is sent once, and a buyer asks for so many at most.
+CREATE FUNCTION tickets_send_again(p_sale uuid, p_order uuid, p_letter uuid, p_asker text, p_letters_max integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
@@ -72,17 +84,19 @@ BEGIN
         RETURN 'sent';
     ELSIF NOT EXISTS (SELECT FROM tickets WHERE sale_id = p_sale AND order_id = p_order AND state = 'valid') THEN
         RETURN 'no_tickets';
-    ELSIF p_letters_max <= (SELECT count(*) FROM ticket_letters WHERE sale_id = p_sale AND order_id = p_order) THEN
+    ELSIF p_asker = 'buyer' AND buyers_letters(p_sale, p_order) >= p_letters_max THEN
         RETURN 'too_often';
     END IF;
-    INSERT INTO ticket_letters (sale_id, order_id, id) VALUES (p_sale, p_order, p_letter);
-    PERFORM tickets_mail(p_sale, p_order, p_letter);
+    PERFORM tickets_mail(p_sale, p_order, p_letter, p_asker);
     RETURN 'sent';
 END
 $$;
 
--- Replaces the text of a ticket, and sends the order's tickets.
-CREATE FUNCTION ticket_rotate(p_sale uuid, p_order uuid, p_ticket uuid, p_rotation integer, p_kid text, p_by text) RETURNS jsonb
+-- Replaces the text of a ticket, and sends the order's tickets. A buyer may have one letter more for each ticket: a text that is
+-- replaced and not sent would leave its holder without any.
+CREATE FUNCTION ticket_rotate(p_sale uuid, p_order uuid, p_ticket uuid, p_rotation integer, p_kid text, p_asker text, p_by text,
+                              p_letters_max integer)
+RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
@@ -100,17 +114,20 @@ BEGIN
         RETURN jsonb_build_object('outcome', v_ticket.state);
     ELSIF v_ticket.rotation <> p_rotation OR p_rotation = 65534 THEN
         RETURN jsonb_build_object('outcome', 'stale', 'rotation', v_ticket.rotation);
+    ELSIF p_asker = 'buyer' AND buyers_letters(p_sale, p_order)
+            >= p_letters_max + (SELECT count(*) FROM tickets WHERE sale_id = p_sale AND order_id = p_order) THEN
+        RETURN jsonb_build_object('outcome', 'too_often');
     END IF;
     UPDATE tickets SET rotation = p_rotation + 1, qr_kid = p_kid WHERE sale_id = p_sale AND id = p_ticket;
     INSERT INTO audit_log (sale_id, actor, act, detail)
     VALUES (p_sale, p_by, 'ticket_rotated', jsonb_build_object('order', p_order, 'ticket', p_ticket, 'rotation', p_rotation + 1));
-    PERFORM tickets_mail(p_sale, p_order, onsale_uuid());
+    PERFORM tickets_mail(p_sale, p_order, onsale_uuid(), p_asker);
     RETURN jsonb_build_object('outcome', 'rotated', 'rotation', p_rotation + 1);
 END
 $$;
 
 GRANT EXECUTE ON FUNCTION
-    tickets_send_again(uuid, uuid, uuid, integer),
-    ticket_rotate(uuid, uuid, uuid, integer, text, text)
+    tickets_send_again(uuid, uuid, uuid, text, integer),
+    ticket_rotate(uuid, uuid, uuid, integer, text, text, text, integer)
     TO onsale_gateway;
 GRANT SELECT ON ticket_letters TO onsale_gateway, onsale_workers, onsale_readonly;

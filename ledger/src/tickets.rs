@@ -1,8 +1,9 @@
 //! Tickets as they are stored, sent again and replaced; their ids and bytes are the domain's.
 //!
 //! Both acts are one call each and bear being repeated: a letter has a name, and who replaces a text says which one. Bounds: a buyer
-//! has an order's tickets sent again [`LETTERS_MAX`] times; a text is replaced 65,534 times. What is not done here: tickets are
-//! issued with the payment ([`crate::payments`]) and become void with a refund ([`crate::refunds`]).
+//! has an order's tickets sent again [`LETTERS_MAX`] times, and replaces texts as long as it has had no more letters than that and one
+//! for each ticket; a text is replaced 65,534 times. What is not done here: tickets are issued with the payment
+//! ([`crate::payments`]) and become void with a refund ([`crate::refunds`]).
 
 use domain::keyring::Kid;
 use domain::{OrderId, SaleId, TicketId, TierId, UnitNo};
@@ -88,6 +89,15 @@ pub enum Asker {
     Organizer,
 }
 
+impl Asker {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Buyer => "buyer",
+            Self::Organizer => "organizer",
+        }
+    }
+}
+
 /// What came of replacing the text of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -106,6 +116,8 @@ pub enum Rotate {
     Used,
     /// It is void.
     Void,
+    /// The buyer had as many letters as may be. Nothing changed.
+    TooOften,
     /// No such ticket of that order.
     NotFound,
 }
@@ -127,8 +139,8 @@ pub struct Rotation {
 
 pub(crate) const STATEMENTS: &[&str] = &[SEND_AGAIN, ROTATE];
 
-const SEND_AGAIN: &str = "SELECT tickets_send_again($1, $2, $3, $4)";
-const ROTATE: &str = "SELECT ticket_rotate($1, $2, $3, $4, $5, $6)";
+const SEND_AGAIN: &str = "SELECT tickets_send_again($1, $2, $3, $4, $5)";
+const ROTATE: &str = "SELECT ticket_rotate($1, $2, $3, $4, $5, $6, $7, $8)";
 
 /// Has the tickets of an order sent again; `letter` names the request.
 ///
@@ -141,11 +153,8 @@ pub async fn tickets_send_again(
     letter: Uuid,
     asker: Asker,
 ) -> Result<SendAgain, LedgerError> {
-    let most = match asker {
-        Asker::Buyer => crate::numbers::fit(LETTERS_MAX)?,
-        Asker::Organizer => i32::MAX,
-    };
-    let row = ledger.one(SEND_AGAIN, &[&sale.uuid(), &order.uuid(), &letter, &most]).await?;
+    let most: i32 = crate::numbers::fit(LETTERS_MAX)?;
+    let row = ledger.one(SEND_AGAIN, &[&sale.uuid(), &order.uuid(), &letter, &asker.word(), &most]).await?;
     match row.try_get(0)? {
         "sent" => Ok(SendAgain::Sent),
         "no_tickets" => Ok(SendAgain::NoTickets),
@@ -159,10 +168,16 @@ pub async fn tickets_send_again(
 ///
 /// # Errors
 /// The database is away or refuses.
-pub async fn ticket_rotate(ledger: &Ledger, rotation: &Rotation, by: &str) -> Result<Rotate, LedgerError> {
+pub async fn ticket_rotate(
+    ledger: &Ledger,
+    rotation: &Rotation,
+    asker: Asker,
+    by: &str,
+) -> Result<Rotate, LedgerError> {
     let Rotation { sale, order, ticket, from, kid } = rotation;
     let (sale, order, ticket) = (sale.uuid(), order.uuid(), ticket.uuid());
-    let (from, kid) = (i32::from(*from), kid.to_string());
-    let params: [&(dyn ToSql + Sync); 6] = [&sale, &order, &ticket, &from, &kid, &by];
+    let (from, kid, asker) = (i32::from(*from), kid.to_string(), asker.word());
+    let most: i32 = crate::numbers::fit(LETTERS_MAX)?;
+    let params: [&(dyn ToSql + Sync); 8] = [&sale, &order, &ticket, &from, &kid, &asker, &by, &most];
     documents::read(ledger.one(ROTATE, &params).await?.try_get(0)?)
 }

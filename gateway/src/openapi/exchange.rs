@@ -350,6 +350,7 @@ fn tickets(route: Route) -> Exchange {
             Code::RotationStale,
             Code::TicketUsed,
             Code::TicketVoid,
+            Code::LettersLimitReached,
         ]),
     }
 }

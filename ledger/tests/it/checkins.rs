@@ -10,7 +10,7 @@ use ledger::checkins::{
     Checked, Conflict, ConflictPage, Door, Extent, Scan, Verdict, checkin_conflicts, checkins_apply, tickets_closed,
 };
 use ledger::refunds::RefundWish;
-use ledger::tickets::{Rotation, TicketState, ticket_rotate};
+use ledger::tickets::{Asker, Rotation, TicketState, ticket_rotate};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -140,7 +140,7 @@ async fn what_was_given_back_or_replaced_opens_no_door_and_is_reported_where_it_
     sale.refunds(&paying, RefundWish::Tickets(vec![tickets[0]])).await;
     let kid = Kid::from_bytes(*b"t2\0\0\0\0\0\0").unwrap();
     let rotation = Rotation { sale: sale.id, order: paying.order.id, ticket: tickets[1], from: 0, kid };
-    ticket_rotate(&world.gateway, &rotation, "x").await.unwrap();
+    ticket_rotate(&world.gateway, &rotation, Asker::Organizer, "x").await.unwrap();
     let now = world.now().await;
     let asked: Vec<_> = tickets.iter().map(|ticket| scan(*ticket, now, Door::Closed)).collect();
     let told = gate.sends(&asked).await;
@@ -233,7 +233,7 @@ async fn scanners_are_told_everything_and_then_what_came() {
     assert_eq!((second.extent, &*second.tickets), (Extent::Since, &[(tickets[0], None)][..]));
     let kid = Kid::from_bytes(*b"t2\0\0\0\0\0\0").unwrap();
     let rotation = Rotation { sale: sale.id, order: paying.order.id, ticket: tickets[1], from: 0, kid };
-    ticket_rotate(&world.gateway, &rotation, "x").await.unwrap();
+    ticket_rotate(&world.gateway, &rotation, Asker::Organizer, "x").await.unwrap();
     let third = told(Some(second.cursor.parse().unwrap())).await;
     // Other tests' transactions hold the cursor back: what was told before may be told again, and nothing is left out.
     assert!(third.tickets.contains(&(tickets[1], Some(1))), "{third:?}");

@@ -23,7 +23,7 @@ fn rotation(sale: SaleId, order: OrderId, ticket: TicketId, from: u16) -> Rotati
 
 async fn rotates(sale: &TestSale<'_>, paying: &Paying, ticket: TicketId, from: u16) -> Rotate {
     let wanted = rotation(sale.id, paying.order.id, ticket, from);
-    ticket_rotate(&sale.world.gateway, &wanted, "key_1").await.expect("an answer")
+    ticket_rotate(&sale.world.gateway, &wanted, Asker::Organizer, "key_1").await.expect("an answer")
 }
 
 async fn first_ticket(sale: &TestSale<'_>, paying: &Paying) -> ledger::tickets::TicketRow {
@@ -102,7 +102,7 @@ async fn of_many_at_once_each_rotation_is_given_once() {
             let mut from = 0;
             for _ in 0..rounds {
                 let wanted = rotation(id, order, ticket, from);
-                from = match ticket_rotate(&world.gateway, &wanted, "x").await.expect("an answer") {
+                from = match ticket_rotate(&world.gateway, &wanted, Asker::Organizer, "x").await.expect("an answer") {
                     Rotate::Rotated { rotation } | Rotate::Stale { rotation } => rotation,
                     other => panic!("{other:?}"),
                 };
@@ -143,4 +143,42 @@ async fn tickets_are_sent_again_once_a_request_and_a_few_times_a_buyer() {
     assert_eq!(of_unpaid.unwrap(), SendAgain::NoTickets);
     world.database.execute("DELETE FROM contacts").await.unwrap();
     assert_eq!(asks(101, Asker::Organizer).await, SendAgain::NotFound, "there is nobody to write to");
+}
+
+/// The letters go to whatever address the order names: who asks for them may not be who gets them.
+#[tokio::test]
+async fn replacing_codes_is_no_way_round_the_bound_of_letters() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let paying = sale.paid_order([0, 1]).await;
+    let ticket = first_ticket(&sale, &paying).await.id;
+    let replaces = async |from: u16, asker| {
+        let wanted = rotation(sale.id, paying.order.id, ticket, from);
+        ticket_rotate(&world.gateway, &wanted, asker, "x").await.expect("an answer")
+    };
+    assert_eq!(replaces(0, Asker::Organizer).await, Rotate::Rotated { rotation: 1 }, "it takes nothing from the buyer");
+    let most = u16::try_from(LETTERS_MAX).unwrap() + 2;
+    for from in 1..=most {
+        assert_eq!(replaces(from, Asker::Buyer).await, Rotate::Rotated { rotation: from + 1 });
+    }
+    assert_eq!(replaces(most + 1, Asker::Buyer).await, Rotate::TooOften);
+    assert_eq!(replaces(most, Asker::Buyer).await, Rotate::Rotated { rotation: most + 1 }, "it was");
+    assert_eq!(first_ticket(&sale, &paying).await.rotation, most + 1, "a code that nobody is told of replaces none");
+    let again = tickets_send_again(&world.gateway, sale.id, paying.order.id, Uuid::nil(), Asker::Buyer).await;
+    assert_eq!(again.unwrap(), SendAgain::TooOften);
+    assert_eq!(replaces(most + 1, Asker::Organizer).await, Rotate::Rotated { rotation: most + 2 });
+}
+
+#[tokio::test]
+async fn letters_of_the_organizer_leave_the_buyer_those_of_its_own() {
+    let world = World::new().await;
+    let sale = world.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    for letter in 0..=u128::from(LETTERS_MAX) {
+        let asker = if letter < u128::from(LETTERS_MAX) { Asker::Organizer } else { Asker::Buyer };
+        let letter = Uuid::from_u128(letter);
+        let sent =
+            tickets_send_again(&world.gateway, sale.id, paying.order.id, letter, asker).await.expect("an answer");
+        assert_eq!(sent, SendAgain::Sent);
+    }
 }

@@ -1,7 +1,8 @@
 //! Tells a buyer something by mail.
 //!
 //! What it says is read from the ledger when it is sent, not when the job was written: a ticket that was voided in
-//! between is not in it, and of a refund that failed after all nothing is said. Name and address live in a table of their own; when they were erased there is nobody to tell.
+//! between is not in it, and when none opens the door any more, nothing is sent: another letter told why. Of a refund that failed after
+//! all nothing is said. Name and address live in a table of their own; when they were erased there is nobody to tell.
 
 use domain::payment::PaymentState;
 use domain::sale::{SaleConfig, Seating};
@@ -43,8 +44,8 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
     if has_failed && matches!(kind, MailKind::RefundMade(_)) {
         return Outcome::Done("the refund failed after all");
     }
-    let is_void = !told.order.tickets.iter().any(|ticket| ticket.state == TicketState::Valid);
-    if is_void && matches!(kind, MailKind::TicketsAgain(_)) {
+    let opens_nothing = !told.order.tickets.iter().any(|ticket| ticket.state == TicketState::Valid);
+    if opens_nothing && matches!(kind, MailKind::OrderPaid | MailKind::TicketsAgain(_)) {
         return Outcome::Done("no ticket opens the door any more");
     }
     let desk = Desk {

@@ -20,5 +20,5 @@ pub(crate) async fn send(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 /// `POST /v1/organizer/sales/{sale}/orders/{order}/tickets/{ticket}/rotate`
 pub(crate) async fn rotate(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let (sale, by) = decidable(app, request).await?;
-    acts::rotated(app, request, sale.id, request.params.id("order")?, &by).await
+    acts::rotated(app, request, sale.id, request.params.id("order")?, Asker::Organizer, &by).await
 }

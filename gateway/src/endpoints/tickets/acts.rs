@@ -50,7 +50,7 @@ pub(crate) async fn send(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 /// `POST …/orders/{order}/tickets/{ticket}/rotate`
 pub(crate) async fn rotate(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let (sale, order) = buyers(app, request).await?;
-    rotated(app, request, sale, order, "buyer").await
+    rotated(app, request, sale, order, Asker::Buyer, "buyer").await
 }
 
 async fn buyers(app: &App, request: &Request) -> Result<(SaleId, OrderId), Problem> {
@@ -84,18 +84,20 @@ pub(crate) async fn rotated(
     request: &Request,
     sale: SaleId,
     order: OrderId,
+    asker: Asker,
     by: &str,
 ) -> Result<Answer, Problem> {
     let ticket: TicketId = request.params.id("ticket")?;
     let RotateBody { rotation: from } = request.json()?;
     let rotation = Rotation { sale, order, ticket, from, kid: app.ticket_signer.kid() };
-    match ticket_rotate(&app.ledger, &rotation, by).await? {
+    match ticket_rotate(&app.ledger, &rotation, asker, by).await? {
         Rotate::Rotated { rotation } => Ok(json(StatusCode::OK, &RotatedBody { id: ticket, rotation })),
         Rotate::Stale { rotation } => {
             Err(Problem::new(Code::RotationStale).detail(format!("The ticket has rotation {rotation}.")))
         }
         Rotate::Used => Err(Code::TicketUsed.into()),
         Rotate::Void => Err(Code::TicketVoid.into()),
+        Rotate::TooOften => Err(Code::LettersLimitReached.into()),
         Rotate::NotFound => Err(Code::NotFound.into()),
     }
 }

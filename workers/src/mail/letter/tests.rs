@@ -193,6 +193,29 @@ fn an_organizers_words_take_the_place_of_ours_and_the_facts_stay() {
     }
 }
 
+/// What must be said, whatever an organizer writes above it.
+#[test]
+fn what_became_of_the_money_stands_below_an_organizers_words() {
+    let said: [(MailKind, &[&str]); 7] = [
+        (MailKind::OrderPaid, &["43.50 EUR", "Each opens it once."]),
+        (MailKind::OrderExpired, &["Nothing was charged."]),
+        (MailKind::PaymentReleased, &["Nothing was charged.", "43.50 EUR"]),
+        (MailKind::PaymentRefunded, &["43.50 EUR", "goes back to you"]),
+        (REFUND_MADE, &["21.75 EUR", "went back to you", "void"]),
+        (REFUND_FAILED, &["21.75 EUR", "did not arrive"]),
+        (TICKETS_AGAIN, &["only if they are the same"]),
+    ];
+    let words = LetterConfig { opening: "Dear friend.".to_owned(), ..LetterConfig::default() };
+    for (kind, parts) in said {
+        let letter = write_with(kind, &facts(), Some(&words));
+        for part in parts {
+            for written in [&letter.text, &letter.html] {
+                assert!(written.contains(part), "{kind:?} lacks {part}:\n{written}");
+            }
+        }
+    }
+}
+
 #[test]
 fn words_that_are_left_out_are_ours() {
     for kind in KINDS {

@@ -73,7 +73,7 @@ impl World {
     pub(crate) async fn replaces_code(&self, order: &OrderRow, ticket: &TicketRow) {
         let kid = self.ticket_signer.kid();
         let wanted = Rotation { sale: order.sale, order: order.id, ticket: ticket.id, from: ticket.rotation, kid };
-        let rotated = ticket_rotate(&self.gateway, &wanted, "buyer").await.expect("an answer");
+        let rotated = ticket_rotate(&self.gateway, &wanted, Asker::Buyer, "buyer").await.expect("an answer");
         assert_eq!(rotated, Rotate::Rotated { rotation: ticket.rotation + 1 });
     }
 
