@@ -274,7 +274,7 @@ pub(crate) struct Demo {
     /// Exit when the scripted buyers are done: 0 when they hold valid tickets and the audit passed
     #[arg(long)]
     pub(crate) once: bool,
-    /// No scripted buyers: only the servers and the page
+    /// No scripted buyers: only the servers and the page; SIGUSR1 sets the clock of orders ahead by five minutes
     #[arg(long, conflicts_with = "once")]
     pub(crate) page_only: bool,
     /// Where the gateway listens; port 0 takes a free one

@@ -4,6 +4,9 @@
 //! variables; only the servers around them are the sandbox's. Ten scripted buyers register in the prequeue, are drawn when
 //! the doors open, and go through the public API; the audit looks at what they left, and the page stays up for a person to
 //! try until Ctrl-C, or ends at once with `--once`.
+//!
+//! With `--page-only`, SIGUSR1 sets the clock of orders and offers ahead by [`LEAP`]: a browser does not wait five minutes for
+//! what the waitlist waits for.
 
 mod buyers;
 mod prequeue;
@@ -21,6 +24,7 @@ use ledger::audit::AuditReport;
 use ledger::{Ledger, PoolConfig, Role};
 use sandbox::actors::{Edge, Organizer};
 use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use workers::Workers;
@@ -44,6 +48,8 @@ const HOLD_ONCE_S: u32 = 30;
 const SWEPT_AFTER: Duration = Duration::from_secs(2);
 /// How long the work in inbox and outbox may take to be done before the audit looks.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// Just longer than the queue has to join the waitlist.
+const LEAP: Duration = Duration::from_secs(301);
 /// Half of what is sold is left for whoever tries the page.
 const CAPACITY: u32 = 30;
 /// The sale's and the tier's names in URLs.
@@ -104,6 +110,7 @@ impl Ready for Arc<Both> {
 
 /// The sale, where to look at it, and the stories. Ends by itself only when something failed, or when asked to end once.
 async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
+    let leaps = signal(SignalKind::user_defined1())?;
     let edge = Edge::new(&servers.public_url);
     let hold_s = if demo.once { HOLD_ONCE_S } else { HOLD_S };
     let organizer = Organizer::new(&edge, &servers.organizer_key);
@@ -114,7 +121,7 @@ async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
     let seed_hash = prequeue::promised(&edge, &sale).await?;
     println!("prequeue  the doors open in {DOORS_OPEN_IN:?}\npromise   {seed_hash}   SHA-256 of the seed of the draw");
     if demo.page_only {
-        return std::future::pending().await;
+        return leap_whenever_asked(servers, leaps).await;
     }
     let stage = Stage {
         edge,
@@ -129,6 +136,15 @@ async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
     tells_the_stories(servers, &stage, registered, demo).await?;
     if demo.once {
         return Ok(());
+    }
+    std::future::pending().await
+}
+
+/// Sets the clock ahead at each signal, for ever.
+async fn leap_whenever_asked(servers: &Servers, mut leaps: Signal) -> Result<(), Failure> {
+    let leap_ms = i64::try_from(LEAP.as_millis()).expect("some minutes fit");
+    while leaps.recv().await.is_some() {
+        servers.database.advance_clock(leap_ms).await?;
     }
     std::future::pending().await
 }

@@ -152,8 +152,9 @@ export async function seatMapOf(sale, etag) {
   return found.answer && { ...found.answer, etag: found.etag };
 }
 
-/** Joins the waitlist. @param {string} sale @param {unknown} wish */
-export const joinWaitlist = (sale, wish) => request('POST', `/v1/sales/${at(sale)}/waitlist`, { body: wish });
+/** Joins the waitlist. @param {string} sale @param {unknown} wish @param {string} [place] in the queue: its number counts */
+export const joinWaitlist = (sale, wish, place) =>
+  request('POST', `/v1/sales/${at(sale)}/waitlist`, { token: place, body: wish });
 
 /** Looks at an entry of the waitlist. @param {string} sale @param {string} entry @param {string} token */
 export const entryNamed = (sale, entry, token) =>

@@ -2,9 +2,9 @@
  * What this browser remembers of a visitor's way through one sale, so that a reload, a crash or a second tab loses
  * nothing: the place, the pass, the hold, the order, and a write whose answer is not known yet.
  *
- * Kept on the device under `onsale:{sale}`, the tokens of orders and of entries of the waitlist under `onsale:{id}`. A place that another device lent
- * is kept by this tab alone and goes before the device's own, which it leaves untouched. Server state always wins:
- * everything here is asked for again before it is believed.
+ * Kept on the device under `onsale:{sale}`, the tokens of orders and of entries of the waitlist under `onsale:{id}`. A place that
+ * another device lent is kept by this tab alone and goes before the device's own, which it leaves untouched. Server state always
+ * wins: everything here is asked for again before it is believed.
  *
  * @typedef {'left' | 'unregistered' | 'expired' | 'unknown'} End
  * @typedef {object} Steps
@@ -14,6 +14,7 @@
  * @property {{token: string, expires_at: string}} [pass]
  * @property {any} [hold] as answered by the API, with `by_name`: whether its seats were chosen by name
  * @property {{id: string, token: string, hold?: string, payment: any, submittedAt?: number}} [order]
+ * @property {{id: string, state: string}} [waitlist] the entry that was made in the queue, until it is settled
  * @property {{to: 'hold' | 'order', key: string, body: any}} [attempt] a write whose answer is not known yet
  */
 
@@ -69,6 +70,17 @@ export class Journey {
   forgetPlace(end) {
     if (!this.isLent) this.remember({ end });
     this.forget('place');
+  }
+
+  /**
+   * Remembers what became of the entry that was made in the queue; any other is not this journey's.
+   * @param {{id: string, state: string}} entry @param {boolean} settled whether there is nothing to remember any more
+   */
+  noteEntry({ id, state }, settled) {
+    const { waitlist } = this.steps;
+    if (waitlist?.id !== id || waitlist.state === state) return;
+    if (settled) this.forget('waitlist');
+    else this.remember({ waitlist: { id, state } });
   }
 
   /** Tells when another tab of this browser went a step. @param {() => void} moved */

@@ -91,7 +91,7 @@ class Visit {
     this.#joining = new Joining(sale.id, waitingHeard);
     this.#lobby = new Lobby(sale, this.#joining, (fresh) => this.#refreshed(fresh));
     this.#prequeue = new Prequeue(() => this.#render());
-    this.#waiting = new Waiting(journey);
+    this.#waiting = new Waiting(sale, journey);
     this.#draw = new Draw(sale, journey, (fresh) => this.#refreshed(fresh));
     this.#listen();
   }

@@ -1,11 +1,11 @@
 /** The view of a person who waits: where they are, how long it may take, what is left. */
 
-import { addressOf, waitlistPage } from './address.js';
 import { Announcer } from './announcer.js';
 import { leftInWords } from './availability.js';
 import { element, fill, part } from './page.js';
 import { standsStill } from './standstill.js';
 import { Steady } from './steady.js';
+import { Tail } from './tail.js';
 import { waitInWords } from './times.js';
 
 const NOT_KNOWN = 'Not known yet';
@@ -15,6 +15,8 @@ const LONG_FROM = 10_000;
 const RISE_SHOWN_MS = 30_000;
 /** @type {Record<string, string>} What matters more than being in the queue. */
 const TITLES = { sold_out: 'Sold out for now' };
+/** @type {Record<string, string>} What no pace tells. */
+const STANDS = { sold_out: 'Until tickets come back' };
 const LINKS = { live: 'Live', polled: 'Updated every few seconds', none: 'Reconnecting: you keep your place' };
 
 /** @param {number} n */
@@ -27,13 +29,15 @@ export class Waiting {
   #announcer = new Announcer(part('status'));
   #wait = new Steady();
   #journey;
+  #tail;
   /** @type {number | null} */
   #ahead = null;
   #riseTimer = 0;
 
-  /** @param {import('./journey.js').Journey} journey */
-  constructor(journey) {
+  /** @param {any} sale @param {import('./journey.js').Journey} journey */
+  constructor(sale, journey) {
     this.#journey = journey;
+    this.#tail = new Tail(sale, journey);
   }
 
   /**
@@ -47,8 +51,7 @@ export class Waiting {
     const number = position.number ?? place?.number;
     fill('number', number ? grouped(number) : NOT_KNOWN);
     fill('queue-title', titleFor(position));
-    part('waitlist-tail').hidden = position.sale_state !== 'sold_out';
-    /** @type {HTMLAnchorElement} */ (part('waitlist-tail-link')).href = waitlistPage(addressOf().slug);
+    this.#tail.show(position, tiers);
     this.#showLeft(tiers);
     if (position.ahead === null || position.ahead === undefined) return titleFor(position);
     this.#showWait(position);
@@ -70,14 +73,15 @@ export class Waiting {
   /** @param {any} position */
   #showWait(position) {
     // A pause is said at once: while it lasts, nothing may come that would let it be said later.
-    const wait = standsStill(position) ? 'Paused' : this.#wait.of(waitInWords(position.eta_s));
+    const stand = standsStill(position) ? 'Paused' : STANDS[position.sale_state];
+    const wait = stand ?? this.#wait.of(waitInWords(position.eta_s));
     fill('wait', wait || NOT_KNOWN);
   }
 
   /** @param {any} position */
   #showAhead(position) {
     const { ahead } = position;
-    const wait = waitInWords(position.eta_s);
+    const wait = STANDS[position.sale_state] ? '' : waitInWords(position.eta_s);
     this.#showRise(ahead);
     this.#ahead = ahead;
     fill('ahead', grouped(ahead));

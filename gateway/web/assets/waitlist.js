@@ -13,24 +13,22 @@
  * | all others            | what happened |
  */
 
-import { Problem, claimOffer, confirmEntry, entryNamed, joinWaitlist, leaveWaitlist, saleNamed } from './api.js';
+import { Problem, claimOffer, confirmEntry, entryNamed, leaveWaitlist, saleNamed } from './api.js';
 import { addressOf, checkoutPage, entryPage, orderPage, salePage, takeParameters } from './address.js';
 import { on } from './control.js';
 import { Countdown } from './countdown.js';
 import { Journey, keepEntryToken, keepOrderToken, entryToken } from './journey.js';
-import { confirmed, element, entitle, fill, markFaults, note, part, show, warn } from './page.js';
+import { confirmed, entitle, fill, markFaults, note, part, show, warn } from './page.js';
 import { delayMs, patiently, pause, untilAnswered } from './patience.js';
 import { sentenceFor } from './problems.js';
 import { momentInWords } from './times.js';
 import { gatheringInWords, isSettled, leaveInWords, offerInWords, partInWords, wordsFor } from './waitlist_words.js';
+import { boundQuantity, join, offerTiers, soldOut } from './wish.js';
 
 const { slug, order: id } = addressOf();
 
 /** @param {Problem} problem */
 const waitingHeard = (problem) => note(sentenceFor(problem));
-
-/** The tiers for which a person may wait. @param {any} sale */
-const soldOut = (sale) => sale.tiers.filter((/** @type {any} */ tier) => tier.availability?.level === 'none');
 
 /** One place on the waitlist. */
 class Place {
@@ -85,6 +83,7 @@ class Place {
 
   #render() {
     const entry = this.#entry;
+    new Journey(this.#sale.id).noteEntry(entry, isSettled(entry));
     const [heading, message] = wordsFor(entry, this.#byMail);
     const isOffered = entry.state === 'offered';
     entitle(heading, this.#sale.name);
@@ -141,38 +140,20 @@ class Place {
 
 /** Asks what a person waits for. @param {any} sale */
 function ask(sale) {
-  const tiers = soldOut(sale);
+  const tiers = soldOut(sale.tiers);
   if (tiers.length === 0) {
     show('asking');
     part('wishing').hidden = true;
     return warn('Nothing of this sale is sold out right now: join the queue to get tickets.');
   }
-  part('wished').replaceChildren(...tiers.map((/** @type {any} */ tier) => {
-    const control = element('input', { type: 'checkbox', name: 'tier', value: tier.id, checked: tiers.length === 1 });
-    return element('li', {}, element('label', {}, control, ` ${tier.name}`));
-  }));
-  const quantity = /** @type {HTMLInputElement} */ (part('quantity'));
-  quantity.max = String(sale.per_buyer_limit ?? 20);
-  on('wishing', 'submit', () => join(sale));
+  offerTiers(part('wished'), tiers, tiers.length === 1);
+  boundQuantity(/** @type {HTMLInputElement} */ (part('quantity')), sale);
+  on('wishing', 'submit', async () => {
+    const entry = await join(/** @type {HTMLFormElement} */ (part('wishing')), { sale: sale.id });
+    if (entry) location.assign(entryPage(slug, entry.id));
+  });
   show('asking');
   return undefined;
-}
-
-/** @param {any} sale */
-async function join(sale) {
-  const form = /** @type {HTMLFormElement} */ (part('wishing'));
-  const given = new FormData(form);
-  const tiers = given.getAll('tier');
-  if (tiers.length === 0) return warn('Choose at least one kind of ticket.');
-  const wish = { tiers, quantity: Number(given.get('quantity')), email: given.get('email') };
-  try {
-    const entry = await patiently(() => joinWaitlist(sale.id, wish), waitingHeard);
-    keepEntryToken(entry.id, entry.token);
-    return location.assign(entryPage(slug, entry.id));
-  } catch (failure) {
-    if (failure instanceof Problem) markFaults(form, failure.errors);
-    throw failure;
-  }
 }
 
 async function start() {

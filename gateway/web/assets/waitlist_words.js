@@ -53,3 +53,21 @@ export function leaveInWords({ state }) {
   if (state === 'offered') return 'I do not want them';
   return state === 'waiting' || state === 'unconfirmed' ? 'Leave the waitlist' : '';
 }
+
+/** @type {Record<string, [string, string]>} */
+const TAIL_WORDS = {
+  unconfirmed: ['Confirm your place on the waitlist', 'We sent you an e-mail with a link. Press the button on the page it leads to within an hour. Your place in the queue stays as it is.'],
+  waiting: ['You are on the waitlist, too', 'You stand there by your number, and get an e-mail when it is your turn. You may stay here, or close this page.'],
+  offered: ['Tickets came back for you', 'Nobody else can have them for a while. Take them before their time runs out.'],
+};
+
+/**
+ * What the queue says of the waitlist.
+ * @param {{state: string} | undefined} entry of this place @param {boolean} isAll whether all of the sale is sold out
+ * @returns {[string, string]}
+ */
+export function tailInWords(entry, isAll) {
+  if (entry) return TAIL_WORDS[entry.state] ?? TAIL_WORDS.unconfirmed;
+  const gone = isAll ? 'Every ticket is sold or being paid for.' : 'Some kinds of tickets are sold or being paid for.';
+  return ['Get a ticket that comes back', `${gone} What comes back is offered to the waitlist by e-mail. Join it from here and you stand there by your number, before everybody who does not queue.`];
+}

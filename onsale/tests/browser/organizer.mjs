@@ -32,7 +32,7 @@ export class Organizer {
       opens_at: '2026-01-01T00:00:00Z', tiers: [TIER], ...config,
     });
     await this.#asks('POST', `/${id}/publish`);
-    await this.#reaches(id, state);
+    await this.reaches(id, state);
     return { id, url: `${this.#base}/s/${slug}` };
   }
 
@@ -61,11 +61,16 @@ export class Organizer {
     return this.#asks('POST', `/${sale}/access-codes`, { phase, codes: [code] });
   }
 
+  /** Takes tickets back and gives the money back. @param {string} sale @param {{order: string, tickets: string[]}} what */
+  refunds(sale, { order, tickets }) {
+    return this.#asks('POST', `/${sale}/orders/${order}/refunds`, { tickets, reason: 'cannot come' });
+  }
+
   /** @param {string} method @param {string} path @param {unknown} [body] */
   async #asks(method, path, body) {
     const response = await fetch(`${this.#base}/v1/organizer/sales${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.#key}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: { authorization: `Bearer ${this.#key}`, 'idempotency-key': `"${crypto.randomUUID()}"`, ...(body !== undefined && { 'content-type': 'application/json' }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();
@@ -73,8 +78,8 @@ export class Organizer {
     return text ? JSON.parse(text) : null;
   }
 
-  /** @param {string} sale @param {string} state */
-  async #reaches(sale, state) {
+  /** Waits until it is so. @param {string} sale @param {string} state */
+  async reaches(sale, state) {
     let last = '';
     for (const until = Date.now() + OPEN_WITHIN_MS; Date.now() < until;) {
       const response = await fetch(`${this.#base}/v1/sales/${sale}`);

@@ -1,6 +1,10 @@
-/** Somebody else who buys at the same time, without a browser: joins, waits for the turn, takes units, and pays or gives them back. */
+/**
+ * Somebody else who buys at the same time, without a browser: joins, waits for the turn, takes units, and pays or gives them
+ * back.
+ */
 
 const TURN_WITHIN_MS = 30_000;
+const TICKETS_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 200;
 
 /** One rival. */
@@ -8,6 +12,8 @@ export class Rival {
   #url;
   #pass;
   #hold = '';
+  /** @type {{id: string, token: string} | null} */
+  #order = null;
 
   /** @param {string} url of the sale in the API @param {string} pass */
   constructor(url, pass) {
@@ -42,7 +48,7 @@ export class Rival {
 
   /** Pays for what is held. @param {string} card as the stand-in for Stripe names it */
   async paysWith(card) {
-    const order = await this.#asks('POST', '/orders', { hold: this.#hold, email: `${this.#hold}@example.org`, name: 'Rival' });
+    const order = this.#order = await this.#asks('POST', '/orders', { hold: this.#hold, email: `${this.#hold}@example.org`, name: 'Rival' });
     const made = await fetch(`${order.payment.browser_base}/v1/test_helpers/confirmation_tokens`, {
       method: 'POST',
       headers: { authorization: 'Bearer sk_test_of_a_rival' },
@@ -51,6 +57,18 @@ export class Rival {
     if (!made.ok) throw new Error(`a confirmation token: ${made.status} ${await made.text()}`);
     const { id } = await made.json();
     await this.#asks('POST', `/orders/${order.id}/pay`, { confirmation_token: id }, order.token);
+  }
+
+  /** The order with its tickets, once there are some. @returns {Promise<{order: string, tickets: string[]}>} */
+  async hasTickets() {
+    if (!this.#order) throw new Error('the rival ordered nothing');
+    const { id, token } = this.#order;
+    for (const until = Date.now() + TICKETS_WITHIN_MS; Date.now() < until;) {
+      const { state, tickets } = await this.#asks('GET', `/orders/${id}`, undefined, token);
+      if (state === 'paid') return { order: id, tickets: tickets.map((/** @type {{id: string}} */ ticket) => ticket.id) };
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+    throw new Error('the rival got no tickets');
   }
 
   /** @param {string} method @param {string} path @param {unknown} [body] @param {string} [token] */

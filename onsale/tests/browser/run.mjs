@@ -1,6 +1,6 @@
 /**
- * Starts the demo without its scripted buyers, buys from it, waits in its waiting room and chooses seats in a real browser;
- * everything ends with this process.
+ * Starts the demo without its scripted buyers, buys from it, waits in its waiting room, chooses seats and gets what comes back
+ * in a real browser; everything ends with this process.
  *
  *     node run.mjs [screenshot-dir]
  *
@@ -19,16 +19,16 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ONSALE = process.env.ONSALE ?? join(HERE, '../../../target/debug/onsale');
 const UP_WITHIN_MS = 120_000;
 
-/** Waits for the lines that say where the page is and what opens the organizer API. */
+/** Waits for the lines that say where the page and the mail are and what opens the organizer API. */
 async function upOf(demo) {
   const late = setTimeout(() => demo.kill(), UP_WITHIN_MS);
   const said = new Map();
   for await (const line of createInterface({ input: demo.stdout })) {
-    const [, name, value] = /^(page|key) +(\S+)/.exec(line) ?? [];
+    const [, name, value] = /^(page|mail|key) +(\S+)/.exec(line) ?? [];
     if (name) said.set(name, value);
-    if (said.size < 2) continue;
+    if (said.size < 3) continue;
     clearTimeout(late);
-    return { page: said.get('page'), key: said.get('key') };
+    return { page: said.get('page'), mail: said.get('mail'), key: said.get('key') };
   }
   throw new Error('the demo ended before its page was up');
 }
@@ -44,12 +44,14 @@ const screenshots = process.argv[2] ?? (await mkdtemp(join(tmpdir(), 'onsale-bro
 const demo = spawn(ONSALE, ['demo', '--page-only'], { stdio: ['ignore', 'pipe', 'inherit'] });
 const ended = once(demo, 'exit');
 try {
-  const { page, key } = await upOf(demo);
+  const { page, mail, key } = await upOf(demo);
   demo.stdout.resume();
   const bought = await works('buy.mjs', page, screenshots);
   const waited = await works('wait.mjs', new URL(page).origin, key, screenshots);
   const chose = await works('choose.mjs', new URL(page).origin, key, screenshots);
-  process.exitCode = bought && waited && chose ? 0 : 1;
+  // Last, because it sets the clock ahead for all.
+  const listed = await works('listed.mjs', new URL(page).origin, key, screenshots, mail, String(demo.pid));
+  process.exitCode = bought && waited && chose && listed ? 0 : 1;
 } finally {
   demo.kill('SIGTERM');
   await ended;

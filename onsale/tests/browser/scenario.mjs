@@ -37,9 +37,10 @@ class StepFailed extends Error {}
 /**
  * Runs all of them, prints a line for each step and how many passed.
  * @param {Scenario[]} scenarios @param {string} directory for screenshots
+ * @param {number} [sideBySide] 1 where they would disturb each other
  * @returns {Promise<number>} how many failed
  */
-export async function runAll(scenarios, directory) {
+export async function runAll(scenarios, directory, sideBySide = SIDE_BY_SIDE) {
   await mkdir(directory, { recursive: true });
   const waiting = [...scenarios];
   let failed = 0;
@@ -48,7 +49,7 @@ export async function runAll(scenarios, directory) {
       if (!(await works(next, directory))) failed += 1;
     }
   };
-  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, worker));
+  await Promise.all(Array.from({ length: sideBySide }, worker));
   console.log(`${scenarios.length - failed} passed, ${failed} failed`);
   return failed;
 }

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+const wish = await import(new URL('../../../gateway/web/assets/wish.js', import.meta.url).href);
+const { Journey } = await import(new URL('../../../gateway/web/assets/journey.js', import.meta.url).href);
 const words = await import(new URL('../../../gateway/web/assets/waitlist_words.js', import.meta.url).href);
 
 const entry = (/** @type {object} */ changes) => ({ state: 'waiting', quantity: 2, position: 1, gathers_until: null, offer: null, ...changes });
@@ -45,4 +47,29 @@ test('what leaving is called, and when nothing changes by itself any more', () =
   assert.equal(words.leaveInWords(entry({})), 'Leave the waitlist');
   assert.equal(words.leaveInWords(entry({ state: 'claimed' })), '');
   assert.deepEqual(STATES.filter((state) => !words.isSettled(entry({ state }))), ['unconfirmed', 'waiting', 'offered']);
+});
+
+test('the queue says how a place on the waitlist stands, and offers one where something is sold out', () => {
+  const said = (/** @type {string} */ state) => words.tailInWords({ state }, true)[0];
+  assert.equal(new Set(['unconfirmed', 'waiting', 'offered'].map(said)).size, 3);
+  assert.match(words.tailInWords(undefined, true)[1], /^Every ticket .* by your number/);
+  assert.match(words.tailInWords(undefined, false)[1], /^Some kinds/);
+});
+
+test('a person may wait for what is sold out, and for nothing that is in baskets', () => {
+  const at = (/** @type {string} */ level) => ({ id: level, name: level, availability: { level } });
+  const tiers = ['many', 'few', 'all_held', 'none'].map(at);
+  assert.deepEqual(wish.soldOut([...tiers, { id: 'unknown', name: 'Unknown' }]).map((/** @type {any} */ { id }) => id), ['none']);
+});
+
+test('a journey knows of its own entry alone, until that is settled', () => {
+  const journey = new Journey('sale_waitlist');
+  journey.noteEntry({ id: 'wle_1', state: 'waiting' }, false);
+  assert.equal(journey.steps.waitlist, undefined, 'an entry that was not made in the queue');
+  journey.remember({ waitlist: { id: 'wle_1', state: 'unconfirmed' } });
+  journey.noteEntry({ id: 'wle_2', state: 'left' }, true);
+  journey.noteEntry({ id: 'wle_1', state: 'waiting' }, false);
+  assert.deepEqual(journey.steps.waitlist, { id: 'wle_1', state: 'waiting' });
+  journey.noteEntry({ id: 'wle_1', state: 'lapsed' }, true);
+  assert.equal(journey.steps.waitlist, undefined);
 });
