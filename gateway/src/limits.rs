@@ -48,6 +48,8 @@ pub(crate) enum Limit {
     Organizer,
     /// Showing access codes, per address: a wrong one counts as many.
     Code,
+    /// Joining a waitlist, per address: each is a letter to whoever was named.
+    Wish,
     /// Looking at one's place, per person.
     Place,
     /// Taking and giving back units, per person.
@@ -62,7 +64,7 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// Every limit, in the order of their buckets.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Join,
         Self::Read,
         Self::Page,
@@ -71,6 +73,7 @@ impl Limit {
         Self::Shop,
         Self::Organizer,
         Self::Code,
+        Self::Wish,
         Self::Place,
         Self::Hold,
         Self::Order,
@@ -89,6 +92,7 @@ impl Limit {
             Self::Shop => "shop",
             Self::Organizer => "organizer",
             Self::Code => "code",
+            Self::Wish => "wish",
             Self::Place => "place",
             Self::Hold => "hold",
             Self::Order => "order",

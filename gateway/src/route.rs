@@ -105,7 +105,7 @@ routes! {
     /// Hold units for a while.
     TakeHold = POST "/v1/sales/{sale}/holds", Some(Limit::Shop), Pass;
     /// Ask for units that come back, of tiers that are sold out; who has a place in the queue joins by its number.
-    JoinWaitlist = POST "/v1/sales/{sale}/waitlist", Some(Limit::Join), Visitor;
+    JoinWaitlist = POST "/v1/sales/{sale}/waitlist", Some(Limit::Wish), Visitor;
     /// Look at one's entry in the waitlist.
     ShowEntry = GET "/v1/sales/{sale}/waitlist/{entry}", Some(Limit::Shop), Entry;
     /// Leave the waitlist, or give an offer back, or the unpaid order made of it.

@@ -50,25 +50,27 @@ CREATE TABLE waitlist_entries (
     CONSTRAINT waitlist_entries_served_check CHECK ((served_at IS NULL) = (state IN ('unconfirmed', 'waiting')))
 ) WITH (fillfactor = 80);
 
--- One place in line is one entry's.
-CREATE UNIQUE INDEX waitlist_entries_rank_key ON waitlist_entries (sale_id, rank) WHERE state IN ('unconfirmed', 'waiting');
+-- One place in line is one entry's, until what it was offered is an order or over.
+CREATE UNIQUE INDEX waitlist_entries_rank_key ON waitlist_entries (sale_id, rank) WHERE state IN ('unconfirmed', 'waiting', 'offered');
 CREATE INDEX waitlist_entries_unconfirmed_idx ON waitlist_entries (sale_id, joined_at) WHERE state = 'unconfirmed';
 
 CREATE SEQUENCE waitlist_ranks MINVALUE 1099511627776; -- 2^40: no queue has so many numbers
 
--- Personal data: erased by deleting the row. `is_live` says that the entry still counts for its address.
+-- Personal data: erased by deleting the row. `is_live` says that the entry counts for its address: from its confirmation until it is
+-- over. Before that anybody may have written the address there, so wishes stand side by side and none displaces another.
 CREATE TABLE waitlist_contacts (
     sale_id  uuid    NOT NULL,
     entry_id uuid    NOT NULL,
     email    text    NOT NULL,
     buyer    text    NOT NULL,
-    is_live  boolean NOT NULL DEFAULT true,
+    is_live  boolean NOT NULL DEFAULT false,
     CONSTRAINT waitlist_contacts_pkey PRIMARY KEY (sale_id, entry_id),
     CONSTRAINT waitlist_contacts_entry_fkey FOREIGN KEY (sale_id, entry_id) REFERENCES waitlist_entries (sale_id, id),
     CONSTRAINT waitlist_contacts_email_check CHECK (char_length(email) BETWEEN 3 AND 320),
     CONSTRAINT waitlist_contacts_buyer_check CHECK (char_length(buyer) BETWEEN 3 AND 320)
 );
 CREATE UNIQUE INDEX waitlist_contacts_buyer_key ON waitlist_contacts (sale_id, buyer) WHERE is_live;
+CREATE INDEX waitlist_contacts_buyer_idx ON waitlist_contacts (sale_id, buyer);
 
 -- The line of a tier: a row for each entry that waits for it, while it waits.
 CREATE TABLE waitlist_wants (

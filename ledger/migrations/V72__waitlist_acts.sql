@@ -58,9 +58,10 @@ BEGIN
 END
 $$;
 
--- Joins: answers joined, or sale_not_open, over, limit_reached, already_waiting; whatever it refuses changes nothing. The entry
--- stands in no line before it is confirmed: until then nothing depends on it. Another one of the same address or number that was
--- never confirmed gives way. The same entry again is the one that is there.
+-- Joins: answers joined, or sale_not_open, over, already_waiting (the place in the queue has an entry); whatever it refuses changes
+-- nothing. The entry stands in no line before it is confirmed: until then nothing depends on it. Whose address it is nobody knows yet,
+-- so nothing is said of that address, no other entry of it is touched, and it is sent so many letters in an hour at most. Another
+-- entry of the same place in the queue that was never confirmed gives way. The same entry again is the one that is there.
 CREATE FUNCTION waitlist_join(p_sale uuid, p_entry uuid, p_tiers text[], p_quantity integer, p_email text, p_buyer text,
                               p_number bigint)
 RETURNS jsonb
@@ -68,11 +69,11 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
 DECLARE
-    v_now       constant timestamptz := onsale_now();
-    v_limit     jsonb;
-    v_tier      text;
-    v_other     record;
-    v_gives_way uuid[] := '{}';
+    c_letters_max constant integer := 3;
+    v_now         constant timestamptz := onsale_now();
+    v_tier        text;
+    v_letters     bigint;
+    v_other       waitlist_entries%ROWTYPE;
 BEGIN
     PERFORM buyer_lock(p_sale, p_buyer, p_number);
     IF EXISTS (SELECT FROM waitlist_entries WHERE sale_id = p_sale AND id = p_entry) THEN
@@ -84,71 +85,86 @@ BEGIN
         IF waitlist_is_over(p_sale, v_tier) THEN
             RETURN jsonb_build_object('outcome', 'over', 'tier', v_tier);
         END IF;
-        v_limit := buyer_limit_passed(p_sale, p_buyer, p_number, array_fill(v_tier, ARRAY[p_quantity]));
-        IF v_limit IS NOT NULL THEN
-            RETURN jsonb_build_object('outcome', 'limit_reached') || v_limit;
-        END IF;
     END LOOP;
-    FOR v_other IN
-        SELECT e.id, e.state FROM waitlist_contacts c JOIN waitlist_entries e ON e.sale_id = c.sale_id AND e.id = c.entry_id
-         WHERE c.sale_id = p_sale AND c.buyer = p_buyer AND c.is_live
-         UNION
-        SELECT id, state FROM waitlist_entries WHERE sale_id = p_sale AND rank = p_number AND state IN ('unconfirmed', 'waiting')
-         ORDER BY id
-    LOOP
-        IF v_other.state <> 'unconfirmed' THEN
-            RETURN jsonb_build_object('outcome', 'already_waiting');
-        END IF;
-        v_gives_way := v_gives_way || v_other.id;
-    END LOOP;
-    -- Somebody may be confirming it right now.
-    PERFORM FROM waitlist_entries WHERE sale_id = p_sale AND id = ANY (v_gives_way) ORDER BY id FOR NO KEY UPDATE;
-    IF EXISTS (SELECT FROM waitlist_entries WHERE sale_id = p_sale AND id = ANY (v_gives_way) AND state IN ('waiting', 'offered')) THEN
+    SELECT * INTO v_other FROM waitlist_entries
+     WHERE sale_id = p_sale AND rank = p_number AND state IN ('unconfirmed', 'waiting', 'offered') FOR NO KEY UPDATE;
+    IF v_other.state IN ('waiting', 'offered') THEN
         RETURN jsonb_build_object('outcome', 'already_waiting');
+    ELSIF v_other.state = 'unconfirmed' THEN
+        PERFORM waitlist_entry_end(p_sale, v_other.id, 'left');
     END IF;
-    PERFORM waitlist_entry_end(p_sale, id, 'left') FROM unnest(v_gives_way) AS id;
+    v_letters := (SELECT count(*) FROM waitlist_contacts c JOIN waitlist_entries e ON e.sale_id = c.sale_id AND e.id = c.entry_id
+                   WHERE c.sale_id = p_sale AND c.buyer = p_buyer AND e.joined_at > v_now - interval '1 hour');
     INSERT INTO waitlist_entries (sale_id, id, rank, tiers, quantity, joined_at, changed_at)
     VALUES (p_sale, p_entry, waitlist_rank(p_sale, p_tiers, p_number), p_tiers, p_quantity, v_now, v_now);
     INSERT INTO waitlist_contacts (sale_id, entry_id, email, buyer) VALUES (p_sale, p_entry, p_email, p_buyer);
-    PERFORM waitlist_tell(p_sale, p_entry, 'mail_waitlist_joined');
+    IF v_letters < c_letters_max THEN
+        PERFORM waitlist_tell(p_sale, p_entry, 'mail_waitlist_joined');
+    END IF;
     RETURN jsonb_build_object('outcome', 'joined', 'entry', waitlist_document(p_sale, p_entry));
 END
 $$;
 
--- The holder of the address says that it is hers: the entry begins to wait. Answers confirmed, also when it was before, with the
--- entry as it is; or not_found, on_sale (units of that tier are free or held: there is nothing to wait for yet), over. Alone behind
--- the door: whoever is about to free units is through, and what they freed is seen.
+-- The holder of the address says that it is hers: the entry begins to wait. Answers confirmed, also when it was before or is over
+-- since; or not_found, on_sale (units of that tier are free or held: there is nothing to wait for yet), over, already_waiting (another
+-- entry of the address), limit_reached. Alone behind the door: whoever is about to free units is through, and what they freed is seen.
 CREATE FUNCTION waitlist_confirm(p_sale uuid, p_entry uuid) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
 DECLARE
+    v_buyer constant text   := (SELECT buyer FROM waitlist_contacts WHERE sale_id = p_sale AND entry_id = p_entry);
+    v_rank  constant bigint := (SELECT rank FROM waitlist_entries WHERE sale_id = p_sale AND id = p_entry);
     v_entry waitlist_entries%ROWTYPE;
     v_tier  text;
+    v_limit jsonb;
 BEGIN
     PERFORM gate_enter(p_sale);
     PERFORM pg_advisory_xact_lock(hashtextextended(p_sale::text, 4));
     PERFORM waitlist_line_enter(p_sale);
+    PERFORM buyer_lock(p_sale, v_buyer, v_rank);
     SELECT * INTO v_entry FROM waitlist_entries WHERE sale_id = p_sale AND id = p_entry FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR (v_entry.state = 'unconfirmed' AND v_buyer IS NULL) THEN
         RETURN jsonb_build_object('outcome', 'not_found');
-    ELSIF v_entry.state = 'unconfirmed' THEN
-        FOREACH v_tier IN ARRAY v_entry.tiers LOOP
-            IF waitlist_is_over(p_sale, v_tier) THEN
-                RETURN jsonb_build_object('outcome', 'over', 'tier', v_tier);
-            ELSIF NOT waitlist_waits(p_sale, v_tier)
-                  AND EXISTS (SELECT FROM units WHERE sale_id = p_sale AND tier_id = v_tier AND state = 'free') THEN
-                RETURN jsonb_build_object('outcome', 'on_sale', 'tier', v_tier);
-            END IF;
-        END LOOP;
-        UPDATE waitlist_entries SET state = 'waiting', confirmed_at = onsale_now(), changed_at = onsale_now()
-         WHERE sale_id = p_sale AND id = p_entry;
-        INSERT INTO waitlist_wants (sale_id, tier_id, rank, entry_id, preference, quantity)
-        SELECT p_sale, tier, v_entry.rank, p_entry, place, v_entry.quantity
-          FROM unnest(v_entry.tiers) WITH ORDINALITY AS wanted (tier, place);
-        PERFORM waitlist_promote(p_sale);
+    ELSIF v_entry.state <> 'unconfirmed' THEN
+        RETURN jsonb_build_object('outcome', 'confirmed');
+    ELSIF EXISTS (SELECT FROM waitlist_contacts WHERE sale_id = p_sale AND buyer = v_buyer AND is_live) THEN
+        RETURN jsonb_build_object('outcome', 'already_waiting');
     END IF;
-    RETURN jsonb_build_object('outcome', 'confirmed', 'entry', waitlist_document(p_sale, p_entry));
+    FOREACH v_tier IN ARRAY v_entry.tiers LOOP
+        v_limit := buyer_limit_passed(p_sale, v_buyer, v_rank, array_fill(v_tier, ARRAY[v_entry.quantity]));
+        IF waitlist_is_over(p_sale, v_tier) THEN
+            RETURN jsonb_build_object('outcome', 'over', 'tier', v_tier);
+        ELSIF v_limit IS NOT NULL THEN
+            RETURN jsonb_build_object('outcome', 'limit_reached') || v_limit;
+        ELSIF NOT waitlist_waits(p_sale, v_tier)
+              AND EXISTS (SELECT FROM units WHERE sale_id = p_sale AND tier_id = v_tier AND state = 'free') THEN
+            RETURN jsonb_build_object('outcome', 'on_sale', 'tier', v_tier);
+        END IF;
+    END LOOP;
+    UPDATE waitlist_contacts SET is_live = true WHERE sale_id = p_sale AND entry_id = p_entry;
+    UPDATE waitlist_entries SET state = 'waiting', confirmed_at = onsale_now(), changed_at = onsale_now()
+     WHERE sale_id = p_sale AND id = p_entry;
+    INSERT INTO waitlist_wants (sale_id, tier_id, rank, entry_id, preference, quantity)
+    SELECT p_sale, tier, v_entry.rank, p_entry, place, v_entry.quantity
+      FROM unnest(v_entry.tiers) WITH ORDINALITY AS wanted (tier, place);
+    PERFORM waitlist_promote(p_sale);
+    RETURN jsonb_build_object('outcome', 'confirmed');
+END
+$$;
+
+-- Takes back a wish that nobody confirmed; the entry as it is then, null when there is none. Whatever else it is stays as it is: who
+-- typed an address has no say about what its owner confirmed.
+CREATE FUNCTION waitlist_withdraw(p_sale uuid, p_entry uuid) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM waitlist_entries WHERE sale_id = p_sale AND id = p_entry AND state = 'unconfirmed' FOR NO KEY UPDATE;
+    IF FOUND THEN
+        PERFORM waitlist_entry_end(p_sale, p_entry, 'left');
+    END IF;
+    RETURN waitlist_document(p_sale, p_entry);
 END
 $$;
 
@@ -348,6 +364,7 @@ $$;
 GRANT EXECUTE ON FUNCTION
     waitlist_join(uuid, uuid, text[], integer, text, text, bigint),
     waitlist_confirm(uuid, uuid),
+    waitlist_withdraw(uuid, uuid),
     waitlist_leave(uuid, uuid),
     offer_claim(uuid, uuid, uuid, text, text, integer[], text[], text[], text[], integer[], bigint[], text, bigint, integer, text,
                 text, uuid[])

@@ -31,6 +31,9 @@
 //! Bounds: an offer lives as its sale says, never shorter than a hold may last nor beyond the end of selling, and its clock stands
 //! while the sale is paused. An entry that nobody confirms within an hour is over. Lines are served one call at a time for each sale.
 //!
+//! Whose address an entry names is known when its mail was answered. Until then wishes of one address stand side by side, none is
+//! displaced, nothing is said of what the address has, and it gets three letters an hour at most; afterwards there is one an address.
+//!
 //! What it does not do: no mail (a job), no Redis. Whether a tier is sold out when somebody joins is the caller's to look at; what
 //! counts is what the confirmation finds.
 
@@ -69,15 +72,8 @@ pub struct NewEntry {
 pub enum Join {
     /// It is there, to be confirmed by mail.
     Joined(EntryRow),
-    /// The address, or the number in the queue, waits already or has an offer.
+    /// The place in the queue waits already or has an offer. Of the address nothing is said: nobody knows whose it is.
     AlreadyWaiting,
-    /// It would be more than one buyer may have.
-    LimitReached {
-        /// How many one buyer may have.
-        limit: u32,
-        /// Of which tier; none when it is of the whole sale.
-        tier: Option<TierId>,
-    },
     /// Nothing of this tier is offered any more.
     Over(TierId),
     /// The sale does not sell.
@@ -93,6 +89,15 @@ pub enum Confirm {
     OnSale(TierId),
     /// Nothing of this tier is offered any more.
     Over(TierId),
+    /// Another entry of the address waits or has an offer.
+    AlreadyWaiting,
+    /// It would be more than one buyer may have.
+    LimitReached {
+        /// How many one buyer may have.
+        limit: u32,
+        /// Of which tier; none when it is of the whole sale.
+        tier: Option<TierId>,
+    },
     /// No such entry.
     NotFound,
 }
@@ -113,7 +118,7 @@ pub enum EntryState {
     Lapsed,
     /// The offer was given back.
     Declined,
-    /// It was left, or gave way to another of the same address.
+    /// It was left, or gave way to another of the same place in the queue.
     Left,
     /// Nobody confirmed it.
     Expired,
@@ -188,10 +193,11 @@ pub struct OfferRow {
     pub order: Option<OrderId>,
 }
 
-pub(crate) const STATEMENTS: &[&str] = &[JOIN, CONFIRM, LEAVE, FETCH, EMAIL];
+pub(crate) const STATEMENTS: &[&str] = &[JOIN, CONFIRM, WITHDRAW, LEAVE, FETCH, EMAIL];
 
 const JOIN: &str = "SELECT waitlist_join($1, $2, $3, $4, $5, $6, $7)";
 const CONFIRM: &str = "SELECT waitlist_confirm($1, $2)";
+const WITHDRAW: &str = "SELECT waitlist_withdraw($1, $2)";
 const LEAVE: &str = "SELECT waitlist_leave($1, $2)";
 const FETCH: &str = "SELECT waitlist_document($1, $2)";
 const EMAIL: &str = "SELECT email FROM waitlist_contacts WHERE sale_id = $1 AND entry_id = $2";
@@ -201,7 +207,6 @@ const EMAIL: &str = "SELECT email FROM waitlist_contacts WHERE sale_id = $1 AND 
 enum JoinDocument {
     Joined { entry: EntryDocument },
     AlreadyWaiting,
-    LimitReached { limit: u32, tier: Option<TierId> },
     Over { tier: TierId },
     SaleNotOpen,
 }
@@ -209,9 +214,11 @@ enum JoinDocument {
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum ConfirmDocument {
-    Confirmed { entry: EntryDocument },
+    Confirmed,
     OnSale { tier: TierId },
     Over { tier: TierId },
+    AlreadyWaiting,
+    LimitReached { limit: u32, tier: Option<TierId> },
     NotFound,
 }
 
@@ -270,7 +277,6 @@ pub async fn waitlist_join(ledger: &Ledger, entry: &NewEntry) -> Result<Join, Le
     Ok(match documents::read(row.try_get(0)?)? {
         JoinDocument::Joined { entry } => Join::Joined(entry.row()),
         JoinDocument::AlreadyWaiting => Join::AlreadyWaiting,
-        JoinDocument::LimitReached { limit, tier } => Join::LimitReached { limit, tier },
         JoinDocument::Over { tier } => Join::Over(tier),
         JoinDocument::SaleNotOpen => Join::SaleNotOpen,
     })
@@ -283,11 +289,24 @@ pub async fn waitlist_join(ledger: &Ledger, entry: &NewEntry) -> Result<Join, Le
 pub async fn waitlist_confirm(ledger: &Ledger, sale: SaleId, entry: EntryId) -> Result<Confirm, LedgerError> {
     let row = ledger.one(CONFIRM, &[&sale.uuid(), &entry.uuid()]).await?;
     Ok(match documents::read(row.try_get(0)?)? {
-        ConfirmDocument::Confirmed { entry } => Confirm::Confirmed(entry.row()),
+        // Asked for apart, because counting who is ahead takes long and everybody else waits at the door.
+        ConfirmDocument::Confirmed => {
+            waitlist_fetch(ledger, sale, entry).await?.map_or(Confirm::NotFound, Confirm::Confirmed)
+        }
         ConfirmDocument::OnSale { tier } => Confirm::OnSale(tier),
         ConfirmDocument::Over { tier } => Confirm::Over(tier),
+        ConfirmDocument::AlreadyWaiting => Confirm::AlreadyWaiting,
+        ConfirmDocument::LimitReached { limit, tier } => Confirm::LimitReached { limit, tier },
         ConfirmDocument::NotFound => Confirm::NotFound,
     })
+}
+
+/// Takes back a wish that nobody confirmed, and nothing else. The entry as it is then; nothing when there is none.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn waitlist_withdraw(ledger: &Ledger, sale: SaleId, entry: EntryId) -> Result<Option<EntryRow>, LedgerError> {
+    entry_of(ledger, WITHDRAW, sale, entry).await
 }
 
 /// Leaves the line, or gives an offer back. The entry as it is then; nothing when there is none.

@@ -8,7 +8,9 @@
 //! A tier's waitlist is open while none of its units is free or held, by a view that is at most half a second old; what counts is
 //! what the confirmation finds in Postgres. Whoever still has a place in the queue joins by its number.
 //!
-//! Nothing is confirmed, left or claimed by a GET: links in mails are followed by programs.
+//! Nothing is confirmed, left or claimed by a GET: links in mails are followed by programs. Whoever joins gets a token that looks and
+//! takes the wish back while it is one; all else needs the token that came by mail, because anybody may type anybody's address. For the
+//! same reason joining says nothing about an address; confirming does.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use jiff::Timestamp;
 use ledger::orders::{CancelOrder, order_cancel};
 use ledger::waitlist::{
     Confirm, EntryRow, EntryState, Join, NewEntry, OfferRow, waitlist_confirm, waitlist_fetch, waitlist_join,
-    waitlist_leave,
+    waitlist_leave, waitlist_withdraw,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -41,8 +43,11 @@ use crate::sale::Sale;
 
 pub(crate) mod claim;
 
-/// How often a page that waits asks again. An offer lives for minutes at least, and there is a mail, too.
-const POLL_AFTER_MS: u32 = 5_000;
+/// How often a page that waits asks again, and how much later for each who is ahead: it is told by mail, and who is far back has
+/// time. So the pages of fifty thousand ask about 160 times a second together.
+const POLL_AFTER_MS: u64 = 5_000;
+const POLL_AFTER_EACH_MS: u64 = 50;
+const POLL_AFTER_MAX_MS: u64 = 600_000;
 
 /// What somebody waits for.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -84,8 +89,10 @@ pub(crate) struct EntryBody {
     gathers_until: Option<Timestamp>,
     /// What it was offered.
     offer: Option<OfferBody>,
+    /// Whether the token came by mail: confirming, taking and leaving need that.
+    is_proved: bool,
     /// When to ask again, while it waits.
-    poll_after_ms: u32,
+    poll_after_ms: u64,
 }
 
 /// What an entry was offered.
@@ -113,12 +120,12 @@ pub(crate) async fn join(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let visitor = identity::visitor(request, sale.id(), &app.signer, &app.cookies)?;
     let wish: WishBody = request.json()?;
     wish.check(&sale)?;
+    let id = wish.entry_id(request, &sale)?;
     require_selling(app.state_of(&sale))?;
     let (_, seen) = app.live(&sale).await?;
     if let Some(tier) = wish.tiers.iter().find(|tier| is_on_sale(&seen, tier)) {
         return Err(not_open(tier));
     }
-    let id = EntryId::from_uuid(Uuid::now_v7());
     let number = visitor.place.and_then(|place| number_in_queue(&seen, &place));
     let WishBody { tiers, quantity, email } = wish;
     let entry = NewEntry { id, sale: sale.id(), tiers, quantity, email, number };
@@ -126,10 +133,9 @@ pub(crate) async fn join(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
         Join::Joined(row) => {
             let token = EntryToken { sale: sale.id(), entry: id, proof: EntryProof::Joined };
             let token = Some(app.signer.sign_entry(&token));
-            Ok(json(StatusCode::CREATED, &EntryBody { token, ..body(&sale, row) }))
+            Ok(json(StatusCode::CREATED, &EntryBody { token, ..body(&sale, row, EntryProof::Joined) }))
         }
         Join::AlreadyWaiting => Err(Code::AlreadyOnWaitlist.into()),
-        Join::LimitReached { limit, tier } => Err(limit_reached(limit, tier)),
         Join::Over(tier) => Err(over(&tier)),
         Join::SaleNotOpen => Err(Code::SaleClosed.into()),
     }
@@ -139,19 +145,19 @@ pub(crate) async fn join(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let (sale, token) = entry(app, request, Limit::Place).await?;
     let row = waitlist_fetch(&app.ledger, sale.id(), token.entry).await?.ok_or(Code::NotFound)?;
-    Ok(json(StatusCode::OK, &body(&sale, row)))
+    Ok(json(StatusCode::OK, &body(&sale, row, token.proof)))
 }
 
 /// `POST /v1/sales/{sale}/waitlist/{entry}/confirm`
 pub(crate) async fn confirm(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let (sale, token) = entry(app, request, Limit::Order).await?;
-    if token.proof != EntryProof::Mailed {
-        return Err(Problem::new(Code::Forbidden).detail("Confirm on the page that the mail leads to."));
-    }
+    require_mailed(&token)?;
     match waitlist_confirm(&app.ledger, sale.id(), token.entry).await? {
-        Confirm::Confirmed(row) => Ok(json(StatusCode::OK, &body(&sale, row))),
+        Confirm::Confirmed(row) => Ok(json(StatusCode::OK, &body(&sale, row, token.proof))),
         Confirm::OnSale(tier) => Err(not_open(&tier)),
         Confirm::Over(tier) => Err(over(&tier)),
+        Confirm::AlreadyWaiting => Err(Code::AlreadyOnWaitlist.into()),
+        Confirm::LimitReached { limit, tier } => Err(limit_reached(limit, tier)),
         Confirm::NotFound => Err(Code::NotFound.into()),
     }
 }
@@ -159,7 +165,14 @@ pub(crate) async fn confirm(app: &Arc<App>, request: &Request) -> Result<Answer,
 /// `DELETE /v1/sales/{sale}/waitlist/{entry}`: out of the line, an offer given back, an order that is not paid given up.
 pub(crate) async fn leave(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let (sale, token) = entry(app, request, Limit::Order).await?;
-    let row = waitlist_leave(&app.ledger, sale.id(), token.entry).await?.ok_or(Code::NotFound)?;
+    let row = match token.proof {
+        EntryProof::Mailed => waitlist_leave(&app.ledger, sale.id(), token.entry).await?,
+        EntryProof::Joined => waitlist_withdraw(&app.ledger, sale.id(), token.entry).await?,
+    };
+    let row = row.ok_or(Code::NotFound)?;
+    if matches!(row.state, EntryState::Waiting | EntryState::Offered | EntryState::Claimed) {
+        require_mailed(&token)?;
+    }
     if let Some(order) = row.offer.and_then(|offer| offer.order) {
         match order_cancel(&app.ledger, sale.id(), order).await? {
             CancelOrder::Cancelled(_)
@@ -178,6 +191,14 @@ pub(crate) fn address(sale: &Sale) -> String {
     format!("/v1/sales/{}/waitlist", sale.id())
 }
 
+/// Whoever joined may have typed anybody's address.
+fn require_mailed(token: &EntryToken) -> Result<(), Problem> {
+    match token.proof {
+        EntryProof::Mailed => Ok(()),
+        EntryProof::Joined => Err(Problem::new(Code::Forbidden).detail("Go on with the link in the mail.")),
+    }
+}
+
 /// The sale of a request, and the entry that it proves to be about.
 async fn entry(app: &Arc<App>, request: &Request, limit: Limit) -> Result<(Arc<Sale>, EntryToken), Problem> {
     let sale = app.sale(request.params.text("sale")).await?;
@@ -188,6 +209,15 @@ async fn entry(app: &Arc<App>, request: &Request, limit: Limit) -> Result<(Arc<S
 }
 
 impl WishBody {
+    /// The id of its entry: the same for the same wish under the same Idempotency-Key, so that who asks again because the answer was
+    /// lost has one entry and one letter.
+    fn entry_id(&self, request: &Request, sale: &Sale) -> Result<EntryId, Problem> {
+        let Self { tiers, quantity, email } = self;
+        let named =
+            |key: &str| Uuid::new_v5(&sale.id().uuid(), format!("{key}\n{email}\n{quantity}\n{tiers:?}").as_bytes());
+        Ok(EntryId::from_uuid(request.idempotency_key()?.map_or_else(Uuid::now_v7, named)))
+    }
+
     fn check(&self, sale: &Sale) -> Result<(), Problem> {
         let mut faults = Vec::new();
         let mut fault = |pointer: String, detail: String| faults.push(Fault { pointer, detail });
@@ -213,7 +243,7 @@ impl WishBody {
     }
 }
 
-fn body(sale: &Sale, row: EntryRow) -> EntryBody {
+fn body(sale: &Sale, row: EntryRow, proof: EntryProof) -> EntryBody {
     EntryBody {
         id: row.id,
         token: None,
@@ -223,8 +253,14 @@ fn body(sale: &Sale, row: EntryRow) -> EntryBody {
         position: row.position,
         gathers_until: row.gathers_until,
         offer: row.offer.map(|offer| offered(sale, offer)),
-        poll_after_ms: POLL_AFTER_MS,
+        is_proved: proof == EntryProof::Mailed,
+        poll_after_ms: poll_after_ms(row.position),
     }
+}
+
+fn poll_after_ms(position: Option<u64>) -> u64 {
+    let ahead = position.unwrap_or(1).saturating_sub(1);
+    POLL_AFTER_MS.saturating_add(ahead.saturating_mul(POLL_AFTER_EACH_MS)).min(POLL_AFTER_MAX_MS)
 }
 
 fn offered(sale: &Sale, offer: OfferRow) -> OfferBody {

@@ -85,6 +85,8 @@ const fn default_of(limit: Limit) -> RateLimit {
         Limit::Organizer => per(600, 60),
         // Each once, and one in fifty mistypes it (see `Limits::count_wrong_code`); it fills up slowly, for guessers.
         Limit::Code => per(10_000, 1_800),
+        // Each once or twice; it fills up slowly, because letters follow.
+        Limit::Wish => per(10_000, 1_800),
         // One person: a poll comes at most once a second; a buyer presses Pay a few times.
         Limit::Place => per(60, 30),
         Limit::Hold => per(60, 30),

@@ -285,29 +285,32 @@ fn holds(route: Route) -> Exchange {
 fn waitlist(route: Route) -> Exchange {
     match route {
         Route::JoinWaitlist => Exchange::default()
-            .body(shape::<WishBody>(), Key::No)
+            .body(shape::<WishBody>(), Key::Optional)
             .answers(vec![(201, "Joined; to be confirmed by mail.", shape::<EntryBody>())])
             .codes(&[
                 Code::WaitlistNotOpen,
                 Code::AlreadyOnWaitlist,
-                Code::LimitReached,
                 Code::PlaceInvalid,
                 Code::Forbidden,
                 Code::SaleClosed,
             ]),
-        Route::ConfirmEntry => {
-            shown(shape::<EntryBody>()).codes(&[Code::Forbidden, Code::WaitlistNotOpen, Code::SaleClosed])
-        }
-        Route::LeaveWaitlist => {
-            Exchange::default().answers(vec![(204, "Left, now or before.", None)]).codes(&[Code::OrderNotCancellable])
-        }
+        Route::ConfirmEntry => shown(shape::<EntryBody>()).codes(&[
+            Code::Forbidden,
+            Code::WaitlistNotOpen,
+            Code::AlreadyOnWaitlist,
+            Code::LimitReached,
+            Code::SaleClosed,
+        ]),
+        Route::LeaveWaitlist => Exchange::default()
+            .answers(vec![(204, "Left, now or before.", None)])
+            .codes(&[Code::Forbidden, Code::OrderNotCancellable]),
         Route::ClaimOffer => Exchange::default()
             .body(shape::<ClaimBody>(), Key::No)
             .answers(vec![
                 (201, "Ordered.", shape::<OrderBody>()),
                 (200, "The order that the offer became.", shape::<OrderBody>()),
             ])
-            .codes(&[Code::OfferNotLive, Code::LimitReached, Code::SalePaused, Code::SaleClosed]),
+            .codes(&[Code::Forbidden, Code::OfferNotLive, Code::LimitReached, Code::SalePaused, Code::SaleClosed]),
         _ => shown(shape::<EntryBody>()),
     }
 }

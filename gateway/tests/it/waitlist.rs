@@ -57,11 +57,11 @@ impl<'w> Waiting<'w> {
     }
 
     async fn claims(&self) -> Answer {
-        self.sends(Method::POST, "/claim", &self.token, &json!({ "name": "Ada Lovelace" })).await
+        self.sends(Method::POST, "/claim", &self.mailed, &json!({ "name": "Ada Lovelace" })).await
     }
 
     async fn leaves(&self) -> Answer {
-        self.sends(Method::DELETE, "", &self.token, &Value::Null).await
+        self.sends(Method::DELETE, "", &self.mailed, &Value::Null).await
     }
 }
 
@@ -198,7 +198,8 @@ async fn what_makes_no_sense_is_refused() {
     }
     let first = asks(&world, &sale, 1, "ada@example.org", &[]).await;
     Waiting::of(&world, &sale, first).confirms().await.expect(StatusCode::OK).unwrap();
-    assert_eq!(asks(&world, &sale, 1, "ADA@example.org", &[]).await.code(), Some("already_on_waitlist"));
+    let second = Waiting::of(&world, &sale, asks(&world, &sale, 1, "ADA@example.org", &[]).await);
+    assert_eq!(second.confirms().await.code(), Some("already_on_waitlist"), "who reads its mail is told");
     world.stop().await;
 }
 
@@ -231,5 +232,44 @@ async fn the_organizer_sees_how_many_wait_and_what_became_of_offers() {
     let line = json!({ "tier": "ga", "waiting": 1, "wanted": 2, "kept": 1, "offers": offers });
     assert_eq!(seen["lines"], json!([line]));
     assert_eq!(world.get(&path).await.code(), Some("unauthorized"));
+    world.stop().await;
+}
+
+/// Anybody may type anybody's address: the token that joining answers only looks, and takes back what nobody confirmed.
+#[tokio::test]
+async fn who_typed_an_address_neither_takes_nor_leaves_what_its_owner_confirmed() {
+    let world = World::new().await;
+    let (sale, buyer, hold, _) = sold_out(&world).await;
+    let waiting = Waiting::joins(&world, &sale, 1).await;
+    waiting.confirms().await.expect(StatusCode::OK).unwrap();
+    let left = waiting.sends(Method::DELETE, "", &waiting.token, &Value::Null).await;
+    assert_eq!((left.status, left.code()), (StatusCode::FORBIDDEN, Some("forbidden")));
+    world.database.advance_clock(GATHERED_MS).await.unwrap();
+    buyer.gives_back(&hold).await.unwrap().expect(StatusCode::NO_CONTENT).unwrap();
+    let seen = waiting.looks().await;
+    assert_eq!((&seen["state"], &seen["is_proved"]), (&json!("offered"), &json!(false)));
+    let taken = waiting.sends(Method::POST, "/claim", &waiting.token, &json!({ "name": "Mallory" })).await;
+    assert_eq!((taken.status, taken.code()), (StatusCode::FORBIDDEN, Some("forbidden")));
+    waiting.claims().await.expect(StatusCode::CREATED).unwrap();
+    let typed = Waiting::joins(&world, &sale, 1).await;
+    let taken_back = typed.sends(Method::DELETE, "", &typed.token, &Value::Null).await;
+    assert_eq!(taken_back.status, StatusCode::NO_CONTENT);
+    assert_eq!(typed.looks().await["state"], "left");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_wish_under_one_key_is_one_entry() {
+    let world = World::new().await;
+    let (sale, ..) = sold_out(&world).await;
+    let key = [("idempotency-key", "e2f1")];
+    let mut ids = Vec::new();
+    for (quantity, headers) in [(1, &key[..]), (1, &key[..]), (2, &key[..]), (1, &[])] {
+        let joined = asks(&world, &sale, quantity, "ada@example.org", headers).await;
+        ids.push(joined.expect(StatusCode::CREATED).unwrap()["id"].clone());
+    }
+    assert_eq!(ids[0], ids[1], "asked again");
+    assert_ne!(ids[0], ids[2], "another wish");
+    assert_ne!(ids[0], ids[3], "no key");
     world.stop().await;
 }

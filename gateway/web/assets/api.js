@@ -152,9 +152,9 @@ export async function seatMapOf(sale, etag) {
   return found.answer && { ...found.answer, etag: found.etag };
 }
 
-/** Joins the waitlist. @param {string} sale @param {unknown} wish @param {string} [place] in the queue: its number counts */
-export const joinWaitlist = (sale, wish, place) =>
-  request('POST', `/v1/sales/${at(sale)}/waitlist`, { token: place, body: wish });
+/** Joins the waitlist. @param {string} sale @param {unknown} wish @param {string} key @param {string} [place] in the queue: its number counts */
+export const joinWaitlist = (sale, wish, key, place) =>
+  request('POST', `/v1/sales/${at(sale)}/waitlist`, { token: place, key, body: wish });
 
 /** Looks at an entry of the waitlist. @param {string} sale @param {string} entry @param {string} token */
 export const entryNamed = (sale, entry, token) =>

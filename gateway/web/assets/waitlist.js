@@ -34,17 +34,14 @@ const waitingHeard = (problem) => note(sentenceFor(problem));
 class Place {
   #sale;
   #token;
-  /** The link in the mail says so; the server checks it. */
-  #byMail;
   /** @type {any} */
   #entry = null;
   #clock;
 
-  /** @param {any} sale @param {string} token @param {boolean} byMail */
-  constructor(sale, token, byMail) {
+  /** @param {any} sale @param {string} token */
+  constructor(sale, token) {
     this.#sale = sale;
     this.#token = token;
-    this.#byMail = byMail;
     this.#clock = new Countdown({
       tick: (face) => fill('offer-clock', face),
       warning: (seconds) => warn(`${seconds} seconds left to take your offer.`),
@@ -57,9 +54,11 @@ class Place {
 
   /** Asks where it stands, and shows it. */
   async look() {
+    // The link of the mail may have been opened in another page of this browser.
+    if (this.#entry && !this.#entry.is_proved) this.#token = entryToken(id) ?? this.#token;
     this.#entry = await entryNamed(this.#sale.id, id, this.#token);
     // Only now: a link that was cut short must not displace the token that this browser has.
-    keepEntryToken(id, this.#token);
+    if (this.#entry.is_proved || !entryToken(id)) keepEntryToken(id, this.#token);
     this.#render();
   }
 
@@ -84,7 +83,7 @@ class Place {
   #render() {
     const entry = this.#entry;
     new Journey(this.#sale.id).noteEntry(entry, isSettled(entry));
-    const [heading, message] = wordsFor(entry, this.#byMail);
+    const [heading, message] = wordsFor(entry, entry.is_proved);
     const isOffered = entry.state === 'offered';
     entitle(heading, this.#sale.name);
     fill('title', heading);
@@ -93,8 +92,8 @@ class Place {
     fill('entry-id', entry.id);
     fill('leave-button', leaveInWords(entry));
     fill('waiting-hint', gatheringInWords(entry, entry.gathers_until ? momentInWords(entry.gathers_until, this.#sale.time_zone) : ''));
-    part('confirm').hidden = !(entry.state === 'unconfirmed' && this.#byMail);
-    part('claiming').hidden = !isOffered;
+    part('confirm').hidden = !(entry.state === 'unconfirmed' && entry.is_proved);
+    part('claiming').hidden = !(isOffered && entry.is_proved);
     part('offer-time').hidden = !isOffered;
     if (isOffered) this.#clock.until(entry.offer.until);
     else this.#clock.stop();
@@ -168,7 +167,7 @@ async function start() {
     fill('facts', sale.venue ?? '');
     if (!id) return ask(sale);
     if (!token) return show('missing');
-    await new Place(sale, token, mailed !== '').follow();
+    await new Place(sale, token).follow();
   } catch (failure) {
     const isUnknown = failure instanceof Problem && (failure.status === 401 || failure.status === 404);
     show('missing');

@@ -1,10 +1,10 @@
 /** What a person on a waitlist reads, state by state. */
 
-/** @typedef {{state: string, quantity: number, position: number | null, gathers_until: string | null, offer: any}} Entry */
+/** @typedef {{state: string, quantity: number, position: number | null, gathers_until: string | null, offer: any, is_proved?: boolean}} Entry */
 
 /** @type {Record<string, [string, string]>} */
 const WORDS = {
-  unconfirmed: ['Look into your mailbox', 'We sent you an e-mail with a link. You are in line once you have opened it and pressed the button there. Without that, we forget your request after an hour.'],
+  unconfirmed: ['Look into your mailbox', 'We sent you an e-mail with a link. You are in line once you have opened it and pressed the button there. Without that, we forget your request after an hour. An address gets three such e-mails an hour at most.'],
   waiting: ['You are on the waitlist', 'You may close this page: when it is your turn, you get an e-mail.'],
   offered: ['It is your turn', 'These tickets came back, and nobody else can have them while this clock runs. What you do not take goes to the next in line, and your place in line ends with it.'],
   claimed: ['You took your offer', 'Your tickets are in your order.'],
@@ -15,6 +15,8 @@ const WORDS = {
   over: ['The waitlist is closed', 'There is no time left in this sale to offer anything.'],
 };
 
+const TAKEN_BY_MAIL = 'Open the link in the e-mail to take them: this page does not show that the address is yours.';
+
 /** Whether nothing changes any more but by the person. @param {Entry} entry */
 export const isSettled = ({ state }) => !['unconfirmed', 'waiting', 'offered'].includes(state);
 
@@ -24,6 +26,7 @@ export function wordsFor(entry, byMail) {
     return ['Is it you who wants these tickets?', 'Press the button and you are in line. If you did not ask for this, close the page: nothing happens.'];
   }
   const [heading, message] = WORDS[entry.state] ?? [entry.state, ''];
+  if (entry.state === 'offered' && !byMail) return [heading, `${message} ${TAKEN_BY_MAIL}`];
   if (entry.state !== 'waiting' || entry.position === null) return [heading, message];
   return [heading, `${aheadInWords(entry.position - 1)} ${message}`];
 }
@@ -48,8 +51,9 @@ export function offerInWords({ tier, quantity, seats }, tiers) {
 export const partInWords = ({ offer, quantity }) =>
   offer && offer.quantity < quantity ? ` You asked for ${quantity}; for long there were no more.` : '';
 
-/** What leaving is called. @param {Entry} entry */
-export function leaveInWords({ state }) {
+/** What leaving is called; empty where it cannot be done from here. @param {Entry} entry */
+export function leaveInWords({ state, is_proved: isProved }) {
+  if (!isProved && state !== 'unconfirmed') return '';
   if (state === 'offered') return 'I do not want them';
   return state === 'waiting' || state === 'unconfirmed' ? 'Leave the waitlist' : '';
 }

@@ -38,8 +38,8 @@ export function boundQuantity(quantity, { per_buyer_limit: limit = QUANTITY_MAX 
 }
 
 /**
- * Joins with what the form says; null when it says too little. Sent again until it is answered: an entry that nobody confirmed
- * gives way to the next of the same address.
+ * Joins with what the form says; null when it says too little. Sent again under one key until it is answered, so it is one
+ * entry and one letter.
  * @param {HTMLFormElement} form @param {Asked} asked
  */
 export async function join(form, { sale, place }) {
@@ -50,8 +50,9 @@ export async function join(form, { sale, place }) {
     return null;
   }
   const wish = { tiers, quantity: Number(given.get('quantity')), email: given.get('email') };
+  const key = crypto.randomUUID();
   try {
-    const entry = await patiently(() => joinWaitlist(sale, wish, place), (problem) => note(sentenceFor(problem)));
+    const entry = await patiently(() => joinWaitlist(sale, wish, key, place), (problem) => note(sentenceFor(problem)));
     keepEntryToken(entry.id, entry.token);
     return entry;
   } catch (failure) {

@@ -12,7 +12,7 @@ use ledger::waitlist::claims::{Claim, NewClaim, offer_claim};
 use ledger::waitlist::tending::{offers_lapse_due, waitlist_tend};
 use ledger::waitlist::{
     Confirm, EntryRow, EntryState, Join, NewEntry, OfferRow, waitlist_confirm, waitlist_fetch, waitlist_join,
-    waitlist_leave,
+    waitlist_leave, waitlist_withdraw,
 };
 use ledger::withholdings::{Release, ReleaseWish, StockAct, units_release};
 use serde_json::json;
@@ -444,18 +444,54 @@ async fn an_address_waits_once_and_has_no_more_than_a_buyer_may() {
     let sale = world.sale(8, Price::Paid).await;
     sold_out(&sale, 8).await;
     let line = Line { world: &world, sale: &sale };
-    let typed_wrong = sale.wish(2);
-    let again = NewEntry { email: typed_wrong.email.to_uppercase(), ..sale.wish(2) };
-    line.joins(&typed_wrong).await;
-    line.waits(&again).await;
-    assert_eq!(line.state(typed_wrong.id).await, EntryState::Left, "what was never confirmed gives way");
-    let other = NewEntry { email: again.email.clone(), ..sale.wish(1) };
-    assert_eq!(line.joins(&other).await, Join::AlreadyWaiting);
-    assert!(matches!(line.joins(&again).await, Join::Joined(_)), "the same one is there");
+    let first = sale.wish(2);
+    let second = NewEntry { email: first.email.to_uppercase(), ..sale.wish(1) };
+    line.joins(&first).await;
+    line.waits(&second).await;
+    assert_eq!(line.confirms(first.id).await, Confirm::AlreadyWaiting);
+    assert!(matches!(line.joins(&second).await, Join::Joined(_)), "the same one is there");
+    line.leaves(second.id).await;
+    assert!(matches!(line.confirms(first.id).await, Confirm::Confirmed(_)));
     let from_the_queue = |number| NewEntry { number: Some(PlaceNumber(number)), ..sale.wish(1) };
     line.waits(&from_the_queue(800_001)).await;
     assert_eq!(line.joins(&from_the_queue(800_001)).await, Join::AlreadyWaiting, "the same place in the queue");
-    assert!(matches!(line.joins(&sale.wish(7)).await, Join::LimitReached { limit: 6, tier: None }));
+    let too_many = sale.wish(7);
+    line.joins(&too_many).await;
+    assert_eq!(line.confirms(too_many.id).await, Confirm::LimitReached { limit: 6, tier: None });
+    world.audits_clean().await;
+}
+
+/// Anybody may type anybody's address: that displaces nothing of it, tells nothing about it, and sends it few letters.
+#[tokio::test]
+async fn who_types_an_address_has_no_say_about_it() {
+    let world = World::new().await;
+    let sale = world.sale(8, Price::Paid).await;
+    let line = Line { world: &world, sale: &sale };
+    let hers = sale.wish(2);
+    let bought = NewOrder { email: hers.email.clone(), ..sale.order(0..5) };
+    assert!(matches!(sale.creates(&bought).await, CreateOrder::Created(_)));
+    sale.has_order([5, 6, 7]).await;
+    line.joins(&hers).await;
+    let typed = |quantity| NewEntry { email: hers.email.clone(), ..sale.wish(quantity) };
+    for quantity in [1, 2, 6] {
+        let joined = line.joins(&typed(quantity)).await;
+        assert!(matches!(joined, Join::Joined(_)), "what the address has is nobody's business: {joined:?}");
+    }
+    assert_eq!(line.state(hers.id).await, EntryState::Unconfirmed, "it is still there to be confirmed");
+    let letters = "SELECT count(*) FROM outbox WHERE kind = 'mail_waitlist_joined'";
+    assert_eq!(world.number(letters).await, 3, "four wishes, three letters");
+    line.passes(3_601_000).await;
+    line.joins(&typed(1)).await;
+    assert_eq!(world.number(letters).await, 4, "an hour later one more");
+
+    let waits = sale.wish(1);
+    line.waits(&waits).await;
+    let withdrawn = waitlist_withdraw(&world.gateway, sale.id, waits.id).await.unwrap().expect("the entry");
+    assert_eq!(withdrawn.state, EntryState::Waiting, "what its owner confirmed is hers to leave");
+    let unconfirmed = typed(1);
+    line.joins(&unconfirmed).await;
+    let withdrawn = waitlist_withdraw(&world.gateway, sale.id, unconfirmed.id).await.unwrap().expect("the entry");
+    assert_eq!(withdrawn.state, EntryState::Left);
     world.audits_clean().await;
 }
 
@@ -463,15 +499,15 @@ async fn an_address_waits_once_and_has_no_more_than_a_buyer_may() {
 async fn who_bought_elsewhere_meanwhile_claims_no_more_than_a_buyer_may() {
     let world = World::new().await;
     let sale = world.sale(8, Price::Paid).await;
+    let (many, few) = (sale.has_order([0, 1, 2, 3, 4, 5]).await, sale.has_order([6, 7]).await);
     let line = Line { world: &world, sale: &sale };
     let wish = sale.wish(2);
-    line.joins(&wish).await;
+    line.waits(&wish).await;
+    line.passes(GATHERED_MS).await;
+    line.gives_back(few.id).await;
+    line.gives_back(many.id).await;
     let bought = NewOrder { email: wish.email.clone(), ..sale.order(0..5) };
     assert!(matches!(sale.creates(&bought).await, CreateOrder::Created(_)));
-    let others = sale.has_order([5, 6, 7]).await;
-    line.confirms(wish.id).await;
-    line.passes(GATHERED_MS).await;
-    line.gives_back(others.id).await;
     assert_eq!(line.claims(wish.id).await, Claim::LimitReached { limit: 6, tier: None });
     assert_eq!(line.state(wish.id).await, EntryState::Offered, "the offer stays");
     line.gives_back(bought.id).await;

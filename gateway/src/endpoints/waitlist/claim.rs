@@ -14,7 +14,7 @@ use ledger::waitlist::{OfferRow, waitlist_fetch};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{entry, limit_reached, not_offered};
+use super::{entry, limit_reached, not_offered, require_mailed};
 use crate::answer::{Answer, json_bytes};
 use crate::app::App;
 use crate::endpoints::holds::unknown_tier;
@@ -37,6 +37,7 @@ pub(crate) struct ClaimBody {
 /// `POST /v1/sales/{sale}/waitlist/{entry}/claim`
 pub(crate) async fn claim(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let (sale, token) = entry(app, request, Limit::Order).await?;
+    require_mailed(&token)?;
     let body: ClaimBody = request.json()?;
     if let Some(detail) = name_fault(&body.name) {
         return Err(Problem::invalid_at("/name", detail));
