@@ -13,6 +13,7 @@ mod cuts;
 mod dice;
 mod draws;
 mod figures;
+mod issuing;
 mod late;
 mod letters;
 mod orders_of_news;

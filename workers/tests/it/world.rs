@@ -54,7 +54,7 @@ mod shopping;
 
 pub(crate) use histories::{Answer, Heard, History, dispute};
 pub(crate) use prequeue::GENERAL;
-pub(crate) use process::Seen;
+pub(crate) use process::{Postman, Seen};
 
 pub(crate) const VISA: &str = "pm_card_visa";
 pub(crate) const DECLINED: &str = "pm_card_chargeDeclined";

@@ -41,6 +41,13 @@ pub(crate) struct Seen {
     dead: Notify,
 }
 
+/// Whether events reach us while workers die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Postman {
+    GoesRound,
+    StaysAtHome,
+}
+
 impl Seen {
     /// What was passed.
     pub(crate) fn works(&self) -> BTreeSet<&'static str> {
@@ -127,17 +134,17 @@ impl World {
 
     /// Workers die at that point, and others do what is left once the leases of the dead are over.
     pub(crate) async fn dies_at(&self, sale: &Sale, work: &'static str, point: Point) {
+        self.kills_at(work, point, Postman::GoesRound).await;
+        self.works_off(sale).await;
+    }
+
+    /// Workers die at that point, and nobody does what is left, though the leases of the dead are over.
+    pub(crate) async fn kills_at(&self, work: &'static str, point: Point, postman: Postman) {
         let seen = Arc::new(Seen { fatal: Some((work, point)), ..Seen::default() });
         let process = self.starts_process(&seen).await;
-        let postman = async {
-            loop {
-                self.posts_events().await;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
         tokio::select! {
             () = seen.dead.notified() => {}
-            () = postman => unreachable!("it goes round for ever"),
+            () = self.goes_round(postman) => unreachable!("it goes round for ever"),
             () = tokio::time::sleep(PASSED_WITHIN) => panic!("{work} never passed {point:?}; passed: {:?}", seen.works()),
         }
         process.die();
@@ -147,6 +154,15 @@ impl World {
         );
         eventually("Postgres has noticed", async || self.count(&left).await == 0).await;
         self.advances(LEASES_MAX).await;
-        self.works_off(sale).await;
+    }
+
+    async fn goes_round(&self, postman: Postman) {
+        match postman {
+            Postman::GoesRound => loop {
+                self.posts_events().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            },
+            Postman::StaysAtHome => std::future::pending().await,
+        }
     }
 }
