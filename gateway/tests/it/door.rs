@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::keyring::Kid;
-use domain::ticket::TicketPayload;
+use domain::ticket::{TicketPayload, base45};
 use http::{Method, StatusCode};
 use ledger::organizers::KeyRole;
 use sandbox::actors::{Answer, Organizer};
@@ -82,6 +82,42 @@ async fn every_verdict_is_given_in_one_batch_and_again_when_it_is_repeated() {
     assert_eq!(again.body, told.body);
     let new_code = text_of(&world, &sale, &mine[2].1, 1);
     assert_eq!(verdicts(&sends(&door, &sale, &[scan(&new_code)]).await), ["valid"]);
+    world.stop().await;
+}
+
+/// A code with each of its bits turned over: of the bytes under the signature and in it, and of the text that a scanner reads.
+fn changed_by_a_bit(text: &str) -> Vec<String> {
+    let turned = |bytes: &[u8], bit: usize| {
+        let mut turned = bytes.to_vec();
+        turned[bit / 8] ^= 1 << (bit % 8);
+        turned
+    };
+    let bytes = base45::decode(text).unwrap();
+    let of_bytes = (0..bytes.len() * 8).map(|bit| base45::encode(&turned(&bytes, bit)));
+    let of_text = (0..text.len() * 8).map(|bit| turned(text.as_bytes(), bit).into_iter().map(char::from).collect());
+    of_bytes.chain(of_text).collect()
+}
+
+#[tokio::test]
+async fn a_code_with_any_bit_changed_is_refused_at_the_door() {
+    let world = World::new().await;
+    let sale = world.sale(&free(1)).await;
+    let door = world.somebody(KeyRole::Door, "Blue Note").await;
+    let (text, ticket) = texts(&world, &sale, 1).await.remove(0);
+    let changed = changed_by_a_bit(&text);
+    assert_eq!(changed.len(), 8 * (107 + text.len()));
+    for batch in changed.chunks(200) {
+        let scans: Vec<_> = batch.iter().map(|text| scan(text)).collect();
+        let told = sends(&door, &sale, &scans).await.expect(StatusCode::OK).unwrap();
+        let told = told["data"].as_array().unwrap();
+        assert_eq!(told.len(), batch.len());
+        for (told, text) in told.iter().zip(batch) {
+            assert_eq!((&told["verdict"], &told["ticket"]), (&json!("forged"), &json!(null)), "{text}: {told}");
+        }
+    }
+    // None of them was the ticket, which is as good as it was.
+    let told = sends(&door, &sale, &[scan(&text)]).await;
+    assert_eq!((verdicts(&told), &told.body["data"][0]["ticket"]), (vec!["valid"], &json!(ticket)));
     world.stop().await;
 }
 
