@@ -12,6 +12,7 @@ mod border;
 mod command;
 mod dead_letters;
 mod disagreement;
+mod door;
 mod expiring;
 mod faults;
 mod forgery;

@@ -20,7 +20,8 @@ use tokio::time::Instant;
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_end_to_end";
 /// Key material for one test run; the kid says that it is no production key.
 pub(crate) const SIGNING_KEYS: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-const TICKET_KEYS: &str = "test:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+/// The same for tickets.
+pub(crate) const TICKET_KEYS: &str = "test:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 /// A debug build on a busy machine is up within a few seconds; ten times that is a failure.
 const UP_WITHIN: Duration = Duration::from_secs(60);
 /// When the doors of a [`Prequeue`] open, unless the clocks are moved: later than any test is over.
