@@ -53,6 +53,7 @@ mod alternatives;
 mod artefacts;
 mod availability;
 mod eta;
+mod odds;
 mod position;
 mod seat_map;
 mod written;

@@ -1,7 +1,7 @@
 //! What a visitor is told: where, how long, what is left, and the pass.
 //!
 //! A pure function of one view of the sale and the visitor's spot: every gateway answers alike, by poll, by socket and by
-//! event stream, and no answer costs the stores anything. How long it may take is in [`crate::eta`]. A registration needs
+//! event stream, and no answer costs the stores anything. How long it may take is in [`crate::eta`], whether anything will be left in [`crate::odds`]. A registration needs
 //! no view: it is answered also while Redis is away.
 
 use admission::PlaceView;
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::availability::TierAvailability;
 use crate::eta::Eta;
 use crate::floor::{NoticeBody, PauseBody, Seen};
+use crate::odds::Odds;
 use crate::written::Written;
 
 /// Where a place is.
@@ -48,6 +49,8 @@ pub(crate) struct Position {
     pub(crate) ahead: Option<u64>,
     /// How long it may take; none when there is no honest figure.
     pub(crate) eta_s: Option<Eta>,
+    /// Whether anything will be left at one's turn; none when one is not in line.
+    pub(crate) odds: Option<Odds>,
     /// What is left.
     #[schema(value_type = Vec<TierAvailability>)]
     pub(crate) availability: Written<Vec<TierAvailability>>,
@@ -178,6 +181,7 @@ impl Position {
             number: Some(number),
             ahead,
             eta_s: ahead.and_then(|ahead| seen.eta(ahead)),
+            odds: ahead.map(|ahead| seen.odds(ahead)),
             pass_expires_at: until,
             ..Self::nowhere(Common::of(seen), standing.state(), poll_after_ms(standing))
         }
@@ -201,6 +205,7 @@ impl Position {
             number: None,
             ahead: None,
             eta_s: None,
+            odds: None,
             availability: common.availability,
             pass: None,
             pass_expires_at: None,

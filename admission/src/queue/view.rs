@@ -183,6 +183,13 @@ impl View {
         u32::try_from(shoppers).expect("shoppers are bounded by max_shoppers, a u32")
     }
 
+    /// Turns that were given and not used yet.
+    #[must_use]
+    pub fn unused_turns(&self) -> u64 {
+        let turns = self.granted.len() + self.inside.turns.len();
+        u64::try_from(turns).expect("shoppers are bounded by max_shoppers, a u32")
+    }
+
     /// What the view script is asked for.
     pub(super) fn arguments(last: Option<&Self>) -> Vec<Value> {
         last.map_or_else(|| vec![text(0), text(0)], |last| vec![text(last.epoch), text(last.moves)])

@@ -225,6 +225,7 @@ fn view(app: &App, sale: &Sale, state: SaleState, position: Option<&Position>) -
                 (None, Some(eta)) => words::wait(eta.p10, eta.p90),
                 (None, None) => "Not known yet".to_owned(),
             },
+            odds: position.odds.filter(|_| state != SaleState::SoldOut).map_or("", words::odds),
         },
         PlaceState::Admitted => View::Turn {
             until: position.pass_expires_at.map(|until| words::time_of_day(until, zone)).unwrap_or_default(),

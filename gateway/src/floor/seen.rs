@@ -15,6 +15,7 @@ use super::seats::SeatsSeen;
 use crate::availability::{self, TierAvailability};
 use crate::draws::SaleDraws;
 use crate::eta::{Eta, Forecast};
+use crate::odds::{Odds, Outlook};
 use crate::sale::Sale;
 use crate::seat_map::SeatMaps;
 use crate::written::Written;
@@ -37,6 +38,8 @@ pub(crate) struct Seen {
     pub(super) seats: Option<SeatsSeen>,
     /// How fast the line moves.
     forecast: Forecast,
+    /// Whether anything will be left.
+    outlook: Outlook,
     /// When this process got it.
     pub(super) at: Instant,
     /// When it asked for it: the moment in Redis is none before.
@@ -102,6 +105,7 @@ impl Seen {
             notice: NoticeBody::of(sale)
                 .map(|notice| Written::renewed(last.and_then(|last| last.notice.as_ref()), notice)),
             availability: Written::renewed(last.map(|last| &last.availability), availability),
+            outlook: Outlook::of(&view, sale.config().per_buyer_limit, last.map(|last| &last.outlook)),
             draws,
             seats,
             forecast,
@@ -124,6 +128,11 @@ impl Seen {
     /// How long somebody with so many people ahead will wait; none when there is no honest figure.
     pub(crate) fn eta(&self, ahead: u64) -> Option<Eta> {
         self.forecast.eta(ahead)
+    }
+
+    /// Whether anything will be left for somebody with so many people ahead.
+    pub(crate) const fn odds(&self, ahead: u64) -> Odds {
+        self.outlook.odds(ahead)
     }
 
     /// Whether it is news to everybody, that nobody should hear later than others: where the sale is, why it stands, what

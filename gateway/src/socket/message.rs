@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::availability::TierAvailability;
 use crate::floor::{NoticeBody, PauseBody};
+use crate::odds::Odds;
 use crate::position::Position;
 use crate::problem::Problem;
 use crate::seat_map::SeatsDelta;
@@ -49,6 +50,8 @@ pub(crate) enum News {
         /// Of each tier.
         #[schema(value_type = Vec<TierAvailability>)]
         availability: Written<Vec<TierAvailability>>,
+        /// Whether anything will be left at one's turn; none when one is not in line.
+        odds: Option<Odds>,
     },
     /// Which seats changed hands, for who is inside a sale with rows; see `GET …/seats`.
     #[schema(value_type = SeatsDelta)]

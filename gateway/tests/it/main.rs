@@ -34,6 +34,7 @@ mod incidents;
 mod inside;
 mod limits;
 mod live;
+mod odds;
 mod orders;
 mod organizer;
 mod organizer_queue;

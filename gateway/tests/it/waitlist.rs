@@ -210,6 +210,7 @@ async fn the_organizer_sees_how_many_wait_and_what_became_of_offers() {
     let sleeps = Waiting::joins(&world, &sale, 1).await;
     let leaves = Waiting::joins(&world, &sale, 1).await;
     let waits = Waiting::joins(&world, &sale, 2).await;
+    Waiting::joins(&world, &sale, 4).await;
     for waiting in [&sleeps, &leaves, &waits] {
         waiting.confirms().await.expect(StatusCode::OK).unwrap();
     }
@@ -228,8 +229,12 @@ async fn the_organizer_sees_how_many_wait_and_what_became_of_offers() {
         (&entries["waiting"], &entries["lapsed"], &entries["declined"], &entries["claimed"]),
         (&json!(1), &json!(1), &json!(1), &json!(0))
     );
-    let offers = json!({ "live": 0, "claimed": 0, "paid": 0, "lapsed": 1, "declined": 1, "conversion_percent": 0 });
-    let line = json!({ "tier": "ga", "waiting": 1, "wanted": 2, "kept": 1, "offers": offers });
+    let offers = json!({
+        "made": 2, "live": 0, "claimed": 0, "paid": 0, "lapsed": 1, "declined": 1, "conversion_percent": 0,
+    });
+    let line = json!({
+        "tier": "ga", "joined": 4, "confirmed": 3, "waiting": 1, "wanted": 2, "kept": 1, "offers": offers,
+    });
     assert_eq!(seen["lines"], json!([line]));
     assert_eq!(world.get(&path).await.code(), Some("unauthorized"));
     world.stop().await;

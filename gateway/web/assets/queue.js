@@ -312,7 +312,7 @@ function withFrame(position, type, data) {
   switch (type) {
     case 'position': return data;
     case 'admitted': return { ...position, ...data, state: 'admitted' };
-    case 'availability': return { ...position, availability: data.availability ?? data };
+    case 'availability': return { ...position, availability: data.availability ?? data, ...(data.odds && { odds: data.odds }) };
     case 'sale': return withSale(position, data);
     default: return position;
   }

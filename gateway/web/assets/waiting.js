@@ -2,6 +2,7 @@
 
 import { Announcer } from './announcer.js';
 import { leftInWords } from './availability.js';
+import { oddsInWords } from './odds.js';
 import { element, fill, part } from './page.js';
 import { standsStill } from './standstill.js';
 import { Steady } from './steady.js';
@@ -28,6 +29,7 @@ const aheadInWords = (ahead) => (ahead === 1 ? 'person ahead of you' : 'people a
 export class Waiting {
   #announcer = new Announcer(part('status'));
   #wait = new Steady();
+  #odds = new Steady();
   #journey;
   #tail;
   /** @type {number | null} */
@@ -82,13 +84,16 @@ export class Waiting {
   #showAhead(position) {
     const { ahead } = position;
     const wait = STANDS[position.sale_state] ? '' : waitInWords(position.eta_s);
+    const odds = this.#odds.of(oddsInWords(position));
     this.#showRise(ahead);
     this.#ahead = ahead;
+    fill('odds', odds);
+    part('odds').dataset.odds = position.odds ?? '';
     fill('ahead', grouped(ahead));
     part('ahead').toggleAttribute('data-long', ahead >= LONG_FROM);
     fill('ahead-label', aheadInWords(ahead));
     this.#showProgress(ahead);
-    this.#announcer.ahead(ahead, `${grouped(ahead)} ${aheadInWords(ahead)}.${wait ? ` Estimated wait: ${wait}.` : ''}`);
+    this.#announcer.ahead(ahead, [`${grouped(ahead)} ${aheadInWords(ahead)}.`, wait && `Estimated wait: ${wait}.`, odds].filter(Boolean).join(' '));
     if (standsStill(position)) return 'Paused';
     return ahead === 0 ? 'You are next' : `${grouped(ahead)} ahead`;
   }

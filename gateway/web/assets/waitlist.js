@@ -14,7 +14,7 @@
  */
 
 import { Problem, claimOffer, confirmEntry, entryNamed, leaveWaitlist, saleNamed } from './api.js';
-import { addressOf, checkoutPage, entryPage, orderPage, salePage, takeParameters } from './address.js';
+import { addressOf, checkoutPage, entryPage, orderPage, salePage, takeParameters, waitlistPage } from './address.js';
 import { on } from './control.js';
 import { Countdown } from './countdown.js';
 import { Journey, keepEntryToken, keepOrderToken, entryToken } from './journey.js';
@@ -22,7 +22,7 @@ import { confirmed, entitle, fill, markFaults, note, part, show, warn } from './
 import { delayMs, patiently, pause, untilAnswered } from './patience.js';
 import { sentenceFor } from './problems.js';
 import { momentInWords } from './times.js';
-import { gatheringInWords, isSettled, leaveInWords, offerInWords, partInWords, wordsFor } from './waitlist_words.js';
+import { gatheringInWords, isSettled, leaveInWords, mayJoinAgain, offerInWords, partInWords, wordsFor } from './waitlist_words.js';
 import { boundQuantity, join, offerTiers, soldOut } from './wish.js';
 
 const { slug, order: id } = addressOf();
@@ -94,6 +94,7 @@ class Place {
     fill('waiting-hint', gatheringInWords(entry, entry.gathers_until ? momentInWords(entry.gathers_until, this.#sale.time_zone) : ''));
     part('confirm').hidden = !(entry.state === 'unconfirmed' && entry.is_proved);
     part('claiming').hidden = !(isOffered && entry.is_proved);
+    part('again-link').hidden = !mayJoinAgain(entry);
     part('offer-time').hidden = !isOffered;
     if (isOffered) this.#clock.until(entry.offer.until);
     else this.#clock.stop();
@@ -160,6 +161,7 @@ async function start() {
   const mailed = fragment.get('token') ?? '';
   const token = mailed || entryToken(id);
   /** @type {HTMLAnchorElement} */ (part('sale-link')).href = salePage(slug);
+  /** @type {HTMLAnchorElement} */ (part('again-link')).href = waitlistPage(slug);
   try {
     const sale = await untilAnswered(() => saleNamed(slug), waitingHeard);
     note('');

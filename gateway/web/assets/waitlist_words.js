@@ -20,6 +20,9 @@ const TAKEN_BY_MAIL = 'Open the link in the e-mail to take them: this page does 
 /** Whether nothing changes any more but by the person. @param {Entry} entry */
 export const isSettled = ({ state }) => !['unconfirmed', 'waiting', 'offered'].includes(state);
 
+/** Whether there may be a next time. @param {Entry} entry */
+export const mayJoinAgain = ({ state }) => ['lapsed', 'declined', 'left', 'expired'].includes(state);
+
 /** Heading and message; who came by the mail's link is asked to confirm. @param {Entry} entry @param {boolean} byMail @returns {[string, string]} */
 export function wordsFor(entry, byMail) {
   if (entry.state === 'unconfirmed' && byMail) {

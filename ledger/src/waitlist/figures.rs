@@ -11,6 +11,12 @@ use crate::{Ledger, LedgerError};
 /// What there is to say about a tier's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LineFigures {
+    /// Entries that ever asked for it; one that asked for several tiers is in each.
+    pub joined: u64,
+    /// Of those, how many were confirmed.
+    pub confirmed: u64,
+    /// Of those, how many were offered units of it.
+    pub offered: u64,
     /// Entries that wait for it; one that waits for several is in each.
     pub waiting: u64,
     /// Units they ask for.
@@ -35,14 +41,17 @@ const ENTRIES: &str = "SELECT state, count(*) FROM waitlist_entries WHERE sale_i
 
 /// An order that was paid was paid, whatever went back later.
 const LINES: &str = "
-    SELECT t.id, coalesce(w.waiting, 0), coalesce(w.wanted, 0), coalesce(k.kept, 0), coalesce(o.live, 0), coalesce(o.claimed, 0),
-           coalesce(o.paid, 0), coalesce(o.lapsed, 0), coalesce(o.declined, 0)
+    SELECT t.id, coalesce(e.joined, 0), coalesce(e.confirmed, 0), coalesce(o.offered, 0), coalesce(w.waiting, 0), coalesce(w.wanted, 0),
+           coalesce(k.kept, 0), coalesce(o.live, 0), coalesce(o.claimed, 0), coalesce(o.paid, 0), coalesce(o.lapsed, 0), coalesce(o.declined, 0)
       FROM tiers t
+      LEFT JOIN (SELECT tier_id, count(*) AS joined, count(confirmed_at) AS confirmed
+                   FROM waitlist_entries CROSS JOIN unnest(tiers) AS tier_id WHERE sale_id = $1 GROUP BY tier_id) AS e
+             ON e.tier_id = t.id
       LEFT JOIN (SELECT tier_id, count(*) AS waiting, sum(quantity) AS wanted FROM waitlist_wants WHERE sale_id = $1
                   GROUP BY tier_id) AS w ON w.tier_id = t.id
       LEFT JOIN (SELECT tier_id, count(*) AS kept FROM offered_units WHERE sale_id = $1 AND offer_id IS NULL
                   GROUP BY tier_id) AS k ON k.tier_id = t.id
-      LEFT JOIN (SELECT o.tier_id, count(*) FILTER (WHERE o.state = 'live') AS live,
+      LEFT JOIN (SELECT o.tier_id, count(*) AS offered, count(*) FILTER (WHERE o.state = 'live') AS live,
                         count(*) FILTER (WHERE o.state = 'claimed') AS claimed,
                         count(*) FILTER (WHERE r.state IN ('paid', 'partially_refunded', 'refunded', 'disputed')) AS paid,
                         count(*) FILTER (WHERE o.state = 'lapsed') AS lapsed,
@@ -74,14 +83,17 @@ pub async fn lines_of_sale(ledger: &Ledger, sale: SaleId) -> Result<Vec<(TierId,
         let tier = tier.parse().map_err(|_| LedgerError::Corrupt(format!("tier {tier}")))?;
         let count = |index: usize| fit::<_, u64>(row.try_get::<_, i64>(index)?);
         let figures = LineFigures {
-            waiting: count(1)?,
-            wanted: count(2)?,
-            kept: count(3)?,
-            live: count(4)?,
-            claimed: count(5)?,
-            paid: count(6)?,
-            lapsed: count(7)?,
-            declined: count(8)?,
+            joined: count(1)?,
+            confirmed: count(2)?,
+            offered: count(3)?,
+            waiting: count(4)?,
+            wanted: count(5)?,
+            kept: count(6)?,
+            live: count(7)?,
+            claimed: count(8)?,
+            paid: count(9)?,
+            lapsed: count(10)?,
+            declined: count(11)?,
         };
         lines.push((tier, figures));
     }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 const wish = await import(new URL('../../../gateway/web/assets/wish.js', import.meta.url).href);
+const odds = await import(new URL('../../../gateway/web/assets/odds.js', import.meta.url).href);
 const { Journey } = await import(new URL('../../../gateway/web/assets/journey.js', import.meta.url).href);
 const words = await import(new URL('../../../gateway/web/assets/waitlist_words.js', import.meta.url).href);
 
@@ -46,6 +47,7 @@ test('what leaving is called, and when nothing changes by itself any more', () =
   assert.equal(words.leaveInWords(entry({ state: 'offered' })), 'I do not want them');
   assert.equal(words.leaveInWords(entry({})), 'Leave the waitlist');
   assert.equal(words.leaveInWords(entry({ state: 'claimed' })), '');
+  assert.deepEqual(STATES.filter((state) => words.mayJoinAgain(entry({ state }))), ['lapsed', 'declined', 'left', 'expired']);
   assert.deepEqual(STATES.filter((state) => !words.isSettled(entry({ state }))), ['unconfirmed', 'waiting', 'offered']);
 });
 
@@ -54,6 +56,13 @@ test('the queue says how a place on the waitlist stands, and offers one where so
   assert.equal(new Set(['unconfirmed', 'waiting', 'offered'].map(said)).size, 3);
   assert.match(words.tailInWords(undefined, true)[1], /^Every ticket .* by your number/);
   assert.match(words.tailInWords(undefined, false)[1], /^Some kinds/);
+});
+
+test('every odds have words of their own, but for a sale that says more', () => {
+  const said = ['likely', 'uncertain', 'unlikely', 'waitlist'].map((word) => odds.oddsInWords({ odds: word, sale_state: 'open' }));
+  assert.equal(new Set(said.filter(Boolean)).size, 4);
+  assert.equal(odds.oddsInWords({ odds: 'waitlist', sale_state: 'sold_out' }), '');
+  assert.equal(odds.oddsInWords({ odds: null, sale_state: 'open' }), '');
 });
 
 test('a person may wait for what is sold out, and for nothing that is in baskets', () => {

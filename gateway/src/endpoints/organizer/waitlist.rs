@@ -1,6 +1,6 @@
 //! `GET /v1/organizer/sales/{sale}/waitlist`: how many wait, and what became of what they were offered.
 //!
-//! Counts alone: who waits is nobody's business but theirs.
+//! From joining to paying, tier by tier: joined, confirmed, made, claimed, paid. Counts alone: who waits is nobody's business but theirs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +33,10 @@ pub(crate) struct WaitlistLineBody {
     /// The tier.
     #[schema(value_type = String)]
     tier: TierId,
+    /// Entries that ever asked for it; one that asked for several tiers is in each.
+    joined: u64,
+    /// Of those, how many were confirmed.
+    confirmed: u64,
     /// Entries that wait for it; one that waits for several is in each.
     waiting: u64,
     /// Units they ask for.
@@ -46,6 +50,8 @@ pub(crate) struct WaitlistLineBody {
 /// What became of offers.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct OffersBody {
+    /// How many were made: one an entry, ever.
+    made: u64,
     /// They live.
     live: u64,
     /// They became orders.
@@ -74,9 +80,10 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 }
 
 fn line(tier: TierId, figures: LineFigures) -> WaitlistLineBody {
-    let LineFigures { waiting, wanted, kept, live, claimed, paid, lapsed, declined } = figures;
+    let LineFigures { joined, confirmed, offered: made, waiting, wanted, kept, .. } = figures;
+    let LineFigures { live, claimed, paid, lapsed, declined, .. } = figures;
     let over = claimed + lapsed + declined;
     let conversion_percent = (paid * 100).checked_div(over);
-    let offers = OffersBody { live, claimed, paid, lapsed, declined, conversion_percent };
-    WaitlistLineBody { tier, waiting, wanted, kept, offers }
+    let offers = OffersBody { made, live, claimed, paid, lapsed, declined, conversion_percent };
+    WaitlistLineBody { tier, joined, confirmed, waiting, wanted, kept, offers }
 }

@@ -77,6 +77,8 @@ pub(super) enum View {
         number: u64,
         /// How long it may take.
         wait: String,
+        /// Whether anything will be left; empty where all is sold out, which says more.
+        odds: &'static str,
     },
     /// It is the visitor's turn.
     Turn {
@@ -145,7 +147,7 @@ mod tests {
             View::Lobby { title: "Not open", message: text(), form: None },
             View::Registered { opens: text() },
             View::Drawing,
-            View::Waiting { ahead: 1, number: 17, wait: "8 to 12 minutes".to_owned() },
+            View::Waiting { ahead: 1, number: 17, wait: "8 to 12 minutes".to_owned(), odds: "Some words." },
             View::Turn { until: text() },
             View::Over { message: text(), form: Some(JoinForm { code_required: true, ..form }) },
             View::Trouble,
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn one_person_is_one_person() {
-        let waiting = |ahead| page(View::Waiting { ahead, number: 2, wait: String::new() });
+        let waiting = |ahead| page(View::Waiting { ahead, number: 2, wait: String::new(), odds: "" });
         assert!(waiting(1).contains("person is ahead of you") && waiting(2).contains("people are ahead of you"));
     }
 }

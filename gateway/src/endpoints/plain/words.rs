@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::availability::{Availability, Level};
+use crate::odds::Odds;
 
 const MINUTE_S: u64 = 60;
 
@@ -28,6 +29,18 @@ pub(super) fn wait(from_s: u64, to_s: u64) -> String {
         (from, to) if from == to => format!("about {}", minutes(to)),
         (from, to) if to < 60 => format!("{from} to {}", minutes(to)),
         (from, to) => format!("{} to {}", minutes(from), minutes(to)),
+    }
+}
+
+/// Whether anything will be left at one's turn.
+pub(super) const fn odds(odds: Odds) -> &'static str {
+    match odds {
+        Odds::Likely => "Tickets will probably be left at your turn.",
+        Odds::Uncertain => "Tickets may run out around your turn: it could just do, or just not.",
+        Odds::Unlikely => "Tickets will probably run out before your turn.",
+        Odds::Waitlist => {
+            "Tickets will very probably run out before your turn. What comes back is offered to the waitlist."
+        }
     }
 }
 

@@ -12,10 +12,11 @@ pub(super) fn news(told: Option<&Position>, now: &Position, pass: impl FnOnce() 
         let admitted = admitted(told, &position);
         return [Some(News::Position(position)), admitted];
     };
-    let Position { sale_state: state, pause, ref notice, ref availability, .. } = *now;
+    let Position { sale_state: state, pause, ref notice, ref availability, odds, .. } = *now;
     let has_changed = (told.sale_state, told.pause, &told.notice) != (state, pause, notice);
     let sale = has_changed.then(|| News::Sale { state, pause, notice: notice.clone() });
-    let left = (told.availability != *availability).then(|| News::Availability { availability: availability.clone() });
+    let is_left_news = (&told.availability, told.odds) != (availability, odds);
+    let left = is_left_news.then(|| News::Availability { availability: availability.clone(), odds });
     [sale, left]
 }
 

@@ -8,6 +8,7 @@ fn at(state: PlaceState, ahead: Option<u64>) -> Position {
         number: None,
         ahead,
         eta_s: None,
+        odds: None,
         availability: Written::new(Vec::new()),
         pass: None,
         pass_expires_at: None,

@@ -1,7 +1,7 @@
 /** A person who waits for what comes back: what they see and press on the pages of the waitlist. */
 
 /** From giving a ticket back to the page that shows the offer: a refund, and the page asks every five seconds. */
-const OFFER_MAX_MS = 30_000;
+const OFFER_MAX_MS = 60_000;
 
 /** One person at one tab. */
 export class Listed {

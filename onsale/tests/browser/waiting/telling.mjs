@@ -40,6 +40,7 @@ export const TELLING = [
       await step('is ahead of who fell silent', async () => {
         await person.opensAndJoins();
         await person.seesAhead(2);
+        await person.reads('odds', /will probably be left/);
         crowd.oneFallsSilent();
         await person.seesAhead(1);
       });

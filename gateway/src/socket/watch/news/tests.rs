@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::availability::{Availability, TierAvailability};
 use crate::floor::{NoticeBody, PauseBody};
+use crate::odds::Odds;
 use crate::written::Written;
 
 fn waiting(ahead: u64) -> Position {
@@ -14,6 +15,7 @@ fn waiting(ahead: u64) -> Position {
         number: Some(PlaceNumber(7)),
         ahead: Some(ahead),
         eta_s: Some(Eta { p10: 15, p50: 20, p90: 33 }),
+        odds: Some(Odds::Likely),
         availability: Written::new(vec![TierAvailability {
             tier: "ga".parse().unwrap(),
             left: Availability::of(admission::TierStock::default(), None),
@@ -33,6 +35,7 @@ fn inside() -> Position {
         state: PlaceState::Admitted,
         ahead: None,
         eta_s: None,
+        odds: None,
         pass_expires_at: Some(Timestamp::UNIX_EPOCH),
         ..waiting(0)
     }
@@ -46,6 +49,7 @@ fn registered() -> Position {
         number: None,
         ahead: None,
         eta_s: None,
+        odds: None,
         opens_at,
         ..waiting(0)
     }
@@ -71,6 +75,12 @@ fn at_first_everything_is_told() {
 fn then_only_what_changed() {
     assert!(kinds(Some(&waiting(3)), &waiting(3)).is_empty());
     assert_eq!(kinds(Some(&waiting(3)), &waiting(2)), ["position"]);
+    let worse = Position { odds: Some(Odds::Unlikely), ..waiting(3) };
+    let odds = told(Some(&waiting(3)), &worse);
+    assert_eq!(
+        (odds.len(), &odds[0]["type"], &odds[0]["data"]["odds"]),
+        (1, &"availability".into(), &"unlikely".into())
+    );
     let sold = Position { availability: Written::new(Vec::new()), ..waiting(3) };
     assert_eq!(kinds(Some(&waiting(3)), &sold), ["availability"]);
     let pause = Some(PauseBody::of(admission::Standstill::Organizer));
