@@ -3,22 +3,56 @@
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use crate::problem::{Code, Problem};
+
+/// The media type of JSON.
+const JSON: &str = "application/json";
+/// The media type of a patch that names what it changes (RFC 7396).
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Reads a request's body. The types say which fields there are; all others are refused.
 ///
 /// # Errors
 /// Not JSON by its media type, no JSON by its bytes, or of another shape.
 pub(crate) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
-    if !is_json(headers) {
+    if !is_of(headers, JSON) {
         return Err(Problem::new(Code::UnsupportedMediaType));
     }
+    strictly(body)
+}
+
+/// The same of a body that may also be of another type; a client that sends one that is not taken is told of both.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_as<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &[u8],
+    media_type: &'static str,
+) -> Result<T, Problem> {
+    if !is_of(headers, JSON) && !is_of(headers, media_type) {
+        let taken = HeaderValue::from_static(media_type);
+        return Err(Problem::new(Code::UnsupportedMediaType).header(HeaderName::from_static("accept-patch"), taken));
+    }
+    strictly(body)
+}
+
+/// What a document is, if it has that shape.
+///
+/// # Errors
+/// It has another one; a problem says where.
+pub(crate) fn shaped<T: DeserializeOwned>(document: &Value) -> Result<T, Problem> {
+    strictly(document.to_string().as_bytes())
+}
+
+fn strictly<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // serde would read a list as a struct without the names of its fields.
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(Problem::invalid_at("", "must be an object"));
@@ -66,12 +100,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+fn is_of(headers: &HeaderMap, wanted: &str) -> bool {
     let Some(media_type) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
     let essence = media_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    essence.eq_ignore_ascii_case(wanted)
 }
 
 /// RFC 6901.

@@ -79,6 +79,9 @@ fn operation(route: Route) -> OperationBuilder {
     if let Some(required) = key_required(exchange.key) {
         operation = operation.parameter(parameter("Idempotency-Key", ParameterIn::Header, required, KEY));
     }
+    if route == Route::ChangeSale {
+        operation = operation.parameter(parameter("If-Match", ParameterIn::Header, Required::True, VERSION));
+    }
     for requirement in security(route.access()) {
         operation = operation.security(requirement);
     }
@@ -91,6 +94,7 @@ fn operation(route: Route) -> OperationBuilder {
 }
 
 const PLACEHOLDER: &str = "An id, or where a sale is meant also its slug.";
+const VERSION: &str = "The `ETag` of the answer that showed what is changed.";
 const KEY: &str = "Makes it safe to send the request again, for 24 h; quoted or bare.";
 
 fn tag(route: Route) -> &'static str {
@@ -234,6 +238,7 @@ fn components() -> Components {
     add::<pay::PaidBody>(&mut shapes);
     add::<schema::SaleConfigBody>(&mut shapes);
     add::<organizer::OwnSaleBody>(&mut shapes);
+    add::<organizer::change::ChangeBody>(&mut shapes);
     add::<organizer::notices::TellBody>(&mut shapes);
     add::<organizer::line::AdmissionPatch>(&mut shapes);
     add::<organizer::access_codes::MakeCodesBody>(&mut shapes);

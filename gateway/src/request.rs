@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -76,6 +76,11 @@ impl Request {
         json::read(&self.parts.headers, &self.body)
     }
 
+    /// The same of a body that may also be of another media type.
+    pub(crate) fn json_as<T: DeserializeOwned>(&self, media_type: &'static str) -> Result<T, Problem> {
+        json::read_as(&self.parts.headers, &self.body, media_type)
+    }
+
     /// The fields of a body that an HTML form sent, decoded, in order.
     ///
     /// # Errors
@@ -134,6 +139,24 @@ impl Request {
         let entries: Vec<_> = lists.flat_map(|list| list.split(',')).map(|entry| entry.trim()).collect();
         let taken = |name: &str| entries.iter().find_map(|entry| weighs_something(entry, name));
         taken(coding).or_else(|| taken("*")).unwrap_or(false)
+    }
+
+    /// The client means this version, which has this tag: `If-Match` names it, or says that any will do. Weak tags name none
+    /// (RFC 9110, 13.1.1).
+    ///
+    /// # Errors
+    /// It says nothing of versions, or means another.
+    pub(crate) fn if_match(&self, etag: &str) -> Result<(), Problem> {
+        let lists: Vec<_> = self.parts.headers.get_all(header::IF_MATCH).iter().collect();
+        if lists.is_empty() {
+            return Err(Problem::new(Code::PreconditionRequired));
+        }
+        let mut tags = lists.iter().filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
+        if tags.any(|tag| tag.trim() == etag || tag.trim() == "*") {
+            return Ok(());
+        }
+        let current = HeaderValue::from_str(etag).expect("our tags are visible ASCII");
+        Err(Problem::new(Code::PreconditionFailed).header(header::ETAG, current))
     }
 
     /// Whether the client has this version already.

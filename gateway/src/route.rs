@@ -148,6 +148,9 @@ routes! {
     CreateSale = POST "/v1/organizer/sales", Some(Limit::Organizer), Organizer;
     /// The organizer's view of a sale.
     ShowOwnSale = GET "/v1/organizer/sales/{sale}", Some(Limit::Organizer), Organizer;
+    /// Change a sale: a merge patch (RFC 7396) of what creating it takes, for the version that `If-Match` names. Of a draft everything
+    /// may change; of a published sale what people are told, and what becomes more: a tier grows, and who waits for it is served first.
+    ChangeSale = PATCH "/v1/organizer/sales/{sale}", Some(Limit::Organizer), Organizer;
     /// Put a draft on sale.
     PublishSale = POST "/v1/organizer/sales/{sale}/publish", Some(Limit::Organizer), Organizer;
     /// Stop admission and new holds for a while.

@@ -58,15 +58,15 @@ BEGIN
 END
 $$;
 
--- When nothing of a tier is offered any more: selling ends then, or its performance begins. Null is never.
+-- When nothing of a tier is offered any more: selling ends then, or its performance begins, which the configuration says (a sale has
+-- one). Null is never.
 CREATE FUNCTION waitlist_deadline(p_sale uuid, p_tier text) RETURNS timestamptz
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN least((SELECT closes_at FROM phases WHERE sale_id = p_sale ORDER BY phase_no DESC LIMIT 1),
-                 (SELECT p.starts_at FROM tiers t JOIN performances p ON p.sale_id = t.sale_id AND p.id = t.performance_id
-                   WHERE t.sale_id = p_sale AND t.id = p_tier));
+                 (SELECT (config #>> '{performances,0,starts_at}')::timestamptz FROM sales WHERE id = p_sale));
 END
 $$;
 

@@ -13,7 +13,8 @@
 //! Order of locks, in every function: the gate of the sale (an advisory lock, shared; only [`epochs`] takes it alone), the
 //! claim of the hold, the order's row, the payment's row, the tickets, the waitlist's door and line (advisory locks), the buyer, the units
 //! by tier and number; and for the queue, behind the gate:
-//! the draw, the numbers (advisory locks), the sale's row, the admission log (another). Bounds: every statement,
+//! the draw, the numbers (advisory locks), the sale's row, the admission log (another). Who changes a sale has its row behind the
+//! waitlist's line and before the tier's row and its new units. Bounds: every statement,
 //! every wait for a lock and every wait for a connection ends by itself ([`PoolConfig`]).
 //!
 //! What it does not do: no Redis, no Stripe, no HTTP, no mail; those are jobs in [`outbox`].

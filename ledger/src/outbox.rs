@@ -145,7 +145,7 @@ pub enum Whose {
     /// An order's.
     #[default]
     Ordered,
-    /// Kept back by the organizer.
+    /// Kept back by the organizer, or not there before: Redis counts them from now on.
     Withheld,
 }
 

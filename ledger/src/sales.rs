@@ -19,6 +19,8 @@ use crate::numbers::fit;
 use crate::payments::latency::{self, PaymentLatency};
 use crate::{Ledger, LedgerError};
 
+pub mod change;
+
 /// A sale as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleRow {

@@ -13,6 +13,7 @@ use super::{
     is_of_our_era,
 };
 
+mod changes;
 mod tiers;
 mod withheld;
 

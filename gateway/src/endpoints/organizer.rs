@@ -26,6 +26,7 @@ use crate::request::Request;
 use crate::sale::Sale;
 
 pub(crate) mod access_codes;
+pub(crate) mod change;
 pub(crate) mod door;
 mod hold_ttl;
 pub(crate) mod line;

@@ -37,6 +37,13 @@ pub(super) fn of(route: Route) -> Option<Value> {
             "withheld": { "ga": 20, "balcony": ["A-1", "A-2"] },
             "join": { "proof_of_work_bits": 16 }, "admission": { "rate_per_s": 20, "max_shoppers": 400 },
         }),
+        Route::ChangeSale => json!({
+            "venue": "Red Note",
+            "tiers": [
+                { "id": "ga", "name": "Floor", "price": 4_500, "capacity": 600 },
+                { "id": "balcony", "name": "Balcony", "price": 6_500, "rows": [{ "row": "A", "seats": 40 }] },
+            ],
+        }),
         Route::AddNotice => json!({ "text": "The second batch of tickets opens at 18:00." }),
         Route::SetAdmission => json!({ "rate_per_s": 25, "max_shoppers": 600 }),
         Route::CreateAccessCodes => json!({ "phase": "presale", "count": 100 }),
@@ -63,7 +70,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::endpoints::organizer::{access_codes, door, line, notices, refunds, withholding};
+    use crate::endpoints::organizer::{access_codes, change, door, line, notices, refunds, withholding};
     use crate::endpoints::tickets::acts;
     use crate::endpoints::{holds, orders, pay, queue, waitlist};
     use crate::openapi::exchange;
@@ -91,6 +98,7 @@ mod tests {
                     let config: domain::sale::SaleConfig = serde_json::from_value(example).unwrap();
                     config.faults().is_empty()
                 }
+                Route::ChangeSale => reads::<change::ChangeBody>(example),
                 Route::AddNotice => reads::<notices::TellBody>(example),
                 Route::SetAdmission => reads::<line::AdmissionPatch>(example),
                 Route::CreateAccessCodes => reads::<access_codes::MakeCodesBody>(example),

@@ -8,6 +8,7 @@ use crate::endpoints::holds::{HoldBody, TakeBody};
 use crate::endpoints::orders::{CreateBody, OrderBody};
 use crate::endpoints::organizer::OwnSaleBody;
 use crate::endpoints::organizer::access_codes::{CodesBody, MakeCodesBody};
+use crate::endpoints::organizer::change::ChangeBody;
 use crate::endpoints::organizer::door::conflicts::ConflictList;
 use crate::endpoints::organizer::door::manifest::SignedManifestBody;
 use crate::endpoints::organizer::door::{CheckInBody, CheckedInBody};
@@ -25,6 +26,7 @@ use crate::endpoints::sales::{SaleBody, SaleList};
 use crate::endpoints::tickets::acts::{RotateBody, RotatedBody};
 use crate::endpoints::waitlist::claim::ClaimBody;
 use crate::endpoints::waitlist::{EntryBody, WishBody};
+use crate::json::MERGE_PATCH;
 use crate::openapi::schema::{FairnessFileBody, SaleConfigBody};
 use crate::position::Position;
 use crate::problem::Code;
@@ -81,6 +83,10 @@ pub(super) struct Given {
 
 fn shape<T: ToSchema>() -> Option<Given> {
     Some(Given { media_type: "application/json", shape: Some(T::name().into_owned()) })
+}
+
+fn merge_patch<T: ToSchema>() -> Option<Given> {
+    Some(Given { media_type: MERGE_PATCH, shape: Some(T::name().into_owned()) })
 }
 
 const fn raw(media_type: &'static str) -> Option<Given> {
@@ -161,6 +167,7 @@ pub(super) fn of(route: Route) -> Exchange {
             .codes(&[Code::SignatureInvalid, Code::BodyTooLarge]),
         Route::CreateSale
         | Route::ShowOwnSale
+        | Route::ChangeSale
         | Route::PublishSale
         | Route::PauseSale
         | Route::ResumeSale
@@ -375,6 +382,14 @@ fn organizer(route: Route) -> Exchange {
             .answers(vec![(201, "A draft.", shape::<OwnSaleBody>())])
             .codes(&[Code::Forbidden, Code::SlugTaken]),
         Route::ShowOwnSale => shown(shape::<OwnSaleBody>()).codes(&[Code::Forbidden]),
+        Route::ChangeSale => shown(shape::<OwnSaleBody>()).body(merge_patch::<ChangeBody>(), Key::No).codes(&[
+            Code::Forbidden,
+            Code::NotChangeable,
+            Code::SaleStateConflict,
+            Code::SlugTaken,
+            Code::PreconditionFailed,
+            Code::PreconditionRequired,
+        ]),
         Route::WithholdUnits => shown(shape::<DoneBody>()).body(shape::<UnitsBody>(), Key::Required).codes(&[
             Code::Forbidden,
             Code::SaleStateConflict,

@@ -157,6 +157,13 @@ codes! {
     /// The same request is being answered.
     RequestInProgress = "request_in_progress" CONFLICT "The request is in progress" retry 1;
 
+    /// The sale is published or over, and what is named in `errors` may not change any more.
+    NotChangeable = "not_changeable" CONFLICT "Not to be changed any more";
+
+    /// It was changed since the version that `If-Match` names; `ETag` says which it has now. Look at it, and ask again.
+    PreconditionFailed = "precondition_failed" PRECONDITION_FAILED "Changed meanwhile";
+    /// A change must name the version that it is of in `If-Match`: the `ETag` of the answer that showed it.
+    PreconditionRequired = "precondition_required" PRECONDITION_REQUIRED "If-Match is needed";
     /// The body is larger than this endpoint takes.
     BodyTooLarge = "body_too_large" PAYLOAD_TOO_LARGE "The body is too large";
     /// The body must be application/json; where a page has a form, what an HTML form sends.

@@ -19,6 +19,7 @@ mod bad_holds;
 mod bad_input;
 mod buyer_limits;
 mod challenge;
+mod changes;
 mod clocks;
 mod door;
 mod drain;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admission::keys::SaleKeys;
-use admission::{GrantRow, Loader, Queue, Snapshot, Store, StoreConfig, TierSnapshot};
+use admission::{GrantRow, Holds, Loader, Queue, Snapshot, Store, StoreConfig, TierSnapshot};
 use domain::clock::Clock;
 use domain::fairness::merkle_root;
 use domain::payment::{IntentFacts, IntentStatus};
@@ -317,6 +317,11 @@ impl World {
     /// The line in Redis.
     pub(crate) fn queue(&self) -> Queue {
         Queue::new(self.store.clone())
+    }
+
+    /// Units and holds in Redis.
+    pub(crate) fn holds_in_redis(&self) -> Holds {
+        Holds::new(self.store.clone())
     }
 
     /// A key of another kind.

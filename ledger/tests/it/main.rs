@@ -10,6 +10,7 @@ mod books;
 mod cancellations;
 mod capture_before;
 mod card_limits;
+mod changes;
 mod checkins;
 mod dead_letters;
 mod dice;

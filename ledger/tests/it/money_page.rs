@@ -379,6 +379,8 @@ async fn every_act_writes_the_entries_that_the_page_says() {
     let sale = world.sale(4, Price::Paid).await;
     page.news().await;
     of_disputes(&world, &sale, &mut page).await;
+    sale.grows_to(9).await;
+    page.tells("a tier of a published sale grows", &[("units", 5)].into()).await;
 
     let on_the_page: BTreeSet<_> = page.rows.iter().map(|row| row[0]).collect();
     assert_eq!(page.shown, on_the_page, "every act of the page happened here");

@@ -22,6 +22,7 @@ use crate::world::{Price, TestSale, World, kid};
 
 mod breaches;
 mod complaints;
+mod growth;
 mod model;
 mod races;
 mod storm;
