@@ -53,6 +53,15 @@ pub struct TicketPayload {
     pub rotation: u16,
 }
 
+/// What a text says that one of our keys signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// What it says.
+    pub payload: TicketPayload,
+    /// The key that signed it. Whether it is the one that the ticket has is for the ledger to say: a key that leaked signs any.
+    pub kid: Kid,
+}
+
 /// Why a scanned text is not one of our tickets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
@@ -112,7 +121,7 @@ impl TicketSigner {
     ///
     /// # Errors
     /// It is no ticket, or not one of ours.
-    pub fn verify(&self, text: &str) -> Result<TicketPayload, TicketError> {
+    pub fn verify(&self, text: &str) -> Result<Verified, TicketError> {
         let bytes = base45::decode(text).ok_or(TicketError::Shape)?;
         let (signed, signature) = bytes.split_first_chunk::<SIGNED_BYTES>().ok_or(TicketError::Shape)?;
         let signature: [u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| TicketError::Shape)?;
@@ -120,7 +129,7 @@ impl TicketSigner {
         let (_, key) = self.keys.iter().find(|(other, _)| *other == kid).ok_or(TicketError::UnknownKey)?;
         let signature = Signature::from_bytes(&signature);
         key.verifying_key().verify_strict(signed, &signature).map_err(|_| TicketError::Forged)?;
-        Ok(payload)
+        Ok(Verified { payload, kid })
     }
 
     fn signing(&self) -> &(Kid, SigningKey) {

@@ -2,7 +2,8 @@
 --
 -- A scan has an id of its own, made by the device, so it counts once however often it is sent, and the answer it had is the answer it
 -- gets again. Asked online, the first that asks is let in. Reported later, the door was opened already: where two devices did so for one
--- ticket, the scan whose adjusted time is earliest is the one that used it, and the others are conflicts for people to look at.
+-- ticket, the scan whose adjusted time is earliest is the one that used it, and the others are conflicts for people to look at. A scan that
+-- was asked and is reported after all lost its answer on the way: its verdict stays, and that somebody went in with it is kept.
 --
 -- | ticket                  | asked, door closed          | reported, door was opened                                    |
 -- |-------------------------|-----------------------------|--------------------------------------------------------------|
@@ -10,7 +11,10 @@
 -- | used                    | already_used                | earlier than the scan that used it: valid, and that one lost; |
 -- |                         |                             | else already_used: a conflict                                |
 -- | void, or older rotation | void                        | void: a conflict                                             |
+-- | signed by another key   | wrong_key                   | wrong_key: a conflict                                        |
 --
+-- Another key than the ticket's is one that leaked: keys that were taken out of use verify until the last of their tickets is over, and must
+-- not open the door for tickets of the keys after them. Below the ticket's rotation any key may have signed: those texts are void.
 -- Texts that verify and name no ticket of the sale are forged, and are not kept: there is nothing they could be kept with.
 -- Nothing here names a person.
 CREATE TABLE checkins (
@@ -18,6 +22,8 @@ CREATE TABLE checkins (
     id          uuid        NOT NULL,
     ticket_id   uuid        NOT NULL,
     rotation    integer     NOT NULL,
+    -- The key that signed the text.
+    kid         text        NOT NULL,
     -- What the device calls itself: a gate, not a person.
     device      text        NOT NULL,
     -- When, by the device's clock put right by ours.
@@ -31,7 +37,7 @@ CREATE TABLE checkins (
     used_it     boolean     NOT NULL,
     CONSTRAINT checkins_pkey PRIMARY KEY (sale_id, id),
     CONSTRAINT checkins_ticket_fkey FOREIGN KEY (sale_id, ticket_id) REFERENCES tickets (sale_id, id),
-    CONSTRAINT checkins_verdict_check CHECK (verdict IN ('valid', 'already_used', 'void')),
+    CONSTRAINT checkins_verdict_check CHECK (verdict IN ('valid', 'already_used', 'void', 'wrong_key')),
     CONSTRAINT checkins_device_check CHECK (char_length(device) BETWEEN 1 AND 64),
     CONSTRAINT checkins_used_check CHECK (admitted OR NOT used_it)
 );
@@ -39,19 +45,19 @@ CREATE TABLE checkins (
 CREATE UNIQUE INDEX checkins_used_key ON checkins (sale_id, ticket_id) WHERE used_it;
 CREATE INDEX checkins_conflicts_idx ON checkins (sale_id, id) WHERE admitted AND NOT used_it;
 
--- Step: one scan of a ticket that is locked.
-CREATE FUNCTION checkin_apply(p_ticket tickets, p_scan uuid, p_rotation integer, p_device text, p_at timestamptz, p_admitted boolean)
-RETURNS checkins
+-- Step: one scan of a ticket that is locked, as it is to be kept; its verdict is found here.
+CREATE FUNCTION checkin_apply(p_ticket tickets, p_scan checkins) RETURNS checkins
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 DECLARE
-    v_scan checkins%ROWTYPE;
+    v_scan checkins%ROWTYPE := p_scan;
     v_used checkins%ROWTYPE;
 BEGIN
-    v_scan := ROW(p_ticket.sale_id, p_scan, p_ticket.id, p_rotation, p_device, p_at, onsale_now(), 'void', p_admitted, false);
-    IF p_ticket.state = 'void' OR p_rotation <> p_ticket.rotation THEN
-        NULL;
+    IF v_scan.rotation >= p_ticket.rotation AND v_scan.kid <> p_ticket.qr_kid THEN
+        v_scan.verdict := 'wrong_key';
+    ELSIF p_ticket.state = 'void' OR v_scan.rotation <> p_ticket.rotation THEN
+        v_scan.verdict := 'void';
     ELSIF p_ticket.state = 'valid' THEN
         UPDATE tickets SET state = 'used' WHERE sale_id = p_ticket.sale_id AND id = p_ticket.id;
         v_scan.verdict := 'valid';
@@ -59,7 +65,7 @@ BEGIN
         v_scan.used_it := true;
     ELSE
         SELECT * INTO v_used FROM checkins WHERE sale_id = p_ticket.sale_id AND ticket_id = p_ticket.id AND used_it;
-        IF p_admitted AND p_at < v_used.scanned_at THEN
+        IF v_scan.admitted AND v_scan.scanned_at < v_used.scanned_at THEN
             UPDATE checkins SET used_it = false WHERE sale_id = v_used.sale_id AND id = v_used.id;
             v_scan.verdict := 'valid';
             v_scan.used_it := true;
@@ -74,7 +80,7 @@ $$;
 
 -- Applies scans in the order in which they come, whole. Tickets are locked in the order that refunds lock them in.
 CREATE FUNCTION checkins_apply(p_sale uuid, p_device text, p_sent_at timestamptz, p_scans uuid[], p_tickets uuid[],
-                               p_rotations integer[], p_ats timestamptz[], p_admitted boolean[])
+                               p_rotations integer[], p_kids text[], p_ats timestamptz[], p_admitted boolean[])
 RETURNS TABLE (place bigint, verdict text, used_at timestamptz, used_device text, conflict boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
@@ -84,14 +90,15 @@ DECLARE
     c_behind constant interval := onsale_now() - p_sent_at;
     v_given  record;
     v_ticket tickets%ROWTYPE;
+    v_asked  checkins%ROWTYPE;
     v_scan   checkins%ROWTYPE;
     v_used   checkins%ROWTYPE;
 BEGIN
     PERFORM FROM tickets t WHERE t.sale_id = p_sale AND t.id = ANY (p_tickets)
       ORDER BY t.tier_id, t.unit_no, t.id FOR NO KEY UPDATE;
     FOR v_given IN
-        SELECT * FROM unnest(p_scans, p_tickets, p_rotations, p_ats, p_admitted) WITH ORDINALITY
-                   AS given (scan, ticket, rotation, device_at, admitted, place)
+        SELECT * FROM unnest(p_scans, p_tickets, p_rotations, p_kids, p_ats, p_admitted) WITH ORDINALITY
+                   AS given (scan, ticket, rotation, kid, device_at, admitted, place)
     LOOP
         place := v_given.place;
         SELECT * INTO v_ticket FROM tickets t WHERE t.sale_id = p_sale AND t.id = v_given.ticket;
@@ -100,12 +107,16 @@ BEGIN
             RETURN NEXT;
             CONTINUE;
         END IF;
+        v_asked := ROW(p_sale, v_given.scan, v_given.ticket, v_given.rotation, v_given.kid, p_device,
+                       least(v_given.device_at + c_behind, onsale_now()), onsale_now(), NULL, v_given.admitted, false);
         SELECT * INTO v_scan FROM checkins c WHERE c.sale_id = p_sale AND c.id = v_given.scan;
         IF NOT FOUND THEN
-            v_scan := checkin_apply(v_ticket, v_given.scan, v_given.rotation, p_device,
-                                    least(v_given.device_at + c_behind, onsale_now()), v_given.admitted);
+            v_scan := checkin_apply(v_ticket, v_asked);
         ELSIF v_scan.ticket_id <> v_given.ticket THEN
             PERFORM refuse('checkins_one_ticket', format('scan %s was of another ticket', v_given.scan));
+        ELSIF v_given.admitted AND NOT v_scan.admitted THEN
+            -- The answer was lost, and the device decided itself.
+            UPDATE checkins c SET admitted = true WHERE c.sale_id = p_sale AND c.id = v_given.scan;
         END IF;
         SELECT * INTO v_used FROM checkins c WHERE c.sale_id = p_sale AND c.ticket_id = v_given.ticket AND c.used_it;
         verdict := v_scan.verdict;
@@ -142,7 +153,7 @@ END
 $$;
 
 GRANT EXECUTE ON FUNCTION
-    checkins_apply(uuid, text, timestamptz, uuid[], uuid[], integer[], timestamptz[], boolean[]),
+    checkins_apply(uuid, text, timestamptz, uuid[], uuid[], integer[], text[], timestamptz[], boolean[]),
     tickets_closed(uuid, xid8)
     TO onsale_gateway;
 GRANT SELECT ON checkins TO onsale_gateway, onsale_workers, onsale_readonly;

@@ -1,11 +1,12 @@
 //! The door: scans, and what scanners without a network must know.
 //!
 //! Scans come in batches ([`checkins_apply`]), whole: all of them are kept or none. A scan is named by its device and counts once; its
-//! answer stays what it was. What each comes to is written in `V61__checkins.sql`. [`tickets_closed`] tells which tickets must be
+//! verdict stays what it was, and a question whose answer was lost may be reported as opened afterwards. What each comes to is written in `V61__checkins.sql`. [`tickets_closed`] tells which tickets must be
 //! refused though their texts verify, since a cursor: nothing is missed between two calls, whatever commits in between.
 //!
 //! Bounds: the caller's, in scans of a batch. What it does not do: texts are verified before, by the domain.
 
+use domain::keyring::Kid;
 use domain::{SaleId, TicketId};
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
@@ -23,6 +24,8 @@ pub struct Scan {
     pub ticket: TicketId,
     /// The rotation it read.
     pub rotation: u16,
+    /// The key that signed it.
+    pub kid: Kid,
     /// When, by the device's clock.
     pub at: Timestamp,
     /// Whether the door was opened already.
@@ -49,13 +52,15 @@ pub enum Verdict {
     Void,
     /// There is no such ticket in the sale.
     Forged,
+    /// There is, and another key than its own signed this text: that key leaked.
+    WrongKey,
 }
 
 impl Verdict {
     /// Every verdict.
-    pub const ALL: [Self; 4] = [Self::Valid, Self::AlreadyUsed, Self::Void, Self::Forged];
+    pub const ALL: [Self; 5] = [Self::Valid, Self::AlreadyUsed, Self::Void, Self::Forged, Self::WrongKey];
 
-    /// The word in the database and in JSON.
+    /// The word in the database.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -63,6 +68,7 @@ impl Verdict {
             Self::AlreadyUsed => "already_used",
             Self::Void => "void",
             Self::Forged => "forged",
+            Self::WrongKey => "wrong_key",
         }
     }
 
@@ -149,7 +155,7 @@ pub struct ConflictPage {
 pub(crate) const STATEMENTS: &[&str] = &[APPLY, CLOSED, CONFLICTS];
 
 const APPLY: &str = "
-    SELECT verdict, used_at, used_device, conflict FROM checkins_apply($1, $2, $3, $4, $5, $6, $7, $8) ORDER BY place";
+    SELECT verdict, used_at, used_device, conflict FROM checkins_apply($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
 const CLOSED: &str = "
     SELECT upto, whole, coalesce(tickets, '{}'), coalesce(rotations, '{}') FROM tickets_closed($1, ($2::text)::xid8)";
 
@@ -176,10 +182,12 @@ pub async fn checkins_apply(
     let ids: Vec<Uuid> = scans.iter().map(|scan| scan.id).collect();
     let tickets: Vec<Uuid> = scans.iter().map(|scan| scan.ticket.uuid()).collect();
     let rotations: Vec<i32> = scans.iter().map(|scan| i32::from(scan.rotation)).collect();
+    let kids: Vec<String> = scans.iter().map(|scan| scan.kid.to_string()).collect();
     let ats: Vec<Timestamp> = scans.iter().map(|scan| scan.at).collect();
     let admitted: Vec<bool> = scans.iter().map(|scan| scan.door == Door::Opened).collect();
     let sale = sale.uuid();
-    let params: [&(dyn ToSql + Sync); 8] = [&sale, &device, &sent_at, &ids, &tickets, &rotations, &ats, &admitted];
+    let params: [&(dyn ToSql + Sync); 9] =
+        [&sale, &device, &sent_at, &ids, &tickets, &rotations, &kids, &ats, &admitted];
     ledger.rows(APPLY, &params).await?.iter().map(checked).collect()
 }
 

@@ -143,6 +143,33 @@ async fn two_doors_without_a_network_are_a_conflict_that_is_listed() {
     world.stop().await;
 }
 
+/// A key that leaked, and verifies still: what it signs for tickets of another key is told apart, and listed where somebody went in.
+#[tokio::test]
+async fn a_text_by_another_key_than_the_tickets_is_forged() {
+    let world = World::new().await;
+    let sale = world.sale(&free(2)).await;
+    let door = world.somebody(KeyRole::Door, "Blue Note").await;
+    let (text, ticket) = texts(&world, &sale, 1).await.remove(0);
+    world.database.execute("UPDATE tickets SET qr_kid = 't9'").await.unwrap();
+    let told = sends(&door, &sale, &[scan(&text)]).await;
+    let said = &told.body["data"][0];
+    assert_eq!(
+        (&said["verdict"], &said["why"], &said["conflict"]),
+        (&json!("forged"), &json!("wrong_key"), &json!(false))
+    );
+    let mut opened = scan(&text);
+    opened["admitted"] = json!(true);
+    assert_eq!(sends(&door, &sale, &[opened]).await.body["data"][0]["conflict"], true);
+    let path = format!("sales/{sale}/checkins/conflicts");
+    let listed = door.asks(Method::GET, &path, &Value::Null).await.unwrap().expect(StatusCode::OK).unwrap();
+    let conflict = &listed["data"][0];
+    assert_eq!(
+        (&conflict["ticket"], &conflict["verdict"], &conflict["why"]),
+        (&json!(ticket), &json!("forged"), &json!("wrong_key"))
+    );
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn the_door_is_kept_by_its_keys_alone_and_within_bounds() {
     let world = World::new().await;

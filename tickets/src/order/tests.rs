@@ -47,7 +47,7 @@ fn a_page_says_what_was_configured_and_bought() {
         ("Stalls", Some("B-2"), Some("Ada"))
     );
     assert_eq!(sheet.terms, "No glass.");
-    let read = signer.verify(&sheet.qr_text).unwrap();
+    let read = signer.verify(&sheet.qr_text).unwrap().payload;
     assert_eq!((read.ticket, read.rotation, read.sale), (issued.id, 2, bought(&config).sale));
 }
 

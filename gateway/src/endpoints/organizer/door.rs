@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use domain::TicketId;
-use domain::ticket::TicketError;
+use domain::ticket::{TicketError, Verified};
 use http::StatusCode;
 use jiff::Timestamp;
-use ledger::checkins::{Checked, Conflict, Door, Scan, checkins_apply};
+use ledger::checkins::{Checked, Conflict, Door, Scan, Verdict, checkins_apply};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -84,7 +84,7 @@ pub(crate) struct VerdictBody {
     /// `valid`, `already_used`, `void`, `wrong_sale` or `forged`.
     #[schema(example = "valid")]
     verdict: &'static str,
-    /// Why it is forged: `shape`, `unknown_key`, `forged` or `not_issued`.
+    /// Why it is forged: `shape`, `unknown_key`, `forged`, `not_issued` or `wrong_key`.
     why: Option<&'static str>,
     /// The ticket, where the text verifies.
     #[schema(value_type = Option<String>)]
@@ -106,13 +106,12 @@ pub(crate) async fn check_in(app: &Arc<App>, request: &Request) -> Result<Answer
     let (mut said, mut known, mut scans) = (Vec::new(), Vec::new(), Vec::new());
     for scan in &body.scans {
         match app.ticket_signer.verify(&scan.text) {
-            Ok(read) if read.sale == sale.id() => {
-                let door = if scan.admitted { Door::Opened } else { Door::Closed };
+            Ok(read) if read.payload.sale == sale.id() => {
                 known.push(said.len());
-                scans.push(Scan { id: scan.id, ticket: read.ticket, rotation: read.rotation, at: scan.at, door });
-                said.push(scan.judged("void", None, Some(read.ticket)));
+                scans.push(scan.of(&read));
+                said.push(scan.judged("void", None, Some(read.payload.ticket)));
             }
-            Ok(read) => said.push(scan.judged("wrong_sale", None, Some(read.ticket))),
+            Ok(read) => said.push(scan.judged("wrong_sale", None, Some(read.payload.ticket))),
             Err(why) => said.push(scan.judged("forged", Some(word(why)), None)),
         }
         // A full batch takes some ten milliseconds to verify: others come in between.
@@ -152,7 +151,25 @@ const fn word(why: TicketError) -> &'static str {
     }
 }
 
+/// A verdict of the ledger and, where it is `forged`, why.
+const fn said(verdict: Verdict) -> (&'static str, Option<&'static str>) {
+    match verdict {
+        Verdict::Valid => ("valid", None),
+        Verdict::AlreadyUsed => ("already_used", None),
+        Verdict::Void => ("void", None),
+        Verdict::Forged => ("forged", Some("not_issued")),
+        Verdict::WrongKey => ("forged", Some("wrong_key")),
+    }
+}
+
 impl ScanBody {
+    /// It, once its text was verified.
+    const fn of(&self, read: &Verified) -> Scan {
+        let door = if self.admitted { Door::Opened } else { Door::Closed };
+        let Verified { payload, kid } = *read;
+        Scan { id: self.id, ticket: payload.ticket, rotation: payload.rotation, kid, at: self.at, door }
+    }
+
     /// Whoever was let in with what opens no door is a conflict, whatever else is known of it.
     const fn judged(&self, verdict: &'static str, why: Option<&'static str>, ticket: Option<TicketId>) -> VerdictBody {
         VerdictBody { id: self.id, verdict, why, ticket, used_at: None, used_device: None, conflict: self.admitted }
@@ -161,8 +178,7 @@ impl ScanBody {
 
 impl VerdictBody {
     fn tell(&mut self, checked: Checked) {
-        self.verdict = checked.verdict.word();
-        self.why = (checked.verdict == ledger::checkins::Verdict::Forged).then_some("not_issued");
+        (self.verdict, self.why) = said(checked.verdict);
         self.conflict = checked.conflict == Conflict::Reported;
         (self.used_at, self.used_device) = checked.used.map(|used| (used.at, used.device)).unzip();
     }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::keeper;
+use super::said;
 use crate::answer::{Answer, json};
 use crate::app::App;
 use crate::problem::Problem;
@@ -47,6 +48,8 @@ pub(crate) struct ConflictBody {
     /// What was said of the scan.
     #[schema(example = "already_used")]
     verdict: &'static str,
+    /// Why it is forged: `wrong_key`.
+    why: Option<&'static str>,
     /// When the ticket was used, if it was.
     #[schema(value_type = Option<String>, format = DateTime)]
     used_at: Option<Timestamp>,
@@ -86,6 +89,7 @@ impl From<ConflictRow> for ConflictBody {
     fn from(row: ConflictRow) -> Self {
         let ConflictRow { id, ticket, device, at, verdict, used } = row;
         let (used_at, used_device) = used.map(|used| (used.at, used.device)).unzip();
-        Self { id, ticket, device, at, verdict: verdict.word(), used_at, used_device }
+        let (verdict, why) = said(verdict);
+        Self { id, ticket, device, at, verdict, why, used_at, used_device }
     }
 }
