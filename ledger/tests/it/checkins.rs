@@ -207,7 +207,7 @@ async fn a_text_that_another_key_signed_than_the_tickets_opens_no_door() {
     let tickets = tickets(&sale, &paying).await;
     let gate = Device { sale: &sale, name: "gate" };
     let rotation = Rotation { sale: sale.id, order: paying.order.id, ticket: tickets[0], from: 0, kid: new_kid() };
-    ticket_rotate(&world.gateway, &rotation, "x").await.unwrap();
+    ticket_rotate(&world.gateway, &rotation, Asker::Organizer, "x").await.unwrap();
     let now = world.now().await;
     let genuine = Scan { rotation: 1, kid: new_kid(), ..scan(tickets[0], now, Door::Closed) };
     for ahead in [1, 2] {
