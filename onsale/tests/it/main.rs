@@ -16,6 +16,7 @@ mod door;
 mod expiring;
 mod faults;
 mod forgery;
+mod growth;
 mod hold_ttl;
 mod holders;
 mod hostile;

@@ -26,7 +26,7 @@ pub(crate) struct Reader<'w> {
 
 impl<'w> Reader<'w> {
     /// Whoever follows the link of a mail.
-    fn of(world: &'w World, sale: &str, mail: &Mail) -> Self {
+    pub(crate) fn of(world: &'w World, sale: &str, mail: &Mail) -> Self {
         let text = mail.text().expect("a text part");
         let link = text.lines().find(|line| line.contains("/waitlist/")).expect("a link");
         let (page, token) = link.split_once("#token=").expect("a token in the fragment");
@@ -39,7 +39,7 @@ impl<'w> Reader<'w> {
         self.asks(Method::GET, "", &Value::Null).await.expect(StatusCode::OK).unwrap()
     }
 
-    async fn asks(&self, method: Method, act: &str, body: &Value) -> Answer {
+    pub(crate) async fn asks(&self, method: Method, act: &str, body: &Value) -> Answer {
         let authorization = format!("Bearer {}", self.token);
         let headers = [("authorization", authorization.as_str())];
         self.world.edge.ask(method, &format!("{}{act}", self.path), &headers, body).await.unwrap()
@@ -47,7 +47,7 @@ impl<'w> Reader<'w> {
 }
 
 impl World {
-    async fn gets_mail(&self, email: &str, subject: &str) -> Mail {
+    pub(crate) async fn gets_mail(&self, email: &str, subject: &str) -> Mail {
         let wanted = |mail: &Mail| mail.to == [email] && mail.subject().contains(subject);
         self.mail.wait_for(wanted, WITHIN).await.unwrap_or_else(|| panic!("no {subject} for {email}"))
     }
