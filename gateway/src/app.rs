@@ -231,6 +231,12 @@ impl App {
         }
         let open = live.sales().filter(|sale| self.state_of(sale) == SaleState::Open).count();
         self.open_sales.store(u32::try_from(open).unwrap_or(u32::MAX).max(1), Ordering::Relaxed);
+        for floor in self.floors.ending(|sale| live.has(sale)) {
+            // How it ended is the last thing its visitors are told.
+            if let Some(sale) = self.directory.find(&self.ledger, &floor.sale().id().to_string()).await? {
+                floor.set_sale(&sale);
+            }
+        }
         self.floors.retain(|sale| live.has(sale));
         self.draws.retain(|sale| live.has(sale));
         Ok(())

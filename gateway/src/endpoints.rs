@@ -70,7 +70,7 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: &mut Request) 
         Route::PublishSale => Box::pin(organizer::publish(app, request)),
         Route::PauseSale => Box::pin(organizer::pause(app, request)),
         Route::ResumeSale => Box::pin(organizer::resume(app, request)),
-        Route::CloseSale => Box::pin(organizer::close(app, request)),
+        Route::CloseSale | Route::CancelSale => Box::pin(organizer::end(route, app, request)),
         Route::AddNotice => Box::pin(organizer::notices::add(app, request)),
         Route::SetAdmission => Box::pin(organizer::line::set_admission(app, request)),
         Route::CreateAccessCodes => Box::pin(organizer::access_codes::create(app, request)),

@@ -340,6 +340,12 @@ impl Floors {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|floor| floor.part());
     }
 
+    /// The floors of sales for which `is_live` says no.
+    pub(crate) fn ending(&self, is_live: impl Fn(domain::SaleId) -> bool) -> Vec<Arc<Floor>> {
+        let floors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        floors.iter().filter(|(sale, _)| !is_live(**sale)).map(|(_, floor)| Arc::clone(floor)).collect()
+    }
+
     /// Ends the floors of sales for which `is_live` says no.
     pub(crate) fn retain(&self, is_live: impl Fn(domain::SaleId) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|sale, floor| {

@@ -159,6 +159,8 @@ routes! {
     ResumeSale = POST "/v1/organizer/sales/{sale}/resume", Some(Limit::Organizer), Organizer;
     /// End a sale.
     CloseSale = POST "/v1/organizer/sales/{sale}/close", Some(Limit::Organizer), Organizer;
+    /// Call a sale off, for good: every order that is not paid ends, everybody who paid is paid back in full, all are told by mail.
+    CancelSale = POST "/v1/organizer/sales/{sale}/cancel", Some(Limit::Organizer), Organizer;
     /// Tell everyone who waits something.
     AddNotice = POST "/v1/organizer/sales/{sale}/notices", Some(Limit::Organizer), Organizer;
     /// Change how fast visitors are let in; acts within a second.

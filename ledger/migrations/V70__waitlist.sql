@@ -130,13 +130,14 @@ CREATE TABLE offered_units (
 ) WITH (fillfactor = 80);
 CREATE INDEX offered_units_kept_idx ON offered_units (sale_id, tier_id) WHERE offer_id IS NULL;
 
--- As V43 had it, with the mails to who waits.
+-- As V43 had it, with the mails to who waits, and that a sale is called off.
 ALTER TABLE outbox
     DROP CONSTRAINT outbox_kind_check,
     ADD CONSTRAINT outbox_kind_check CHECK (kind IN (
         'payment_capture', 'payment_cancel', 'payment_check', 'payment_refund', 'units_return',
         'mail_order_paid', 'mail_order_expired', 'mail_payment_released', 'mail_payment_refunded', 'mail_refund_made',
-        'mail_refund_failed', 'mail_tickets_again', 'mail_waitlist_joined', 'mail_waitlist_offer', 'mail_waitlist_lapsed'));
+        'mail_refund_failed', 'mail_tickets_again', 'mail_waitlist_joined', 'mail_waitlist_offer', 'mail_waitlist_lapsed',
+        'mail_sale_cancelled', 'mail_waitlist_cancelled'));
 
 -- As V31 had it, with the acts on what is offered.
 ALTER TABLE transfers

@@ -120,8 +120,17 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION sale_is_called_off(p_sale uuid) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM sales WHERE id = p_sale AND state = 'cancelled');
+END
+$$;
+
 -- Step: units that were just freed go to the lines of their tiers, and to those who are first in them. What nobody waits for goes
--- on sale: Redis is told by a job of that name. The caller entered by `waitlist_enter` before it locked the units.
+-- on sale: Redis is told by a job of that name, unless the sale is called off. The caller entered by `waitlist_enter` before it locked the units.
 CREATE FUNCTION units_give_out(p_sale uuid, p_job text, p_payload jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -143,7 +152,7 @@ BEGIN
             v_on_sale := v_on_sale || v_tier.document;
         END IF;
     END LOOP;
-    IF v_on_sale <> '[]' THEN
+    IF v_on_sale <> '[]' AND NOT sale_is_called_off(p_sale) THEN
         PERFORM job_add(p_sale, 'stock', 'units_return', p_job, p_payload || jsonb_build_object('units', v_on_sale));
     END IF;
     IF v_kept THEN
@@ -257,7 +266,8 @@ BEGIN
         PERFORM job_add(p_sale, 'stock', 'units_return', format('%s:%s:%s', v_key, v_tier.id, part),
                         jsonb_build_object('epoch', (SELECT epoch FROM sales WHERE id = p_sale), 'units', units))
            FROM (SELECT (place - 1) / c_return_max AS part, jsonb_agg(jsonb_build_array(v_tier.id, unit_no) ORDER BY place) AS units
-                   FROM unnest(v_tier.units) WITH ORDINALITY AS u (unit_no, place) GROUP BY part) AS parts;
+                   FROM unnest(v_tier.units) WITH ORDINALITY AS u (unit_no, place) GROUP BY part) AS parts
+          WHERE NOT sale_is_called_off(p_sale);
     END LOOP;
 END
 $$;

@@ -238,6 +238,35 @@ BEGIN
 END
 $$;
 
+-- Step: ends entries of a sale that is called off, at most so many, the first in line first; who waited or had an offer is told.
+CREATE FUNCTION waitlist_call_off(p_sale uuid, p_max integer) RETURNS integer
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    v_entry record;
+    v_offer offers%ROWTYPE;
+    v_ended integer := 0;
+BEGIN
+    FOR v_entry IN
+        SELECT id, state FROM waitlist_entries
+         WHERE sale_id = p_sale AND state IN ('unconfirmed', 'waiting', 'offered') ORDER BY rank LIMIT p_max
+    LOOP
+        IF v_entry.state = 'offered' THEN
+            SELECT * INTO v_offer FROM offers WHERE sale_id = p_sale AND entry_id = v_entry.id;
+            PERFORM offer_end(v_offer, 'over');
+        ELSE
+            PERFORM waitlist_entry_end(p_sale, v_entry.id, 'over');
+        END IF;
+        IF v_entry.state <> 'unconfirmed' THEN
+            PERFORM waitlist_tell(p_sale, v_entry.id, 'mail_waitlist_cancelled');
+        END IF;
+        v_ended := v_ended + 1;
+    END LOOP;
+    RETURN v_ended;
+END
+$$;
+
 -- What time does to a waitlist: the queue's time is over, a pause is, units were kept for long; nobody confirmed within an hour;
 -- it is too late for offers, or the sale is over. Answers how many offers were made and how many entries ended.
 CREATE FUNCTION waitlist_tend(p_sale uuid) RETURNS TABLE (offers_made integer, entries_ended integer)
@@ -254,6 +283,12 @@ DECLARE
 BEGIN
     PERFORM gate_enter(p_sale);
     PERFORM waitlist_line_enter(p_sale);
+    IF sale_is_called_off(p_sale) THEN
+        entries_ended := waitlist_call_off(p_sale, c_ends_max);
+        offers_made := waitlist_promote(p_sale);
+        RETURN NEXT;
+        RETURN;
+    END IF;
     PERFORM waitlist_entry_end(p_sale, id, 'expired')
        FROM (SELECT id FROM waitlist_entries
               WHERE sale_id = p_sale AND state = 'unconfirmed' AND joined_at <= onsale_now() - c_confirm_within

@@ -181,6 +181,8 @@ pub enum MailKind {
     RefundFailed(RefundId),
     /// The tickets once more, as they are now; the letter has a name of its own.
     TicketsAgain(Uuid),
+    /// The sale was called off; this goes back, if anything does.
+    SaleCancelled(Option<RefundId>),
 }
 
 /// What a mail to somebody on the waitlist says.
@@ -192,6 +194,8 @@ pub enum EntryMailKind {
     Offer,
     /// The time to claim them ran out.
     Lapsed,
+    /// The sale was called off: there is nothing to wait for.
+    Cancelled,
 }
 
 /// What waits in a queue.

@@ -2,7 +2,8 @@
 //!
 //! A draft is a configuration and nothing else; publishing makes tiers, units and accounts from it and books the capacity, in
 //! one call. Decisions follow the domain's table ([`StoredState::after`]); taking one twice is no error. What it does not do:
-//! the state visitors see also depends on time and stock, and is computed by the domain.
+//! the state visitors see also depends on time and stock, and is computed by the domain. Calling off is more than a decision:
+//! [`cancelling`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::numbers::fit;
 use crate::payments::latency::{self, PaymentLatency};
 use crate::{Ledger, LedgerError};
 
+pub mod cancelling;
 pub mod change;
 
 /// A sale as it is stored.
@@ -323,9 +325,21 @@ async fn decide(
         StoredState::ALL.iter().filter_map(|from| from.after(decision).map(|to| (*from, to))).collect();
     let (_, target) = *leads.first().expect("every decision makes sense in some state");
     let from: Vec<&str> = leads.iter().map(|(from, _)| from.word()).collect();
-    let decided = ledger.one(DECIDE, &[&organizer.uuid(), &id.uuid(), &from, &target.word()]).await?.try_get(0)?;
+    let answer = ledger.one(DECIDE, &[&organizer.uuid(), &id.uuid(), &from, &target.word()]).await?;
+    decided(ledger, organizer, id, target, &answer).await
+}
+
+/// What came of a decision, by the answer whether this call took it.
+async fn decided(
+    ledger: &Ledger,
+    organizer: OrganizerId,
+    id: SaleId,
+    target: StoredState,
+    answer: &Row,
+) -> Result<Decided, LedgerError> {
+    let done: bool = answer.try_get(0)?;
     match sale_fetch(ledger, SaleName::Id(id)).await? {
-        Some(sale) if decided => Ok(Decided::Done(sale)),
+        Some(sale) if done => Ok(Decided::Done(sale)),
         Some(sale) if sale.organizer != organizer => Ok(Decided::NotFound),
         Some(sale) if sale.state == target => Ok(Decided::Already(sale)),
         Some(sale) => Ok(Decided::Refused(sale.state)),

@@ -11,6 +11,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
     let modules = [
         organizers::STATEMENTS,
         sales::STATEMENTS,
+        sales::cancelling::STATEMENTS,
         sales::change::STATEMENTS,
         notices::STATEMENTS,
         access_codes::STATEMENTS,

@@ -200,7 +200,8 @@ pub(crate) enum Letters {
 /// `onsale letters preview`
 #[derive(Debug, Args)]
 pub(crate) struct PreviewLetter {
-    /// Which: `order_paid`, `order_expired`, `payment_released`, `payment_refunded`, `refund_made`, `refund_failed`, `tickets_again`
+    /// Which: `order_paid`, `order_expired`, `payment_released`, `payment_refunded`, `refund_made`, `refund_failed`, `tickets_again`,
+    /// `sale_cancelled`
     #[arg(value_name = "KIND", value_parser = letter_kind)]
     pub(crate) kind: LetterKind,
     /// What `POST /v1/organizer/sales` takes, with `letters` of one's own; `-` reads it from standard input

@@ -26,6 +26,7 @@
 //! | `onsale_units` | gauge | sale, tier, state |
 //! | `onsale_waitlist_entries` | gauge | sale, state |
 //! | `onsale_offers_lapsed_total` | counter | – |
+//! | `onsale_called_off_orders_total` | counter | outcome |
 //! | `onsale_oversold_units` | gauge | – |
 //! | `onsale_ledger_imbalance` | gauge | – |
 //! | `onsale_balances_lag_seconds` | gauge | – |
@@ -41,6 +42,7 @@ use domain::order::OrderState;
 use ledger::draws::Attestation;
 use ledger::payments::latency::PaymentLatency;
 use ledger::reconciliations::{Ended, Findings};
+use ledger::sales::cancelling::MetAs;
 
 use crate::runner::Verdict;
 
@@ -93,6 +95,8 @@ pub const UNITS: &str = "onsale_units";
 pub const WAITLIST_ENTRIES: &str = "onsale_waitlist_entries";
 /// Offers whose time ran out.
 pub const OFFERS_LAPSED: &str = "onsale_offers_lapsed_total";
+/// Orders met because their sale was called off, by what came of it: ended, refunded, waits, nothing, stuck.
+pub const CALLED_OFF_ORDERS: &str = "onsale_called_off_orders_total";
 /// Breaches of *a unit belongs to one buyer* and *states add up to the capacity*; must be 0.
 pub const OVERSOLD_UNITS: &str = "onsale_oversold_units";
 /// Breaches of I3: transfers that do not sum to zero, balances that are kept wrong, guards that are gone; must be 0.
@@ -129,6 +133,7 @@ pub fn describe() {
     describe_gauge!(UNITS, "Units by sale, tier and state, as Postgres says.");
     describe_gauge!(WAITLIST_ENTRIES, "Entries of waitlists, by sale and state.");
     describe_counter!(OFFERS_LAPSED, "Offers of waitlists whose time ran out.");
+    describe_counter!(CALLED_OFF_ORDERS, "Orders met because their sale was called off, by outcome.");
     describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
     describe_gauge!(LEDGER_IMBALANCE, "Breaches of the books: transfers, balances kept, guards; must be 0.");
     describe_gauge!(BALANCES_LAG, Unit::Seconds, "Age of the oldest transfer not added up in the balances kept.");
@@ -144,6 +149,9 @@ pub(crate) fn begin() {
         counter!(PAYMENT_LOOKS, "result" => result).increment(0);
     }
     offers_lapsed(0);
+    for met_as in MetAs::ALL {
+        called_off_orders(met_as, 0);
+    }
     for attestation in ["beacon", "self_attested"] {
         counter!(DRAWS, "attestation" => attestation).increment(0);
     }
@@ -190,6 +198,14 @@ pub(crate) fn order_reached(sale: SaleId, state: OrderState) {
 
 pub(crate) fn offers_lapsed(count: usize) {
     counter!(OFFERS_LAPSED).increment(u64::try_from(count).expect("a call ends few offers"));
+}
+
+pub(crate) fn called_off_order_met(met_as: MetAs) {
+    called_off_orders(met_as, 1);
+}
+
+fn called_off_orders(met_as: MetAs, count: u64) {
+    counter!(CALLED_OFF_ORDERS, "outcome" => met_as.word()).increment(count);
 }
 
 pub(crate) fn tickets_issued(sale: SaleId, count: usize) {

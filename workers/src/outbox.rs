@@ -75,6 +75,7 @@ pub(crate) const fn mail_kind(kind: MailKind) -> &'static str {
         MailKind::RefundMade(_) => "mail_refund_made",
         MailKind::RefundFailed(_) => "mail_refund_failed",
         MailKind::TicketsAgain(_) => "mail_tickets_again",
+        MailKind::SaleCancelled(_) => "mail_sale_cancelled",
     }
 }
 
@@ -84,6 +85,7 @@ pub(crate) const fn entry_mail_kind(kind: EntryMailKind) -> &'static str {
         EntryMailKind::Joined => "mail_waitlist_joined",
         EntryMailKind::Offer => "mail_waitlist_offer",
         EntryMailKind::Lapsed => "mail_waitlist_lapsed",
+        EntryMailKind::Cancelled => "mail_waitlist_cancelled",
     }
 }
 

@@ -59,6 +59,7 @@ const fn mail_kind(kind: LetterKind) -> MailKind {
         LetterKind::RefundMade => MailKind::RefundMade(RefundId::from_uuid(Uuid::nil())),
         LetterKind::RefundFailed => MailKind::RefundFailed(RefundId::from_uuid(Uuid::nil())),
         LetterKind::TicketsAgain => MailKind::TicketsAgain(Uuid::nil()),
+        LetterKind::SaleCancelled => MailKind::SaleCancelled(Some(RefundId::from_uuid(Uuid::nil()))),
     }
 }
 
@@ -78,7 +79,7 @@ fn told(kind: LetterKind, config: &SaleConfig, reader: &Reader, signer: &TicketS
         state: TicketState::Valid,
     };
     let tickets: Vec<_> = (0..quantity.get()).map(ticket).collect();
-    let of_refund = matches!(kind, LetterKind::RefundMade | LetterKind::RefundFailed);
+    let of_refund = matches!(kind, LetterKind::RefundMade | LetterKind::RefundFailed | LetterKind::SaleCancelled);
     let refund = of_refund.then(|| RefundRow {
         id: RefundId::from_uuid(Uuid::nil()),
         state: if kind == LetterKind::RefundFailed { RefundState::Failed } else { RefundState::Succeeded },

@@ -10,6 +10,7 @@
 //! | [`hold_draws`] | 200 ms | turns the registrations of a prequeue into numbers when its phase opens |
 //! | [`measure_payments`] | 1 s | how long paying takes, for the time of a hold |
 //! | [`serve_waitlists`] | 500 ms | ends offers whose clock ran out, and offers what may be offered by now |
+//! | [`wind_up_sales`] | 500 ms | ends and gives back the orders of sales that were called off |
 //! | [`queue_starts`] | 1 s | where in each queue the first waits, so that claims begin there |
 //! | [`roll_up_balances`] | 1 s | adds up what was posted, so that reading a balance stays quick |
 //! | [`publish_gauges`] | 2 s | stock and queues as gauges |
@@ -45,6 +46,7 @@ pub(crate) mod queue_starts;
 pub(crate) mod roll_up_balances;
 pub(crate) mod seal_books;
 pub(crate) mod serve_waitlists;
+pub(crate) mod wind_up_sales;
 
 /// One thing that is done again and again.
 pub(crate) trait Sweep: Send + 'static {

@@ -44,6 +44,7 @@ use crate::sweeps::queue_starts::FindQueueStarts;
 use crate::sweeps::roll_up_balances::RollUpBalances;
 use crate::sweeps::seal_books::SealBooks;
 use crate::sweeps::serve_waitlists::ServeWaitlists;
+use crate::sweeps::wind_up_sales::WindUpSales;
 use crate::sweeps::{self, Sweep};
 
 /// What Stripe takes in live mode unless it was raised.
@@ -203,6 +204,7 @@ impl Workers {
         self.sweep(PublishGauges { context: context(), sales });
         self.sweep(SealBooks(context()));
         self.sweep(ServeWaitlists(context()));
+        self.sweep(WindUpSales(context()));
         self.sweep(Prune(context()));
         self.sweep(AuditBooks::new(context()));
     }

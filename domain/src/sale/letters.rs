@@ -54,6 +54,8 @@ letters! {
     RefundFailed = "refund_failed";
     /// The tickets once more.
     TicketsAgain = "tickets_again";
+    /// The sale was called off: this goes back.
+    SaleCancelled = "sale_cancelled";
 }
 
 /// An organizer's words.

@@ -10,6 +10,7 @@ use domain::{OrganizerId, SaleId};
 use http::{StatusCode, header};
 use jiff::Timestamp;
 use ledger::organizers::{KeyHolder, KeyRole, key_find};
+use ledger::sales::cancelling::sale_cancel;
 use ledger::sales::{CreateSale, Decided, Publish, SaleName, SaleRow};
 use ledger::{Ledger, LedgerError};
 use serde::Serialize;
@@ -23,6 +24,7 @@ use crate::idempotency::{self, Done, Once};
 use crate::openapi::schema::SaleConfigBody;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
+use crate::route::Route;
 use crate::sale::Sale;
 
 pub(crate) mod access_codes;
@@ -120,10 +122,21 @@ pub(crate) async fn resume(app: &Arc<App>, request: &Request) -> Result<Answer, 
     decision(app, ledger::sales::sale_resume(&app.ledger, sale.organizer, sale.id).await).await
 }
 
+/// The two ways to end a sale.
+pub(crate) async fn end(route: Route, app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    if route == Route::CancelSale { cancel(app, request).await } else { close(app, request).await }
+}
+
 /// `POST /v1/organizer/sales/{sale}/close`
-pub(crate) async fn close(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+async fn close(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let sale = decidable_sale(app, request).await?;
     decision(app, ledger::sales::sale_close(&app.ledger, sale.organizer, sale.id).await).await
+}
+
+/// `POST /v1/organizer/sales/{sale}/cancel`: everybody has their money back. It cannot be taken back.
+async fn cancel(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
+    let (sale, by) = decidable(app, request).await?;
+    decision(app, sale_cancel(&app.ledger, sale.organizer, sale.id, &by).await).await
 }
 
 async fn decision(app: &Arc<App>, outcome: Result<Decided, LedgerError>) -> Result<Answer, Problem> {

@@ -172,6 +172,7 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::PauseSale
         | Route::ResumeSale
         | Route::CloseSale
+        | Route::CancelSale
         | Route::WithholdUnits
         | Route::ReleaseUnits => organizer(route),
         Route::RefundOrder => Exchange::default()

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::SaleId;
-use domain::sale::SaleState;
+use domain::sale::{SaleState, StoredState};
 use domain::token::PlaceToken;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -168,7 +168,7 @@ impl Watch {
         };
         if self.floor.is_over() {
             let notice = self.told.as_ref().and_then(|told| told.notice.clone());
-            return Look::Over(vec![self.frame(&News::Sale { state: SaleState::Closed, pause: None, notice })]);
+            return Look::Over(vec![self.frame(&News::Sale { state: ending(&self.floor), pause: None, notice })]);
         }
         let Some(position) = queue::glance(&self.app, &self.floor, &place) else {
             return Look::On(self.look_blindly(now));
@@ -224,6 +224,14 @@ impl Watch {
         // By the clock that moments in a position are by, as long as anybody knows it.
         let now = self.floor.now().unwrap_or_else(|| self.app.clock.now());
         FrameText::new(news, self.seq, now)
+    }
+}
+
+/// As what a sale ended that is not live any more.
+fn ending(floor: &Floor) -> SaleState {
+    match floor.sale().stored_state() {
+        StoredState::Cancelled => SaleState::Cancelled,
+        StoredState::Draft | StoredState::Published | StoredState::Paused | StoredState::Closed => SaleState::Closed,
     }
 }
 

@@ -18,6 +18,7 @@ mod alternatives;
 mod bad_holds;
 mod bad_input;
 mod buyer_limits;
+mod called_off;
 mod challenge;
 mod changes;
 mod clocks;

@@ -30,7 +30,7 @@ const MESSAGES = {
   open: 'Join the queue to get your number. When it is your turn, you choose your tickets.',
   sold_out: 'Every ticket is sold or being paid for. If a payment fails, its tickets come back, and those in the queue get them first.',
   closed: 'There is nothing left to buy here.',
-  cancelled: 'There is nothing to buy here.',
+  cancelled: 'There is nothing to buy here. Whoever bought tickets is paid back and has a letter about it.',
 };
 /** @type {Record<string, string>} */
 const COUNTDOWNS = { registration: 'Registration opens in', draw: 'The draw begins in', opening: 'The sale opens in' };

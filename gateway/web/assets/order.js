@@ -15,6 +15,7 @@
  * | expired, not final         | a payment may still arrive |
  * | over, money was taken      | why, and when it is back |
  * | cancelled for the card     | that the card has its limit |
+ * | the sale was called off    | so, and that what was paid goes back |
  * | all others                 | what happened, and the tickets that there are |
  */
 
@@ -53,6 +54,8 @@ const WORDS = {
   partially_refunded: ['Part of this order was refunded', 'Tickets that are still valid are below.'],
   refunded: ['This order was refunded', 'The money is on its way back to you.'],
   given_back: ['This order was given back', 'Its tickets are void. There was nothing to pay back.'],
+  called_off: ['This was called off', 'Your tickets are void. Everything you paid goes back to you; banks take five to ten days to show it.'],
+  called_off_unpaid: ['This was called off', 'You pay nothing. Whatever your bank set aside or took comes back by itself; that may take ten days.'],
   disputed: ['The payment of this order is disputed', 'Your bank is looking into it. Please contact the organizer.'],
 };
 /** What a buyer can do about it, for reasons of Stripe's that say so. @type {Record<string, string>} */
@@ -69,8 +72,9 @@ const SETTLED = new Set(['cancelled', 'partially_refunded', 'refunded', 'dispute
 /** Where paying goes on, and how the way there is called. @type {Record<string, string>} */
 const RETRY = { awaiting_payment: 'Pay now', declined: 'Try again', at_the_bank: 'Go on with the payment' };
 
-/** @param {any} order @param {boolean} justPaid */
-function wordsFor(order, justPaid) {
+/** @param {any} sale @param {any} order @param {boolean} justPaid */
+function wordsFor(sale, order, justPaid) {
+  if (sale.state === 'cancelled') return wordsForCalledOff(order);
   if (order.state === 'refunded' && order.total.amount === 0) return 'given_back';
   if (order.state === 'awaiting_payment' && order.attempt?.state === 'failed') return 'declined';
   if (order.state === 'awaiting_payment' && justPaid) return 'confirming';
@@ -84,6 +88,13 @@ function wordsFor(order, justPaid) {
   return order.state === 'expired' && !order.final ? 'expiring' : order.state;
 }
 
+/** Of a sale that was called off. What its bank has, a buyer has from there. @param {any} order */
+function wordsForCalledOff(order) {
+  if (order.state === 'disputed') return 'disputed';
+  if (order.state === 'refunded' && order.total.amount === 0) return 'given_back';
+  return PAID.has(order.state) ? 'called_off' : 'called_off_unpaid';
+}
+
 /** @param {any} order */
 const isOver = (order) => order.state === 'cancelled' || (order.state === 'expired' && order.final);
 
@@ -94,15 +105,15 @@ function messageFor(order, state) {
   return reason ? `${reason} ${message}` : message;
 }
 
-/** Whether nothing will change by itself. @param {any} order */
-function isSettled(order) {
-  if (order.state === 'paid') return order.tickets.length > 0;
+/** Whether nothing will change by itself. @param {any} sale @param {any} order */
+function isSettled(sale, order) {
+  if (order.state === 'paid' && sale.state !== 'cancelled') return order.tickets.length > 0;
   return SETTLED.has(order.state) || (order.state === 'expired' && order.final);
 }
 
 /** Shows an order. @param {any} sale @param {any} order @param {boolean} justPaid */
 function render(sale, order, justPaid) {
-  const state = wordsFor(order, justPaid);
+  const state = wordsFor(sale, order, justPaid);
   const [heading] = WORDS[state] ?? [order.state];
   entitle(heading, sale.name);
   fill('title', heading);
@@ -158,7 +169,7 @@ async function follow(sale, token, paidAt) {
       note('');
       rememberUnpaid(journey, token, order);
       render(sale, order, Date.now() - paidAt < CONFIRMING_MAX_MS);
-      if (isSettled(order)) return;
+      if (isSettled(sale, order)) return;
       await nextLook(ms);
       ms = Math.min(POLL_MAX_MS, ms * POLL_GROWTH);
     } catch (failure) {

@@ -54,6 +54,12 @@ struct RefundMailPayload {
 }
 
 #[derive(Deserialize)]
+struct CalledOffMailPayload {
+    order: Uuid,
+    refund: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
 struct EntryMailPayload {
     entry: Uuid,
 }
@@ -74,9 +80,11 @@ pub(super) fn work(id: Uuid, kind: &str, payload: Value) -> Work {
         "mail_refund_made" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundMade)),
         "mail_refund_failed" => parse(&payload).map(|mail: RefundMailPayload| mail.work(MailKind::RefundFailed)),
         "mail_tickets_again" => parse(&payload).map(TicketsMailPayload::work),
+        "mail_sale_cancelled" => parse(&payload).map(CalledOffMailPayload::work),
         "mail_waitlist_joined" => entry_mail(&payload, EntryMailKind::Joined),
         "mail_waitlist_offer" => entry_mail(&payload, EntryMailKind::Offer),
         "mail_waitlist_lapsed" => entry_mail(&payload, EntryMailKind::Lapsed),
+        "mail_waitlist_cancelled" => entry_mail(&payload, EntryMailKind::Cancelled),
         _ => None,
     };
     known.unwrap_or_else(|| Work::Unknown { kind: kind.to_owned(), payload })
@@ -122,6 +130,13 @@ impl TicketsMailPayload {
 impl RefundMailPayload {
     fn work(self, kind: fn(RefundId) -> MailKind) -> Work {
         let kind = kind(RefundId::from_uuid(self.refund));
+        Work::Mail { kind, order: OrderId::from_uuid(self.order) }
+    }
+}
+
+impl CalledOffMailPayload {
+    fn work(self) -> Work {
+        let kind = MailKind::SaleCancelled(self.refund.map(RefundId::from_uuid));
         Work::Mail { kind, order: OrderId::from_uuid(self.order) }
     }
 }

@@ -7,6 +7,7 @@ mod audits;
 mod balances;
 mod batches;
 mod books;
+mod called_off;
 mod cancellations;
 mod capture_before;
 mod card_limits;

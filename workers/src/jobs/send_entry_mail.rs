@@ -64,6 +64,7 @@ const fn state_of(kind: EntryMailKind) -> EntryState {
         EntryMailKind::Joined => EntryState::Unconfirmed,
         EntryMailKind::Offer => EntryState::Offered,
         EntryMailKind::Lapsed => EntryState::Lapsed,
+        EntryMailKind::Cancelled => EntryState::Over,
     }
 }
 

@@ -5,7 +5,7 @@
 //! all nothing is said. Name and address live in a table of their own; when they were erased there is nobody to tell.
 
 use domain::payment::PaymentState;
-use domain::sale::{SaleConfig, Seating};
+use domain::sale::{SaleConfig, Seating, StoredState};
 use domain::ticket::TicketSigner;
 use domain::token::{OrderToken, Signer};
 use domain::{OrderId, SaleId};
@@ -43,6 +43,11 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
     let has_failed = told.refund.as_ref().is_some_and(|refund| refund.state == RefundState::Failed);
     if has_failed && matches!(kind, MailKind::RefundMade(_)) {
         return Outcome::Done("the refund failed after all");
+    }
+    // That the sale was called off is all that its buyers have to hear then.
+    let is_called_off = told.sale.state == StoredState::Cancelled;
+    if is_called_off && matches!(kind, MailKind::OrderPaid) {
+        return Outcome::Done("the sale was called off");
     }
     let opens_nothing = !told.order.tickets.iter().any(|ticket| ticket.state == TicketState::Valid);
     if opens_nothing && matches!(kind, MailKind::OrderPaid | MailKind::TicketsAgain(_)) {
@@ -95,14 +100,15 @@ async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -
     let sale_row = sale_fetch(ledger, SaleName::Id(sale)).await?.ok_or_else(|| missing("sale"))?;
     let order_row = order_fetch(ledger, sale, order).await?.ok_or_else(|| missing("order"))?;
     let refund = match kind {
-        MailKind::RefundMade(refund) | MailKind::RefundFailed(refund) => {
+        MailKind::RefundMade(refund) | MailKind::RefundFailed(refund) | MailKind::SaleCancelled(Some(refund)) => {
             Some(refund_fetch(ledger, sale, refund).await?.ok_or_else(|| missing("refund"))?)
         }
         MailKind::OrderPaid
         | MailKind::OrderExpired
         | MailKind::PaymentReleased
         | MailKind::PaymentRefunded
-        | MailKind::TicketsAgain(_) => None,
+        | MailKind::TicketsAgain(_)
+        | MailKind::SaleCancelled(None) => None,
     };
     Ok(Some(Told { sale: sale_row, order: order_row, contact, refund }))
 }
@@ -117,7 +123,8 @@ pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Me
         | MailKind::PaymentReleased
         | MailKind::PaymentRefunded
         | MailKind::RefundMade(_)
-        | MailKind::RefundFailed(_) => Enclosed::default(),
+        | MailKind::RefundFailed(_)
+        | MailKind::SaleCancelled(_) => Enclosed::default(),
     };
     let words = told.sale.config.letters.get(&letter::kind_in_config(kind));
     let letter = letter::write_with(kind, &facts(desk, told, &valid), words);

@@ -46,6 +46,8 @@ templates! {
     OfferHtml "waitlist_offer.html";
     LapsedText "waitlist_lapsed.txt";
     LapsedHtml "waitlist_lapsed.html";
+    CancelledText "waitlist_cancelled.txt";
+    CancelledHtml "waitlist_cancelled.html";
 }
 
 /// Writes a letter.
@@ -63,6 +65,9 @@ pub(crate) fn write(kind: EntryMailKind, facts: &EntryFacts) -> Letter {
         EntryMailKind::Lapsed => {
             letter(format!("Your offer for {sale} is over"), &LapsedText { facts }, &LapsedHtml { facts })
         }
+        EntryMailKind::Cancelled => {
+            letter(format!("{sale} was called off"), &CancelledText { facts }, &CancelledHtml { facts })
+        }
     }
 }
 
@@ -77,6 +82,7 @@ pub(crate) const fn word(kind: EntryMailKind) -> &'static str {
         EntryMailKind::Joined => "waitlist_joined",
         EntryMailKind::Offer => "waitlist_offer",
         EntryMailKind::Lapsed => "waitlist_lapsed",
+        EntryMailKind::Cancelled => "waitlist_cancelled",
     }
 }
 

@@ -112,6 +112,8 @@ templates! {
     RefundFailedHtml "refund_failed.html";
     TicketsAgainText "tickets_again.txt";
     TicketsAgainHtml "tickets_again.html";
+    SaleCancelledText "sale_cancelled.txt";
+    SaleCancelledHtml "sale_cancelled.html";
 }
 
 /// Writes a letter with the organizer's words, where there are any.
@@ -150,6 +152,7 @@ pub(crate) const fn kind_in_config(kind: MailKind) -> LetterKind {
         MailKind::RefundMade(_) => LetterKind::RefundMade,
         MailKind::RefundFailed(_) => LetterKind::RefundFailed,
         MailKind::TicketsAgain(_) => LetterKind::TicketsAgain,
+        MailKind::SaleCancelled(_) => LetterKind::SaleCancelled,
     }
 }
 
@@ -185,6 +188,9 @@ fn write(kind: MailKind, facts: &Facts) -> Letter {
             &TicketsAgainText { facts },
             &TicketsAgainHtml { facts },
         ),
+        MailKind::SaleCancelled(_) => {
+            letter(format!("{sale} was called off"), &SaleCancelledText { facts }, &SaleCancelledHtml { facts })
+        }
     }
 }
 
@@ -203,6 +209,7 @@ pub(crate) fn word(kind: MailKind) -> String {
         MailKind::RefundMade(refund) => format!("refund_made.{refund}"),
         MailKind::RefundFailed(refund) => format!("refund_failed.{refund}"),
         MailKind::TicketsAgain(letter) => format!("tickets_again.{}", letter.simple()),
+        MailKind::SaleCancelled(_) => "sale_cancelled".to_owned(),
     }
 }
 

@@ -45,6 +45,8 @@ const LATE_MONEY: &[Killed] = &[("mail_payment_refunded", ALL)];
 const JOINED: &[Killed] = &[("mail_waitlist_joined", ALL)];
 const OFFERED: &[Killed] = &[("mail_waitlist_offer", ALL)];
 const LET_PASS: &[Killed] = &[("mail_waitlist_lapsed", ALL)];
+const CALLED_OFF: &[Killed] =
+    &[("wind_up_sales", &[Between]), ("mail_sale_cancelled", ALL), ("mail_waitlist_cancelled", ALL)];
 const FROZEN: &[Killed] = &[("expire_holds", &[Between])];
 const SWEPT: &[Killed] = &[
     ("live_sales", ENDS),
@@ -58,6 +60,7 @@ const SWEPT: &[Killed] = &[
     ("publish_gauges", ENDS),
     ("seal_books", ENDS),
     ("serve_waitlists", ENDS),
+    ("wind_up_sales", ENDS),
     ("prune", ENDS),
     ("audit_books", ENDS),
 ];
@@ -67,7 +70,7 @@ const HALF: i64 = PRICE / 2;
 /// Everything that may be paid has run out by then.
 const OVER: Duration = Duration::from_mins(60);
 
-const HISTORIES: [&[Killed]; 14] = [
+const HISTORIES: [&[Killed]; 15] = [
     PAID,
     CHECKED,
     ASKED,
@@ -80,6 +83,7 @@ const HISTORIES: [&[Killed]; 14] = [
     JOINED,
     OFFERED,
     LET_PASS,
+    CALLED_OFF,
     FROZEN,
     SWEPT,
 ];
@@ -347,6 +351,39 @@ async fn whose_offer_lapsed_is_told_wherever_workers_die() {
     })
     .await;
     all_who_wait_were_told(&world, orders_of(LET_PASS)).await;
+}
+
+/// One has paid, one is at the bank and one waits when the sale is called off: a sale for each point, beside one that goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_is_called_off_is_wound_up_wherever_workers_die() {
+    let world = World::new().await;
+    let process = world.starts_process(&Arc::default()).await;
+    let other = world.open_sale(1, Manual).await;
+    let mut sales = Vec::new();
+    for _ in 0..orders_of(CALLED_OFF) {
+        sales.push(world.open_sale(2, Manual).await);
+    }
+    process.stop().await;
+    plays(&world, &other, CALLED_OFF, async |number| {
+        let sale = &sales[usize::try_from(number).expect("few")];
+        promises(&world, sale, Manual).await;
+        world.works_off(&other).await;
+        at_the_bank(&world, sale, Manual).await;
+        world.waits(sale, &format!("fan{number}@example.org")).await;
+        world.calls_off(sale).await;
+    })
+    .await;
+    let books = world.books(&sales[0]).await;
+    assert_eq!(books.len(), 2, "one had paid, and one had not: {books:#?}");
+    for sale in &sales {
+        assert_eq!(world.books(sale).await, books);
+    }
+    assert_eq!(world.letters(), 4 * sales.len(), "the tickets, and to each of three that it is off");
+    assert_eq!(world.count("SELECT count(*) FROM outbox WHERE state NOT IN ('done', 'dropped')").await, 0);
+    assert_eq!(world.count("SELECT count(*) FROM sale_cancellations WHERE walked_at IS NULL").await, 0);
+    assert_eq!(world.stripe.captured_total("eur"), world.stripe.refunded_total("eur"));
+    world.agrees_with_stripe().await;
+    world.audit().await;
 }
 
 /// A gateway died between freezing a hold and writing its order, and a worker between deciding that there is none and freeing it.

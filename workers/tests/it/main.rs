@@ -4,6 +4,7 @@ mod eventually;
 mod world;
 
 mod bells;
+mod called_off;
 mod cancellations;
 mod captures;
 mod cards;

@@ -137,7 +137,9 @@ pub(super) fn lobby(state: SaleState, coming: Option<&Coming>) -> String {
                 .to_owned()
         }
         SaleState::Closed => "There is nothing left to buy here.".to_owned(),
-        SaleState::Cancelled => "There is nothing to buy here.".to_owned(),
+        SaleState::Cancelled => {
+            "There is nothing to buy here. Whoever bought tickets is paid back and has a letter about it.".to_owned()
+        }
     }
 }
 

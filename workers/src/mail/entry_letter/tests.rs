@@ -1,6 +1,7 @@
 use super::*;
 
-const KINDS: [EntryMailKind; 3] = [EntryMailKind::Joined, EntryMailKind::Offer, EntryMailKind::Lapsed];
+const KINDS: [EntryMailKind; 4] =
+    [EntryMailKind::Joined, EntryMailKind::Offer, EntryMailKind::Lapsed, EntryMailKind::Cancelled];
 
 fn facts() -> EntryFacts {
     EntryFacts {

@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 
-const KINDS: [MailKind; 7] = [
+const KINDS: [MailKind; 8] = [
     MailKind::OrderPaid,
     MailKind::OrderExpired,
     MailKind::PaymentReleased,
@@ -11,7 +11,10 @@ const KINDS: [MailKind; 7] = [
     REFUND_MADE,
     REFUND_FAILED,
     TICKETS_AGAIN,
+    SALE_CANCELLED,
 ];
+
+const SALE_CANCELLED: MailKind = MailKind::SaleCancelled(None);
 
 const TICKETS_AGAIN: MailKind = MailKind::TicketsAgain(Uuid::nil());
 
@@ -52,6 +55,27 @@ fn a_letter_about_a_refund_that_did_not_arrive_says_that_the_money_is_not_lost()
     assert!(letter.subject.ends_with("did not arrive"), "{}", letter.subject);
     for text in [letter.text, letter.html] {
         assert!(text.contains("21.75 EUR of your order") && text.contains("The money is not lost"), "{text}");
+    }
+}
+
+#[test]
+fn a_letter_about_a_sale_that_was_called_off_says_what_goes_back() {
+    let said = |back| {
+        let letter = write(SALE_CANCELLED, &Facts { back, ..facts() });
+        assert_eq!(letter.subject, "Night \"Live\" was called off");
+        [letter.text, letter.html]
+    };
+    let tickets = facts().tickets;
+    for text in said(Some(Back { amount: Some("43.50 EUR".to_owned()), tickets: tickets.clone() })) {
+        for part in ["43.50 EUR", "go back to you", "five to ten days", "tickets are void", "tkt_2", "20:00 (CET)"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+    for text in said(Some(Back { amount: None, tickets })) {
+        assert!(text.contains("Nothing of your order is left") && text.contains("tickets are void"), "{text}");
+    }
+    for text in said(None) {
+        assert!(text.contains("you pay nothing") && !text.contains("void") && !text.contains("EUR"), "{text}");
     }
 }
 
