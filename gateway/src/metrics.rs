@@ -22,7 +22,7 @@
 //! | `onsale_holds_total` | counter | answers to holds, by sale and outcome |
 //! | `onsale_orders_total` | counter | orders made, by sale and the state they began in |
 //! | `onsale_store_errors_total` | counter | failed calls to `redis`, `postgres`, `stripe` |
-//! | `onsale_checkins_total` | counter | scans judged, by sale and verdict (valid, already_used, void, wrong_sale, forged); one that is sent again counts again |
+//! | `onsale_checkins_total` | counter | scans judged, by sale and verdict (valid, already_used, void, wrong_sale, forged, id_taken); one that is sent again counts again |
 //! | `onsale_seat_disagreements_total` | counter | holds whose units Postgres did not have free, by sale |
 //!
 //! Names of routes are templates and methods are a closed list, so no client can make a label. `sale` is a label only of

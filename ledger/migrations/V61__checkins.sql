@@ -1,7 +1,8 @@
 -- The door: scans of tickets, and what scanners that have no network need to know.
 --
 -- A scan has an id of its own, made by the device, so it counts once however often it is sent, and the answer it had is the answer it
--- gets again. Asked online, the first that asks is let in. Reported later, the door was opened already: where two devices did so for one
+-- gets again. An id that named another scan before, of another device or text, is taken: nothing is judged and nothing kept, and the other
+-- scans of the batch are. Asked online, the first that asks is let in. Reported later, the door was opened already: where two devices did so for one
 -- ticket, the scan whose adjusted time is earliest is the one that used it, and the others are conflicts for people to look at. A scan that
 -- was asked and is reported after all lost its answer on the way: its verdict stays, and that somebody went in with it is kept.
 --
@@ -45,7 +46,8 @@ CREATE TABLE checkins (
 CREATE UNIQUE INDEX checkins_used_key ON checkins (sale_id, ticket_id) WHERE used_it;
 CREATE INDEX checkins_conflicts_idx ON checkins (sale_id, id) WHERE admitted AND NOT used_it;
 
--- Step: one scan of a ticket that is locked, as it is to be kept; its verdict is found here.
+-- Step: one scan of a ticket that is locked, as it is to be kept; its verdict is found here. Nothing when its id is taken meanwhile, by a
+-- scan of another ticket: therefore nothing is changed before it is written.
 CREATE FUNCTION checkin_apply(p_ticket tickets, p_scan checkins) RETURNS checkins
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -59,21 +61,27 @@ BEGIN
     ELSIF p_ticket.state = 'void' OR v_scan.rotation <> p_ticket.rotation THEN
         v_scan.verdict := 'void';
     ELSIF p_ticket.state = 'valid' THEN
-        UPDATE tickets SET state = 'used' WHERE sale_id = p_ticket.sale_id AND id = p_ticket.id;
         v_scan.verdict := 'valid';
         v_scan.admitted := true;
         v_scan.used_it := true;
     ELSE
         SELECT * INTO v_used FROM checkins WHERE sale_id = p_ticket.sale_id AND ticket_id = p_ticket.id AND used_it;
         IF v_scan.admitted AND v_scan.scanned_at < v_used.scanned_at THEN
-            UPDATE checkins SET used_it = false WHERE sale_id = v_used.sale_id AND id = v_used.id;
             v_scan.verdict := 'valid';
-            v_scan.used_it := true;
         ELSE
             v_scan.verdict := 'already_used';
         END IF;
     END IF;
-    INSERT INTO checkins SELECT v_scan.*;
+    INSERT INTO checkins SELECT v_scan.* ON CONFLICT (sale_id, id) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF v_scan.used_it THEN
+        UPDATE tickets SET state = 'used' WHERE sale_id = p_ticket.sale_id AND id = p_ticket.id;
+    ELSIF v_scan.verdict = 'valid' THEN
+        UPDATE checkins SET used_it = false WHERE sale_id = v_used.sale_id AND id = v_used.id;
+        UPDATE checkins SET used_it = true WHERE sale_id = v_scan.sale_id AND id = v_scan.id;
+        v_scan.used_it := true;
+    END IF;
     RETURN v_scan;
 END
 $$;
@@ -112,8 +120,12 @@ BEGIN
         SELECT * INTO v_scan FROM checkins c WHERE c.sale_id = p_sale AND c.id = v_given.scan;
         IF NOT FOUND THEN
             v_scan := checkin_apply(v_ticket, v_asked);
-        ELSIF v_scan.ticket_id <> v_given.ticket THEN
-            PERFORM refuse('checkins_one_ticket', format('scan %s was of another ticket', v_given.scan));
+        END IF;
+        IF (v_scan.ticket_id, v_scan.rotation, v_scan.kid, v_scan.device)
+           IS DISTINCT FROM (v_asked.ticket_id, v_asked.rotation, v_asked.kid, v_asked.device) THEN
+            verdict := 'id_taken'; used_at := NULL; used_device := NULL; conflict := v_given.admitted;
+            RETURN NEXT;
+            CONTINUE;
         ELSIF v_given.admitted AND NOT v_scan.admitted THEN
             -- The answer was lost, and the device decided itself.
             UPDATE checkins c SET admitted = true WHERE c.sale_id = p_sale AND c.id = v_given.scan;
@@ -133,17 +145,23 @@ CREATE INDEX checkins_ticket_idx ON checkins (sale_id, ticket_id);
 
 -- What scanners must refuse though it verifies: tickets of which texts were taken out of use, since a cursor. The cursor is the oldest
 -- transaction that still ran when they were read: what it and later ones did is told again next time, so nothing is missed, and being told
--- twice does no harm. A cursor of a database that was restored elsewhere may be ahead of it: then everything is told.
-CREATE FUNCTION tickets_closed(p_sale uuid, p_since xid8)
-RETURNS TABLE (upto text, whole boolean, tickets uuid[], rotations integer[])
+-- twice does no harm.
+--
+-- Transactions are numbered by one server: after a restore, or a failover that lost the last of them, their numbers are given again, to
+-- others. So a cursor names the start of the server that gave it, and the database; to a cursor of another everything is told. No server
+-- goes on with other data without being started, and a start that changed nothing costs each scanner one whole answer.
+CREATE FUNCTION tickets_closed(p_sale uuid, p_origin text, p_since xid8)
+RETURNS TABLE (origin text, upto text, whole boolean, tickets uuid[], rotations integer[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
 DECLARE
     c_snapshot constant pg_snapshot := pg_current_snapshot();
 BEGIN
+    SELECT left(md5(format('%s %s', extract(epoch FROM pg_postmaster_start_time()), d.oid)), 16) INTO origin
+      FROM pg_database d WHERE d.datname = current_database();
     upto := pg_snapshot_xmin(c_snapshot)::text;
-    whole := p_since IS NULL OR p_since > pg_snapshot_xmax(c_snapshot);
+    whole := p_since IS NULL OR p_origin IS DISTINCT FROM origin;
     SELECT array_agg(t.id ORDER BY t.id), array_agg(CASE t.state WHEN 'void' THEN 65536 ELSE t.rotation END ORDER BY t.id)
       INTO tickets, rotations
       FROM tickets t
@@ -154,6 +172,6 @@ $$;
 
 GRANT EXECUTE ON FUNCTION
     checkins_apply(uuid, text, timestamptz, uuid[], uuid[], integer[], text[], timestamptz[], boolean[]),
-    tickets_closed(uuid, xid8)
+    tickets_closed(uuid, text, xid8)
     TO onsale_gateway;
 GRANT SELECT ON checkins TO onsale_gateway, onsale_workers, onsale_readonly;

@@ -1,10 +1,14 @@
 //! The door: scans, and what scanners without a network must know.
 //!
-//! Scans come in batches ([`checkins_apply`]), whole: all of them are kept or none. A scan is named by its device and counts once; its
+//! Scans come in batches ([`checkins_apply`]), whole: all of them are kept or none, but for those whose name is another scan's. A scan is named by its device and counts once; its
 //! verdict stays what it was, and a question whose answer was lost may be reported as opened afterwards. What each comes to is written in `V61__checkins.sql`. [`tickets_closed`] tells which tickets must be
-//! refused though their texts verify, since a cursor: nothing is missed between two calls, whatever commits in between.
+//! refused though their texts verify, since a cursor: nothing is missed between two calls, whatever commits in between, and whatever
+//! database answers the second.
 //!
 //! Bounds: the caller's, in scans of a batch. What it does not do: texts are verified before, by the domain.
+
+use std::fmt;
+use std::str::FromStr;
 
 use domain::keyring::Kid;
 use domain::{SaleId, TicketId};
@@ -54,11 +58,14 @@ pub enum Verdict {
     Forged,
     /// There is, and another key than its own signed this text: that key leaked.
     WrongKey,
+    /// Its name is another scan's, of another device or text: it was not judged.
+    IdTaken,
 }
 
 impl Verdict {
     /// Every verdict.
-    pub const ALL: [Self; 5] = [Self::Valid, Self::AlreadyUsed, Self::Void, Self::Forged, Self::WrongKey];
+    pub const ALL: [Self; 6] =
+        [Self::Valid, Self::AlreadyUsed, Self::Void, Self::Forged, Self::WrongKey, Self::IdTaken];
 
     /// The word in the database.
     #[must_use]
@@ -69,6 +76,7 @@ impl Verdict {
             Self::Void => "void",
             Self::Forged => "forged",
             Self::WrongKey => "wrong_key",
+            Self::IdTaken => "id_taken",
         }
     }
 
@@ -84,7 +92,7 @@ pub struct Checked {
     pub verdict: Verdict,
     /// The scan that used the ticket, if one did.
     pub used: Option<Use>,
-    /// Whether more than one went in with the ticket, or one who should not.
+    /// Whether more than one went in with the ticket, or one who should not, or one of whom nothing is kept.
     pub conflict: Conflict,
 }
 
@@ -106,11 +114,45 @@ pub enum Conflict {
     Reported,
 }
 
+/// Up to where a scanner was told what to refuse: a place in what one start of one database did, `origin-transaction`.
+///
+/// Who writes one by hand is told less than there is, and harms the own scanner alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    origin: String,
+    upto: u64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.origin, self.upto)
+    }
+}
+
+/// A text is no [`Cursor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no cursor")]
+pub struct NoCursor;
+
+impl FromStr for Cursor {
+    type Err = NoCursor;
+
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let (origin, upto) = text.split_once('-').ok_or(NoCursor)?;
+        let is_origin = origin.len() == ORIGIN_CHARS && origin.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_upto = !upto.is_empty() && upto.bytes().all(|byte| byte.is_ascii_digit());
+        match upto.parse() {
+            Ok(upto) if is_origin && is_upto => Ok(Self { origin: origin.to_owned(), upto }),
+            _ => Err(NoCursor),
+        }
+    }
+}
+
 /// Tickets that must be refused though their texts verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
     /// Where the next question goes on.
-    pub cursor: String,
+    pub cursor: Cursor,
     /// Whether it is everything, or what came since the cursor that was given.
     pub extent: Extent,
     /// The tickets and the first rotation of each that is still good; none for one that is void. In the order of their ids.
@@ -157,7 +199,7 @@ pub(crate) const STATEMENTS: &[&str] = &[APPLY, CLOSED, CONFLICTS];
 const APPLY: &str = "
     SELECT verdict, used_at, used_device, conflict FROM checkins_apply($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
 const CLOSED: &str = "
-    SELECT upto, whole, coalesce(tickets, '{}'), coalesce(rotations, '{}') FROM tickets_closed($1, ($2::text)::xid8)";
+    SELECT origin, upto, whole, coalesce(tickets, '{}'), coalesce(rotations, '{}') FROM tickets_closed($1, $2, ($3::text)::xid8)";
 
 const CONFLICTS: &str = "
     SELECT c.id, c.ticket_id, c.device, c.scanned_at, c.verdict, u.scanned_at, u.device
@@ -165,13 +207,16 @@ const CONFLICTS: &str = "
      WHERE c.sale_id = $1 AND c.admitted AND NOT c.used_it AND ($2::uuid IS NULL OR c.id > $2)
      ORDER BY c.id LIMIT $3";
 
+/// As many digits as `tickets_closed` takes of a hash.
+const ORIGIN_CHARS: usize = 16;
+
 /// One more than the last rotation: no rotation of a void ticket is good.
 const VOID: i32 = 65_536;
 
 /// Applies scans of one device in their order. `sent_at` is the device's clock when it sent them: it tells how wrong the clock is.
 ///
 /// # Errors
-/// The database is away, or refuses: a scan's name was another ticket's.
+/// The database is away or refuses.
 pub async fn checkins_apply(
     ledger: &Ledger,
     sale: SaleId,
@@ -231,18 +276,20 @@ fn checked(row: &tokio_postgres::Row) -> Result<Checked, LedgerError> {
 /// Tickets whose texts were taken out of use, since a cursor of an answer before.
 ///
 /// # Errors
-/// The database is away, or the cursor is none.
-pub async fn tickets_closed(ledger: &Ledger, sale: SaleId, since: Option<u64>) -> Result<Closed, LedgerError> {
-    let since = since.map(|since| since.to_string());
-    let row = ledger.one(CLOSED, &[&sale.uuid(), &since]).await?;
-    let (tickets, rotations): (Vec<Uuid>, Vec<i32>) = (row.try_get(2)?, row.try_get(3)?);
+/// The database is away or refuses.
+pub async fn tickets_closed(ledger: &Ledger, sale: SaleId, since: Option<&Cursor>) -> Result<Closed, LedgerError> {
+    let (origin, since) = since.map(|since| (&*since.origin, since.upto.to_string())).unzip();
+    let row = ledger.one(CLOSED, &[&sale.uuid(), &origin, &since]).await?;
+    let (origin, upto): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    let upto = upto.parse().map_err(|_| LedgerError::Corrupt(format!("transaction {upto}")))?;
+    let (tickets, rotations): (Vec<Uuid>, Vec<i32>) = (row.try_get(3)?, row.try_get(4)?);
     let closed = |(ticket, rotation): (Uuid, i32)| {
         let first_good = (rotation < VOID).then(|| fit::<_, u16>(rotation)).transpose()?;
         Ok((TicketId::from_uuid(ticket), first_good))
     };
     Ok(Closed {
-        cursor: row.try_get(0)?,
-        extent: if row.try_get(1)? { Extent::Whole } else { Extent::Since },
+        cursor: Cursor { origin, upto },
+        extent: if row.try_get(2)? { Extent::Whole } else { Extent::Since },
         tickets: tickets.into_iter().zip(rotations).map(closed).collect::<Result<_, LedgerError>>()?,
     })
 }

@@ -47,7 +47,8 @@ pub fn preview(kind: LetterKind, config: &SaleConfig, reader: &Reader) -> Result
     let desk =
         Desk { signer: &signer, ticket_signer: &tickets, public_url: "https://tickets.example.com", from: &from };
     let told = told(kind, config, reader, &tickets)?;
-    Ok(compose(&desk, mail_kind(kind), &told)?.formatted())
+    let letter = compose(&desk, mail_kind(kind), &told).map_err(|fault| fault.to_string())?;
+    Ok(letter.formatted())
 }
 
 const fn mail_kind(kind: LetterKind) -> MailKind {

@@ -200,6 +200,51 @@ async fn the_door_is_kept_by_its_keys_alone_and_within_bounds() {
     world.stop().await;
 }
 
+/// One wrong scan spoils nothing for the others of its batch, today or whenever it is sent again.
+#[tokio::test]
+async fn an_id_that_is_taken_is_said_of_that_scan_alone_and_no_clock_is_absurd() {
+    let world = World::new().await;
+    let sale = world.sale(&free(3)).await;
+    let door = world.somebody(KeyRole::Door, "Blue Note").await;
+    let texts = texts(&world, &sale, 3).await;
+    let scans: Vec<_> = texts.iter().map(|(text, _)| scan(text)).collect();
+    assert_eq!(verdicts(&sends(&door, &sale, &scans[..1]).await), ["valid"]);
+    let mut taken = scans[1].clone();
+    taken["id"] = scans[0]["id"].clone();
+    for _ in 0..2 {
+        let told = sends(&door, &sale, &[taken.clone(), scans[2].clone()]).await;
+        assert_eq!((told.status, verdicts(&told)), (StatusCode::OK, vec!["id_taken", "valid"]));
+        assert_eq!((&told.body["data"][0]["ticket"], &told.body["data"][0]["why"]), (&json!(texts[1].1), &json!(null)));
+    }
+    assert_eq!(verdicts(&sends(&door, &sale, &scans[1..2]).await), ["valid"], "under an id of its own");
+
+    let never = ["-004000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2100-01-01T00:00:00Z", "9999-12-30T00:00:00Z"];
+    for at in never {
+        let mut absurd = scans[0].clone();
+        absurd["at"] = json!(at);
+        let told = sends(&door, &sale, &[scans[1].clone(), absurd]).await;
+        assert_eq!((told.status, told.code()), (StatusCode::BAD_REQUEST, Some("validation_failed")), "{at}");
+        assert_eq!(told.body["errors"][0]["pointer"], "/scans/1/at", "{at}");
+        let body = json!({ "device": "gate-3", "sent_at": at, "scans": scans });
+        let told = door.asks(Method::POST, &format!("sales/{sale}/checkins"), &body).await.unwrap();
+        assert_eq!(
+            (told.code(), &told.body["errors"][0]["pointer"]),
+            (Some("validation_failed"), &json!("/sent_at")),
+            "{at}"
+        );
+    }
+    for (sent_at, at) in
+        [("1970-01-01T00:00:00Z", "2099-12-31T23:59:59Z"), ("2099-12-31T23:59:59Z", "1970-01-01T00:00:00Z")]
+    {
+        let mut odd = scan(&texts[0].0);
+        odd["at"] = json!(at);
+        let body = json!({ "device": "gate-3", "sent_at": sent_at, "scans": [odd] });
+        let told = door.asks(Method::POST, &format!("sales/{sale}/checkins"), &body).await.unwrap();
+        assert_eq!(verdicts(&told), ["already_used"], "{sent_at}: no clock is too wrong");
+    }
+    world.stop().await;
+}
+
 /// The manifest and its text, once a signature of each key was checked.
 async fn manifest(world: &World, door: &Organizer, sale: &str, query: &str) -> (Value, String) {
     let path = format!("sales/{sale}/scanner-manifest{query}");

@@ -7,10 +7,13 @@ use domain::TicketId;
 use domain::keyring::Kid;
 use jiff::{SignedDuration, Timestamp};
 use ledger::checkins::{
-    Checked, Conflict, ConflictPage, Door, Extent, Scan, Verdict, checkin_conflicts, checkins_apply, tickets_closed,
+    Checked, Conflict, ConflictPage, Cursor, Door, Extent, Scan, Verdict, checkin_conflicts, checkins_apply,
+    tickets_closed,
 };
 use ledger::refunds::RefundWish;
 use ledger::tickets::{Asker, Rotation, TicketState, ticket_rotate};
+use ledger::{Ledger, PoolConfig, Role};
+use sandbox::{Durability, Postgres, PostgresOptions};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -232,18 +235,61 @@ async fn a_text_that_another_key_signed_than_the_tickets_opens_no_door() {
     world.audits_clean().await;
 }
 
+/// A name that is another scan's says so for that scan alone, whoever sends it and however often.
 #[tokio::test]
-async fn a_name_of_a_scan_is_one_tickets() {
+async fn a_name_of_a_scan_is_one_devices_and_one_texts() {
     let world = World::new().await;
     let sale = world.sale(2, Price::Paid).await;
     let paying = sale.paid_order([0, 1]).await;
     let tickets = tickets(&sale, &paying).await;
-    let gate = Device { sale: &sale, name: "gate" };
+    let [front, back] = ["front", "back"].map(|name| Device { sale: &sale, name });
     let first = scan(tickets[0], world.now().await, Door::Closed);
-    gate.sends_one(first).await;
-    let twice = [scan(tickets[1], first.at, Door::Closed), Scan { ticket: tickets[1], ..first }];
-    assert!(checkins_apply(&world.gateway, sale.id, "gate", first.at, &twice).await.is_err());
-    assert_eq!(world.number("SELECT count(*) FROM checkins").await, 1, "a batch is kept whole or not");
+    let valid = front.sends_one(first).await;
+    for other in [
+        Scan { ticket: tickets[1], ..first },
+        Scan { rotation: 1, ..first },
+        Scan { kid: new_kid(), ..first },
+        Scan { ticket: TicketId::from_uuid(Uuid::new_v4()), ..first },
+    ] {
+        let told = front.sends_one(other).await;
+        let expected = if tickets.contains(&other.ticket) { Verdict::IdTaken } else { Verdict::Forged };
+        assert_eq!((told.verdict, told.used, told.conflict), (expected, None, Conflict::None), "{other:?}");
+    }
+    let taken = back.sends_one(Scan { door: Door::Opened, ..first }).await;
+    assert_eq!((taken.verdict, taken.conflict), (Verdict::IdTaken, Conflict::Reported), "somebody went in");
+    let good = scan(tickets[1], first.at, Door::Closed);
+    for _ in 0..2 {
+        let told = front.sends(&[Scan { ticket: tickets[1], ..first }, good, first]).await;
+        let verdicts: Vec<_> = told.iter().map(|told| told.verdict).collect();
+        assert_eq!(verdicts, [Verdict::IdTaken, Verdict::Valid, Verdict::Valid], "the others are judged and kept");
+        assert_eq!(told[2], valid, "and the scan whose name it is has its answer");
+    }
+    assert_eq!(world.number("SELECT count(*) FROM checkins").await, 2);
+    let later = Scan { id: Uuid::now_v7(), at: world.now().await, door: Door::Opened, ..first };
+    let again = back.sends_one(later).await;
+    assert_eq!((again.verdict, again.conflict, conflicts(&sale).await), (Verdict::AlreadyUsed, Conflict::Reported, 1));
+    world.audits_clean().await;
+}
+
+/// Two scans of one name at once, of two tickets: one is judged, and the other changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_scans_of_one_name_at_once_one_is_judged() {
+    let world = World::new().await;
+    let pairs = if soak::is_on() { 200 } else { 10 };
+    let sale = world.sale(2 * pairs, Price::Paid).await;
+    for pair in 0..pairs {
+        let paying = sale.paid_order([2 * pair, 2 * pair + 1]).await;
+        let tickets = tickets(&sale, &paying).await;
+        let gate = Device { sale: &sale, name: "gate" };
+        let first = scan(tickets[0], world.now().await, Door::Closed);
+        let (one, other) = tokio::join!(gate.sends_one(first), gate.sends_one(Scan { ticket: tickets[1], ..first }));
+        let mut verdicts = [one.verdict, other.verdict].map(Verdict::word);
+        verdicts.sort_unstable();
+        assert_eq!(verdicts, ["id_taken", "valid"]);
+        let used = sale.looks_at(paying.order.id).await.tickets;
+        assert_eq!(used.iter().filter(|ticket| ticket.state == TicketState::Used).count(), 1);
+    }
+    world.audits_clean().await;
 }
 
 /// Many gates at once, every ticket at several of them: each is let in once.
@@ -291,15 +337,15 @@ async fn scanners_are_told_everything_and_then_what_came() {
     let sale = world.sale(3, Price::Paid).await;
     let paying = sale.paid_order([0, 1, 2]).await;
     let tickets = tickets(&sale, &paying).await;
-    let told = async |since: Option<u64>| tickets_closed(&world.gateway, sale.id, since).await.expect("an answer");
+    let told = async |since: Option<&Cursor>| tickets_closed(&world.gateway, sale.id, since).await.expect("an answer");
     let first = told(None).await;
     assert_eq!((first.extent, first.tickets.len()), (Extent::Whole, 0));
     sale.refunds(&paying, RefundWish::Tickets(vec![tickets[0]])).await;
-    let second = told(Some(first.cursor.parse().unwrap())).await;
+    let second = told(Some(&first.cursor)).await;
     assert_eq!((second.extent, &*second.tickets), (Extent::Since, &[(tickets[0], None)][..]));
     let rotation = Rotation { sale: sale.id, order: paying.order.id, ticket: tickets[1], from: 0, kid: new_kid() };
     ticket_rotate(&world.gateway, &rotation, Asker::Organizer, "x").await.unwrap();
-    let third = told(Some(second.cursor.parse().unwrap())).await;
+    let third = told(Some(&second.cursor)).await;
     // Other tests' transactions hold the cursor back: what was told before may be told again, and nothing is left out.
     assert!(third.tickets.contains(&(tickets[1], Some(1))), "{third:?}");
     assert!(third.tickets.iter().all(|told| told.0 != tickets[2]), "{third:?}");
@@ -308,11 +354,13 @@ async fn scanners_are_told_everything_and_then_what_came() {
     let mut expected = vec![(tickets[0], None), (tickets[1], Some(1))];
     expected.sort_unstable();
     assert_eq!(all, expected);
-    let of_another_database = told(Some(u64::MAX / 4)).await;
+    let elsewhere: Cursor =
+        format!("0123456789abcdef-{}", third.cursor.to_string().split_once('-').unwrap().1).parse().unwrap();
+    let of_another_database = told(Some(&elsewhere)).await;
     assert_eq!((of_another_database.extent, of_another_database.tickets), (Extent::Whole, expected));
     let gate = Device { sale: &sale, name: "gate" };
     gate.sends_one(scan(tickets[2], world.now().await, Door::Closed)).await;
-    let fourth = told(Some(third.cursor.parse().unwrap())).await;
+    let fourth = told(Some(&third.cursor)).await;
     assert!(fourth.tickets.iter().all(|told| told.0 != tickets[2]), "a ticket that was used is none that was closed");
 }
 
@@ -328,10 +376,47 @@ async fn what_commits_late_is_not_missed() {
     let void = |ticket: TicketId| format!("UPDATE tickets SET state = 'void' WHERE id = '{}'", ticket.uuid());
     slow.batch_execute(&void(tickets[0])).await.unwrap();
     world.database.execute(&void(tickets[1])).await.unwrap();
-    let told = async |since: Option<u64>| tickets_closed(&world.gateway, sale.id, since).await.expect("an answer");
+    let told = async |since: Option<&Cursor>| tickets_closed(&world.gateway, sale.id, since).await.expect("an answer");
     let early = told(None).await;
     assert_eq!(early.tickets, [(tickets[1], None)]);
     slow.commit().await.unwrap();
-    let late = told(Some(early.cursor.parse().unwrap())).await;
+    let late = told(Some(&early.cursor)).await;
     assert!(late.tickets.contains(&(tickets[0], None)), "{late:?}");
+}
+
+/// A backup is put back and goes on with numbers of transactions that were given before: nobody who knows them is told too little.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_before_a_restore_is_not_believed() {
+    let fast = PostgresOptions { durability: Durability::Fast };
+    let postgres = Postgres::start(fast).await.expect("a private Postgres");
+    let template = postgres.template("ledger", async |url| ledger::migrate(&url).await.map(|_| ())).await.unwrap();
+    let lost = World::in_database(template.fresh_database().await.unwrap());
+    let sale = lost.sale(1, Price::Paid).await;
+    let paying = sale.paid_order([0]).await;
+    let (id, ticket) = (sale.id, tickets(&sale, &paying).await[0]);
+    let restored = postgres.copy().await.expect("a backup");
+    postgres.restart().await.expect("it goes on");
+    let of =
+        |postgres: &Postgres| Ledger::connect(&postgres.url(&lost.database.name), Role::Gateway, PoolConfig::default());
+    goes_on(&postgres, &lost.database.name, 200).await;
+    let before = tickets_closed(&of(&postgres).unwrap(), id, None).await.expect("an answer");
+    assert_eq!(before.tickets, []);
+
+    connect(&restored.url(&lost.database.name)).await.batch_execute("UPDATE tickets SET state = 'void'").await.unwrap();
+    goes_on(&restored, &lost.database.name, 400).await;
+    let gateway = of(&restored).unwrap();
+    let after = tickets_closed(&gateway, id, Some(&before.cursor)).await.expect("an answer");
+    let number = |cursor: &Cursor| cursor.to_string().split_once('-').unwrap().1.parse::<u64>().unwrap();
+    assert!(number(&after.cursor) > number(&before.cursor), "the numbers were given again: {after:?} and {before:?}");
+    assert_eq!((after.extent, &*after.tickets), (Extent::Whole, &[(ticket, None)][..]));
+    let later = tickets_closed(&gateway, id, Some(&after.cursor)).await.expect("an answer");
+    assert_eq!(later.extent, Extent::Since, "its own are believed");
+}
+
+/// So many transactions more.
+async fn goes_on(postgres: &Postgres, database: &str, transactions: u32) {
+    let client = connect(&postgres.url(database)).await;
+    for _ in 0..transactions {
+        client.batch_execute("SELECT pg_current_xact_id()").await.expect("Postgres answers");
+    }
 }

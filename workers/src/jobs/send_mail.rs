@@ -19,7 +19,7 @@ use ledger::tickets::{TicketRow, TicketState};
 use lettre::Message;
 use lettre::message::Mailbox;
 use tickets::calendar::Standing;
-use tickets::order::{Bought, Issued};
+use tickets::order::{Bought, Issued, KeyGone};
 use tickets::pdf::Sheet;
 
 use crate::context::Context;
@@ -61,7 +61,8 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
     };
     let message = match compose(&desk, kind, &told) {
         Ok(message) => message,
-        Err(why) => return Outcome::Park(why),
+        Err(gone @ Unwritten::KeyGone(_)) => return Outcome::Retry(gone.to_string()),
+        Err(Unwritten::Fault(why)) => return Outcome::Park(why),
     };
     let sent = mailer.send(message).await;
     context.points.pass(mail_kind(kind), Point::Between).await;
@@ -71,6 +72,17 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
         Err(error @ SendError::Failed(_)) => Outcome::Retry(error.to_string()),
         Err(error @ SendError::Away(_)) => Outcome::Away(error.to_string()),
     }
+}
+
+/// Why a letter cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unwritten {
+    /// A worker that was restarted has the key already, or this one will: keys come to one after the other.
+    #[error(transparent)]
+    KeyGone(#[from] KeyGone),
+    /// No worker can.
+    #[error("{0}")]
+    Fault(String),
 }
 
 /// What letters are written with.
@@ -114,7 +126,7 @@ async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -
 }
 
 /// Writes a letter and puts it into its envelope.
-pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Message, String> {
+pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Message, Unwritten> {
     let valid: Vec<&TicketRow> =
         told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect();
     let enclosed = match kind {
@@ -134,7 +146,7 @@ pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Me
         name: &told.contact.name,
         message_id: message_id(desk, kind, told.order.id),
     };
-    message::seal(&letter, &envelope, enclosed).map_err(|fault| fault.to_string())
+    message::seal(&letter, &envelope, enclosed).map_err(|fault| Unwritten::Fault(fault.to_string()))
 }
 
 fn facts(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Facts {
@@ -197,7 +209,7 @@ fn page(desk: &Desk<'_>, told: &Told) -> String {
 }
 
 /// The codes as pictures, the tickets as a file to print, and the date where there is one: the same bytes as the gateway's.
-fn enclosed(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Result<Enclosed, String> {
+fn enclosed(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Result<Enclosed, Unwritten> {
     let bought = Bought {
         sale: told.sale.id,
         version: told.sale.version,
@@ -214,13 +226,13 @@ fn enclosed(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Result<Enclos
             rotation: ticket.rotation,
             kid: ticket.qr_kid,
         };
-        bought.sheet(&issued, desk.ticket_signer).map_err(|gone| gone.to_string())
+        bought.sheet(&issued, desk.ticket_signer)
     };
     let sheets = valid.iter().map(sheet).collect::<Result<Vec<_>, _>>()?;
-    let pictures = sheets.iter().map(picture).collect::<Result<_, _>>()?;
+    let pictures = sheets.iter().map(picture).collect::<Result<_, _>>().map_err(Unwritten::Fault)?;
     let mut files = Vec::new();
     if !sheets.is_empty() {
-        let content = tickets::pdf::pdf(&sheets).map_err(|fault| fault.to_string())?;
+        let content = tickets::pdf::pdf(&sheets).map_err(|fault| Unwritten::Fault(fault.to_string()))?;
         files.push(File { name: "tickets.pdf".to_owned(), media_type: "application/pdf", content });
         if let Some(visit) = bought.visit(valid.len(), Standing::Confirmed, host(desk)) {
             let content = tickets::calendar::calendar(&visit).into_bytes();

@@ -172,6 +172,30 @@ async fn a_mail_refused_for_now_goes_later_and_one_refused_for_good_is_parked() 
 }
 
 /// A ticket goes back: its buyer is told how much, and that the other one stays valid.
+/// Keys come to workers one after the other: a letter with a ticket of a key that is not here waits for a worker that has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_whose_key_is_not_here_yet_waits_for_a_worker_that_has_it() {
+    let mut world = World::new().await;
+    let workers = world.start(Post::None);
+    let sale = world.open_sale(5, Manual).await;
+    let order = world.orders(&sale, 1).await;
+    world.pays(&order, VISA, Manual).await;
+    world.until_order_is(&order, OrderState::Paid).await;
+    workers.stop().await;
+    world.database.execute("UPDATE tickets SET qr_kid = 'k2'").await.expect("Postgres answers");
+    let old = world.start(Post::Open);
+    let of_mail =
+        async |what: &str| world.count(&format!("SELECT count(*) FROM outbox WHERE queue = 'mail' AND {what}")).await;
+    eventually("it was tried", async || of_mail("last_error LIKE '%ticket key k2 is gone%'").await == 1).await;
+    assert_eq!(of_mail("state = 'parked'").await, 0, "somebody else may have the key");
+    old.stop().await;
+    world.knows_a_second_ticket_key();
+    let new = world.start(Post::Open);
+    let mail = world.mail.wait_for(|mail| mail.subject().contains("Your tickets"), SOON).await.expect("a mail");
+    assert_eq!(mail.to, ["buyer1@example.org"]);
+    new.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_gets_money_back_is_told_once_it_went() {
     let world = World::new().await;

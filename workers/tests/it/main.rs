@@ -15,6 +15,7 @@ mod dice;
 mod draws;
 mod figures;
 mod issuing;
+mod lapsing;
 mod late;
 mod letters;
 mod orders_of_news;

@@ -187,6 +187,12 @@ impl World {
         }
     }
 
+    /// Workers that start from now on have the ticket key `k2`, too.
+    pub(crate) fn knows_a_second_ticket_key(&mut self) {
+        let keys = format!("{KEY},k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
+        self.ticket_signer = Arc::new(TicketSigner::new(&SecretString::from(keys)).expect("keys"));
+    }
+
     /// Starts workers of a process of its own.
     pub(crate) fn start(&self, post: Post) -> Running {
         self.start_with(post, Vouched::ByBeacon)

@@ -26,6 +26,9 @@ pub(crate) mod manifest;
 
 /// The most scans of one request: as many as fit into a body.
 const SCANS_MAX: usize = 200;
+/// What a device's clock may show: from the year in which clocks begin that were never set, to one that is further off than any is wrong.
+const CLOCK_MIN_S: i64 = 0;
+const CLOCK_MAX_S: i64 = 4_102_444_800;
 /// The longest name of a device.
 const DEVICE_CHARS_MAX: usize = 64;
 
@@ -81,7 +84,7 @@ pub(crate) struct VerdictBody {
     /// The scan.
     #[schema(value_type = String)]
     id: Uuid,
-    /// `valid`, `already_used`, `void`, `wrong_sale` or `forged`.
+    /// `valid`, `already_used`, `void`, `wrong_sale` or `forged`; `id_taken` when it was not judged, because its id is another scan's.
     #[schema(example = "valid")]
     verdict: &'static str,
     /// Why it is forged: `shape`, `unknown_key`, `forged`, `not_issued` or `wrong_key`.
@@ -140,7 +143,16 @@ fn check(body: &CheckInBody) -> Result<(), Problem> {
     if !(1..=SCANS_MAX).contains(&body.scans.len()) {
         return Err(Problem::invalid_at("/scans", format!("must be 1 to {SCANS_MAX} scans")));
     }
-    Ok(())
+    clock_shows("/sent_at", body.sent_at)?;
+    body.scans.iter().enumerate().try_for_each(|(index, scan)| clock_shows(&format!("/scans/{index}/at"), scan.at))
+}
+
+/// Clocks are wrong, by years when a battery was empty; what no clock shows is a fault of whoever wrote it, and too far for the database.
+fn clock_shows(pointer: &str, at: Timestamp) -> Result<(), Problem> {
+    if (CLOCK_MIN_S..CLOCK_MAX_S).contains(&at.as_second()) {
+        return Ok(());
+    }
+    Err(Problem::invalid_at(pointer, "must be in the years 1970 to 2099"))
 }
 
 const fn word(why: TicketError) -> &'static str {
@@ -159,6 +171,7 @@ const fn said(verdict: Verdict) -> (&'static str, Option<&'static str>) {
         Verdict::Void => ("void", None),
         Verdict::Forged => ("forged", Some("not_issued")),
         Verdict::WrongKey => ("forged", Some("wrong_key")),
+        Verdict::IdTaken => ("id_taken", None),
     }
 }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::SaleId;
 use domain::ticket::manifest::packed;
 use http::{HeaderValue, StatusCode, header};
-use ledger::checkins::{Extent, tickets_closed};
+use ledger::checkins::{Cursor, Extent, tickets_closed};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -43,10 +43,10 @@ pub(crate) struct SignatureBody {
 }
 
 #[derive(Serialize)]
-struct Manifest<'a> {
+struct Manifest {
     version: u8,
     sale: SaleId,
-    cursor: &'a str,
+    cursor: String,
     since: Option<String>,
     keys: Vec<Key>,
     closed: String,
@@ -62,13 +62,13 @@ struct Key {
 pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let sale = keeper(app, request).await?;
     let since = since(request)?;
-    let closed = tickets_closed(&app.ledger, sale.id(), since).await?;
+    let closed = tickets_closed(&app.ledger, sale.id(), since.as_ref()).await?;
     let key = |(kid, key): (domain::keyring::Kid, _)| (kid.to_string(), URL_SAFE_NO_PAD.encode(key));
     let keys = app.ticket_signer.verifying_keys().map(key).map(|(kid, public_key)| Key { kid, public_key }).collect();
     let manifest = Manifest {
         version: 1,
         sale: sale.id(),
-        cursor: &closed.cursor,
+        cursor: closed.cursor.to_string(),
         since: since.filter(|_| closed.extent == Extent::Since).map(|since| since.to_string()),
         keys,
         closed: URL_SAFE_NO_PAD.encode(packed(closed.tickets)),
@@ -84,7 +84,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 }
 
 /// The cursor of an answer before, if one is given.
-fn since(request: &Request) -> Result<Option<u64>, Problem> {
+fn since(request: &Request) -> Result<Option<Cursor>, Problem> {
     let mut since = None;
     for (name, value) in request.query() {
         match name.as_str() {
