@@ -58,15 +58,16 @@ BEGIN
 END
 $$;
 
--- When nothing of a tier is offered any more: selling ends then, or its performance begins, which the configuration says (a sale has
--- one). Null is never.
+-- When nothing of a tier is offered any more: selling ends then, or the last performance begins. Null is never. The configuration
+-- says when that is: `performances` has names only.
 CREATE FUNCTION waitlist_deadline(p_sale uuid, p_tier text) RETURNS timestamptz
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN least((SELECT closes_at FROM phases WHERE sale_id = p_sale ORDER BY phase_no DESC LIMIT 1),
-                 (SELECT (config #>> '{performances,0,starts_at}')::timestamptz FROM sales WHERE id = p_sale));
+                 (SELECT max((performance ->> 'starts_at')::timestamptz)
+                    FROM sales, jsonb_array_elements(config -> 'performances') AS performance WHERE id = p_sale));
 END
 $$;
 
@@ -164,7 +165,8 @@ $$;
 -- Step: the first in the line of a tier who may have what is kept for it, null when nobody may.
 --
 -- The first who wants no more than there is; but nobody is passed over more than three times in a line, so whoever was bars it until
--- there is enough. Units that were kept for as long as an offer lives, because nobody could have them, go to the first in line,
+-- there is enough. Only the first thousand are looked at: who stands farther back passes nobody, so an offer writes no more rows than
+-- that, however long the line. Units that were kept for as long as an offer lives, because nobody could have them, go to the first in line,
 -- however many he wants.
 CREATE FUNCTION waitlist_first(p_sale uuid, p_tier text, p_units bigint, p_kept_since timestamptz, p_ttl interval)
 RETURNS waitlist_wants
@@ -175,10 +177,11 @@ SET enable_sort = off
 AS $$
 DECLARE
     c_overtaken_max constant integer := 3;
+    c_look_max      constant integer := 1000;
     v_kept_long     constant boolean := p_kept_since + p_ttl <= onsale_now();
     v_want          waitlist_wants%ROWTYPE;
 BEGIN
-    FOR v_want IN SELECT * FROM waitlist_wants WHERE sale_id = p_sale AND tier_id = p_tier ORDER BY rank LOOP
+    FOR v_want IN SELECT * FROM waitlist_wants WHERE sale_id = p_sale AND tier_id = p_tier ORDER BY rank LIMIT c_look_max LOOP
         IF v_want.quantity <= p_units OR v_kept_long THEN
             RETURN v_want;
         ELSIF v_want.overtaken >= c_overtaken_max THEN
@@ -257,9 +260,13 @@ DECLARE
     v_tier       record;
 BEGIN
     FOR v_tier IN
-        SELECT tier_id AS id, array_agg(unit_no ORDER BY unit_no) AS units FROM offered_units o
-         WHERE sale_id = p_sale AND offer_id IS NULL AND NOT waitlist_waits(p_sale, tier_id)
-         GROUP BY tier_id ORDER BY tier_id
+        SELECT kept.tier_id AS id, ARRAY(SELECT unit_no FROM offered_units
+                                          WHERE sale_id = p_sale AND tier_id = kept.tier_id AND offer_id IS NULL
+                                          ORDER BY unit_no) AS units
+          -- Once a tier: the look is dear where many have just left the line.
+          FROM (SELECT DISTINCT tier_id FROM offered_units WHERE sale_id = p_sale AND offer_id IS NULL OFFSET 0) AS kept
+         WHERE NOT waitlist_waits(p_sale, kept.tier_id)
+         ORDER BY kept.tier_id
     LOOP
         PERFORM units_move(p_sale, v_tier.id, v_tier.units, 'offered', 'free', 'offered_released', format('%s:%s', v_key, v_tier.id));
         DELETE FROM offered_units WHERE sale_id = p_sale AND tier_id = v_tier.id AND offer_id IS NULL;
@@ -302,7 +309,8 @@ BEGIN
 END
 $$;
 
--- Step: an entry is over: it stands in no line, and its address may join again.
+-- Step: an entry is over: it stands in no line, and its address may join again. Of one that was never confirmed nobody knows whose
+-- address it has: that is forgotten.
 CREATE FUNCTION waitlist_entry_end(p_sale uuid, p_entry uuid, p_state text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -314,6 +322,8 @@ BEGIN
     DELETE FROM waitlist_wants WHERE sale_id = p_sale AND entry_id = p_entry;
     UPDATE waitlist_entries SET state = p_state, served_at = coalesce(served_at, v_now), changed_at = v_now
      WHERE sale_id = p_sale AND id = p_entry;
+    DELETE FROM waitlist_contacts c USING waitlist_entries e
+     WHERE c.sale_id = p_sale AND c.entry_id = p_entry AND e.sale_id = p_sale AND e.id = p_entry AND e.confirmed_at IS NULL;
     UPDATE waitlist_contacts SET is_live = false WHERE sale_id = p_sale AND entry_id = p_entry;
 END
 $$;

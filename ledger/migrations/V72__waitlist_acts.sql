@@ -1,12 +1,13 @@
 -- What becomes of an entry: join, confirm, leave, lapse, claim. Each act is one call.
 
--- When an offer ends, with the pauses since.
+-- When an offer ends, with the pauses since; never beyond the end of selling.
 CREATE FUNCTION offer_until(p_offer offers) RETURNS timestamptz
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 BEGIN
-    RETURN p_offer.until + (paused_for(p_offer.sale_id) - p_offer.paused_for);
+    RETURN least(p_offer.until + (paused_for(p_offer.sale_id) - p_offer.paused_for),
+                 waitlist_deadline(p_offer.sale_id, p_offer.tier_id));
 END
 $$;
 
@@ -192,7 +193,9 @@ BEGIN
 END
 $$;
 
--- Ends one offer whose time is over, and offers its units to the next; none when there is none. A paused sale's clocks stand.
+-- Ends one offer whose time is over, and offers its units to the next; none when there is none. A paused sale's clocks stand. Nobody
+-- waits for the line of a sale with the lock of another: whoever finds only what others ended answers that sale without an entry, and
+-- looks again.
 CREATE FUNCTION offer_lapse_next(p_look integer) RETURNS TABLE (sale_id uuid, entry_id uuid, offers_made integer)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
@@ -200,6 +203,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_due   record;
+    v_line  uuid;
     v_offer offers%ROWTYPE;
 BEGIN
     FOR v_due IN
@@ -207,8 +211,13 @@ BEGIN
          WHERE o.state = 'live' AND o.until <= (SELECT onsale_now()) AND s.state <> 'paused' AND offer_until(o) <= (SELECT onsale_now())
          ORDER BY o.until LIMIT p_look
     LOOP
-        PERFORM gate_enter(v_due.sale_id);
-        PERFORM waitlist_line_enter(v_due.sale_id);
+        IF v_line <> v_due.sale_id THEN
+            RETURN QUERY SELECT v_line, NULL::uuid, 0;
+            RETURN;
+        END IF;
+        v_line := v_due.sale_id;
+        PERFORM gate_enter(v_line);
+        PERFORM waitlist_line_enter(v_line);
         SELECT o.* INTO v_offer FROM offers o JOIN sales s ON s.id = o.sale_id
          WHERE o.sale_id = v_due.sale_id AND o.id = v_due.id AND o.state = 'live' AND s.state <> 'paused'
            AND offer_until(o) <= (SELECT onsale_now())
@@ -268,16 +277,19 @@ END
 $$;
 
 -- What time does to a waitlist: the queue's time is over, a pause is, units were kept for long; nobody confirmed within an hour;
--- it is too late for offers, or the sale is over. Answers how many offers were made and how many entries ended.
+-- it is too late for offers, or the sale is over. Answers how many offers were made and how many entries ended. Of a long line that is
+-- over one call ends a part, and what is kept for it goes back on sale with the last of it: the next look does the next part.
 CREATE FUNCTION waitlist_tend(p_sale uuid) RETURNS TABLE (offers_made integer, entries_ended integer)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
+SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
     c_confirm_within constant interval := interval '1 hour';
     c_ends_max       constant integer := 1000; -- entries of one call: the line is locked meanwhile
     v_over           text[];
+    v_gone           uuid[];
     v_out            integer;
     v_offer          offers%ROWTYPE;
 BEGIN
@@ -296,17 +308,25 @@ BEGIN
     GET DIAGNOSTICS entries_ended = ROW_COUNT;
     v_over := ARRAY(SELECT tier_id FROM waitlist_lines WHERE sale_id = p_sale AND waitlist_is_over(p_sale, tier_id));
     IF cardinality(v_over) > 0 THEN
-        DELETE FROM waitlist_wants WHERE sale_id = p_sale AND tier_id = ANY (v_over);
+        WITH late AS (
+            SELECT tier, first.rank
+              FROM unnest(v_over) AS tier
+             CROSS JOIN LATERAL (SELECT rank FROM waitlist_wants WHERE sale_id = p_sale AND tier_id = tier
+                                  ORDER BY rank LIMIT c_ends_max) AS first
+             LIMIT c_ends_max),
+        gone AS (
+            DELETE FROM waitlist_wants w USING late WHERE w.sale_id = p_sale AND w.tier_id = late.tier AND w.rank = late.rank
+            RETURNING w.entry_id)
+        SELECT array_agg(DISTINCT entry_id) INTO v_gone FROM gone;
         PERFORM waitlist_entry_end(p_sale, id, 'over')
-           FROM (SELECT e.id FROM waitlist_entries e
-                  WHERE e.sale_id = p_sale AND e.state = 'waiting'
-                    AND NOT EXISTS (SELECT FROM waitlist_wants w WHERE w.sale_id = e.sale_id AND w.entry_id = e.id)) AS out_of_line;
+           FROM unnest(v_gone) AS id
+          WHERE NOT EXISTS (SELECT FROM waitlist_wants w WHERE w.sale_id = p_sale AND w.entry_id = id);
         GET DIAGNOSTICS v_out = ROW_COUNT;
         entries_ended := entries_ended + v_out;
     END IF;
     -- Who has an offer may claim it as long as the sale lives.
     IF NOT EXISTS (SELECT FROM sales WHERE id = p_sale AND state IN ('published', 'paused')) THEN
-        FOR v_offer IN SELECT * FROM offers WHERE sale_id = p_sale AND state = 'live' ORDER BY id LOOP
+        FOR v_offer IN SELECT * FROM offers WHERE sale_id = p_sale AND state = 'live' ORDER BY id LIMIT c_ends_max LOOP
             PERFORM offer_end(v_offer, 'over');
             entries_ended := entries_ended + 1;
         END LOOP;
@@ -338,8 +358,10 @@ BEGIN
     PERFORM gate_enter(p_sale);
     PERFORM waitlist_line_enter(p_sale);
     SELECT * INTO v_sale FROM sales WHERE id = p_sale;
-    SELECT * INTO v_entry FROM waitlist_entries WHERE sale_id = p_sale AND id = p_entry FOR NO KEY UPDATE;
     SELECT * INTO v_contact FROM waitlist_contacts WHERE sale_id = p_sale AND entry_id = p_entry;
+    -- The buyer before the entry, as who joins has it; neither its buyer nor its rank ever changes.
+    PERFORM buyer_lock(p_sale, v_contact.buyer, (SELECT rank FROM waitlist_entries WHERE sale_id = p_sale AND id = p_entry));
+    SELECT * INTO v_entry FROM waitlist_entries WHERE sale_id = p_sale AND id = p_entry FOR NO KEY UPDATE;
     SELECT * INTO v_offer FROM offers WHERE sale_id = p_sale AND entry_id = p_entry;
     IF v_entry.id IS NULL OR v_contact.entry_id IS NULL THEN
         RETURN jsonb_build_object('outcome', 'not_found');

@@ -47,9 +47,13 @@ pub async fn offers_lapse_due(ledger: &Ledger, limit: u32) -> Result<Vec<LapsedO
         let Some(row) = ledger.row(LAPSE_NEXT, &[&LAPSE_LOOK_MAX]).await? else {
             break;
         };
+        // None: another sweep ended all that was looked at in the line of one sale, and others may have more.
+        let Some(entry) = row.try_get(1)? else {
+            continue;
+        };
         lapsed.push(LapsedOffer {
             sale: SaleId::from_uuid(row.try_get(0)?),
-            entry: EntryId::from_uuid(row.try_get(1)?),
+            entry: EntryId::from_uuid(entry),
             offers_made: fit(row.try_get::<_, i32>(2)?)?,
         });
     }

@@ -23,6 +23,9 @@ use crate::world::{Price, TestSale, World, kid};
 mod breaches;
 mod complaints;
 mod growth;
+mod late_money;
+mod locks;
+mod long_lines;
 mod model;
 mod races;
 mod storm;
@@ -321,6 +324,11 @@ async fn only_what_is_confirmed_waits_and_only_for_what_is_sold_out() {
     line.passes(3_601_000).await;
     line.tend().await;
     assert_eq!(line.states([wish.id, late.id]).await, [EntryState::Waiting, EntryState::Expired]);
+    let gone = sale.wish(1);
+    line.joins(&gone).await;
+    assert_eq!(line.leaves(gone.id).await, EntryState::Left);
+    let contacts = world.number("SELECT count(*) FROM waitlist_contacts").await;
+    assert_eq!(contacts, 1, "the address of who never confirmed is forgotten, and only that");
     world.audits_clean().await;
 }
 

@@ -1,6 +1,7 @@
 //! What people complain about in waiting lists elsewhere (pretix #2119, #1163, #1405, #1031, #681), as what does not happen here.
 
 use ledger::orders::{CreateOrder, order_cancel};
+use ledger::sales::{sale_pause, sale_resume};
 use ledger::waitlist::claims::Claim;
 use ledger::waitlist::{Confirm, EntryState, Join};
 use serde_json::json;
@@ -107,5 +108,51 @@ async fn nobody_waits_while_units_are_on_sale() {
     line.joins(&wish).await;
     assert_eq!(line.confirms(wish.id).await, Confirm::OnSale(ga()));
     assert_eq!(line.state(wish.id).await, EntryState::Unconfirmed);
+    world.audits_clean().await;
+}
+
+/// The same where nobody said when selling ends: the last performance begins.
+#[tokio::test]
+async fn nothing_is_offered_near_the_beginning_of_the_last_performance() {
+    let world = World::new().await;
+    let starts_at = world.now().await + jiff::SignedDuration::from_secs(2_000);
+    let tiers = json!([{ "id": "ga", "name": "Standing", "price": 4500, "capacity": 2 }]);
+    let sale = world.sale_with(json!({ "performances": [{ "starts_at": starts_at }], "tiers": tiers })).await;
+    let orders = sold_out(&sale, 2).await;
+    let line = Line { world: &world, sale: &sale };
+    let [first, second] = line.wait_for([1, 1]).await;
+    line.passes(GATHERED_MS).await;
+    line.gives_back(orders[0].id).await;
+    assert!(line.offer(first).await.until <= starts_at, "as long as there is time");
+    line.passes(900_000).await;
+    line.gives_back(orders[1].id).await;
+    line.tend().await;
+    assert_eq!(line.state(second).await, EntryState::Over);
+    assert_eq!(line.on_sale_again().await, [1]);
+    world.audits_clean().await;
+}
+
+/// A pause makes offers longer, and not the time to sell.
+#[tokio::test]
+async fn no_offer_outlives_the_end_of_selling_by_a_pause() {
+    let world = World::new().await;
+    let closes_at = world.now().await + jiff::SignedDuration::from_mins(40);
+    let opens_at = "2026-01-01T10:00:00Z";
+    let tiers = json!([{ "id": "ga", "name": "Standing", "price": 4500, "capacity": 1 }]);
+    let sale = world.sale_with(json!({ "opens_at": opens_at, "closes_at": closes_at, "tiers": tiers })).await;
+    let orders = sold_out(&sale, 1).await;
+    let line = Line { world: &world, sale: &sale };
+    let [entry] = line.wait_for([1]).await;
+    line.passes(GATHERED_MS).await;
+    line.gives_back(orders[0].id).await;
+    assert_eq!(line.state(entry).await, EntryState::Offered);
+    sale_pause(&world.gateway, sale.organizer, sale.id).await.unwrap();
+    line.passes(7_200_000).await;
+    sale_resume(&world.gateway, sale.organizer, sale.id).await.unwrap();
+    assert!(line.offer(entry).await.until <= closes_at);
+    assert_eq!(line.claims(entry).await, Claim::NotOffered(EntryState::Lapsed));
+    assert_eq!(line.lapse().await, 1);
+    assert_eq!(line.state(entry).await, EntryState::Lapsed);
+    assert_eq!(line.on_sale_again().await, [0]);
     world.audits_clean().await;
 }
