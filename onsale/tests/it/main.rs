@@ -43,6 +43,7 @@ mod scale;
 mod seat_map;
 mod seats;
 mod sell_out;
+mod sent_again;
 mod shopper;
 mod shutdown;
 mod signing_keys;
