@@ -59,11 +59,13 @@ CREATE SEQUENCE waitlist_ranks MINVALUE 1099511627776; -- 2^40: no queue has so 
 -- Personal data: erased by deleting the row. `is_live` says that the entry counts for its address: from its confirmation until it is
 -- over. Before that anybody may have written the address there, so wishes stand side by side and none displaces another.
 CREATE TABLE waitlist_contacts (
-    sale_id  uuid    NOT NULL,
-    entry_id uuid    NOT NULL,
-    email    text    NOT NULL,
-    buyer    text    NOT NULL,
-    is_live  boolean NOT NULL DEFAULT false,
+    sale_id   uuid    NOT NULL,
+    entry_id  uuid    NOT NULL,
+    email     text    NOT NULL,
+    buyer     text    NOT NULL,
+    is_live   boolean NOT NULL DEFAULT false,
+    -- When it goes, because nobody said that the address is hers; never once somebody did.
+    forget_at timestamptz,
     CONSTRAINT waitlist_contacts_pkey PRIMARY KEY (sale_id, entry_id),
     CONSTRAINT waitlist_contacts_entry_fkey FOREIGN KEY (sale_id, entry_id) REFERENCES waitlist_entries (sale_id, id),
     CONSTRAINT waitlist_contacts_email_check CHECK (char_length(email) BETWEEN 3 AND 320),
@@ -71,6 +73,7 @@ CREATE TABLE waitlist_contacts (
 );
 CREATE UNIQUE INDEX waitlist_contacts_buyer_key ON waitlist_contacts (sale_id, buyer) WHERE is_live;
 CREATE INDEX waitlist_contacts_buyer_idx ON waitlist_contacts (sale_id, buyer);
+CREATE INDEX waitlist_contacts_forget_idx ON waitlist_contacts (sale_id, forget_at) WHERE forget_at IS NOT NULL;
 
 -- The line of a tier: a row for each entry that waits for it, while it waits.
 CREATE TABLE waitlist_wants (

@@ -207,17 +207,23 @@ $$;
 CREATE FUNCTION kept_units(p_sale uuid, p_tier text, p_quantity integer) RETURNS integer[]
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
 AS $$
 DECLARE
     v_together integer[];
 BEGIN
-    SELECT array_agg(unit_no ORDER BY unit_no) INTO v_together
-      FROM (SELECT u.unit_no, regexp_replace(u.seat_label, '-[^-]*$', '') AS row_name,
-                   u.unit_no - row_number() OVER (PARTITION BY regexp_replace(u.seat_label, '-[^-]*$', '') ORDER BY u.unit_no) AS run
-              FROM offered_units o JOIN units u USING (sale_id, tier_id, unit_no)
-             WHERE o.sale_id = p_sale AND o.tier_id = p_tier AND o.offer_id IS NULL AND u.seat_label IS NOT NULL) AS seats
-     GROUP BY row_name, run HAVING count(*) >= p_quantity
-     ORDER BY min(unit_no) LIMIT 1;
+    -- Of one seat, and where there are none, nothing is side by side: looking at all that is kept would cost each offer as much again.
+    IF p_quantity > 1 AND (SELECT u.seat_label FROM offered_units o JOIN units u USING (sale_id, tier_id, unit_no)
+                            WHERE o.sale_id = p_sale AND o.tier_id = p_tier AND o.offer_id IS NULL LIMIT 1) IS NOT NULL THEN
+        SELECT array_agg(unit_no ORDER BY unit_no) INTO v_together
+          FROM (SELECT u.unit_no, regexp_replace(u.seat_label, '-[^-]*$', '') AS row_name,
+                       u.unit_no - row_number() OVER (PARTITION BY regexp_replace(u.seat_label, '-[^-]*$', '') ORDER BY u.unit_no) AS run
+                  FROM offered_units o JOIN units u USING (sale_id, tier_id, unit_no)
+                 WHERE o.sale_id = p_sale AND o.tier_id = p_tier AND o.offer_id IS NULL AND u.seat_label IS NOT NULL) AS seats
+         GROUP BY row_name, run HAVING count(*) >= p_quantity
+         ORDER BY min(unit_no) LIMIT 1;
+    END IF;
     RETURN coalesce(v_together[:p_quantity], ARRAY(
         SELECT unit_no FROM offered_units
          WHERE sale_id = p_sale AND tier_id = p_tier AND offer_id IS NULL ORDER BY unit_no LIMIT p_quantity));
@@ -309,8 +315,7 @@ BEGIN
 END
 $$;
 
--- Step: an entry is over: it stands in no line, and its address may join again. Of one that was never confirmed nobody knows whose
--- address it has: that is forgotten.
+-- Step: an entry is over: it stands in no line, and its address may join again.
 CREATE FUNCTION waitlist_entry_end(p_sale uuid, p_entry uuid, p_state text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -322,8 +327,6 @@ BEGIN
     DELETE FROM waitlist_wants WHERE sale_id = p_sale AND entry_id = p_entry;
     UPDATE waitlist_entries SET state = p_state, served_at = coalesce(served_at, v_now), changed_at = v_now
      WHERE sale_id = p_sale AND id = p_entry;
-    DELETE FROM waitlist_contacts c USING waitlist_entries e
-     WHERE c.sale_id = p_sale AND c.entry_id = p_entry AND e.sale_id = p_sale AND e.id = p_entry AND e.confirmed_at IS NULL;
     UPDATE waitlist_contacts SET is_live = false WHERE sale_id = p_sale AND entry_id = p_entry;
 END
 $$;

@@ -98,7 +98,8 @@ BEGIN
                    WHERE c.sale_id = p_sale AND c.buyer = p_buyer AND e.joined_at > v_now - interval '1 hour');
     INSERT INTO waitlist_entries (sale_id, id, rank, tiers, quantity, joined_at, changed_at)
     VALUES (p_sale, p_entry, waitlist_rank(p_sale, p_tiers, p_number), p_tiers, p_quantity, v_now, v_now);
-    INSERT INTO waitlist_contacts (sale_id, entry_id, email, buyer) VALUES (p_sale, p_entry, p_email, p_buyer);
+    INSERT INTO waitlist_contacts (sale_id, entry_id, email, buyer, forget_at)
+    VALUES (p_sale, p_entry, p_email, p_buyer, v_now + interval '1 hour');
     IF v_letters < c_letters_max THEN
         PERFORM waitlist_tell(p_sale, p_entry, 'mail_waitlist_joined');
     END IF;
@@ -143,7 +144,7 @@ BEGIN
             RETURN jsonb_build_object('outcome', 'on_sale', 'tier', v_tier);
         END IF;
     END LOOP;
-    UPDATE waitlist_contacts SET is_live = true WHERE sale_id = p_sale AND entry_id = p_entry;
+    UPDATE waitlist_contacts SET is_live = true, forget_at = NULL WHERE sale_id = p_sale AND entry_id = p_entry;
     UPDATE waitlist_entries SET state = 'waiting', confirmed_at = onsale_now(), changed_at = onsale_now()
      WHERE sale_id = p_sale AND id = p_entry;
     INSERT INTO waitlist_wants (sale_id, tier_id, rank, entry_id, preference, quantity)
@@ -243,7 +244,8 @@ BEGIN
     SELECT id FROM (SELECT DISTINCT sale_id AS id FROM waitlist_lines) AS lines
      WHERE EXISTS (SELECT FROM waitlist_wants w WHERE w.sale_id = lines.id)
         OR EXISTS (SELECT FROM waitlist_entries e WHERE e.sale_id = lines.id AND e.state = 'unconfirmed')
-        OR EXISTS (SELECT FROM offered_units u WHERE u.sale_id = lines.id);
+        OR EXISTS (SELECT FROM offered_units u WHERE u.sale_id = lines.id)
+        OR EXISTS (SELECT FROM waitlist_contacts c WHERE c.sale_id = lines.id AND c.forget_at <= (SELECT onsale_now()));
 END
 $$;
 
@@ -295,6 +297,10 @@ DECLARE
 BEGIN
     PERFORM gate_enter(p_sale);
     PERFORM waitlist_line_enter(p_sale);
+    DELETE FROM waitlist_contacts
+     WHERE sale_id = p_sale AND entry_id IN (SELECT entry_id FROM waitlist_contacts
+                                              WHERE sale_id = p_sale AND forget_at <= (SELECT onsale_now())
+                                              ORDER BY forget_at LIMIT c_ends_max);
     IF sale_is_called_off(p_sale) THEN
         entries_ended := waitlist_call_off(p_sale, c_ends_max);
         offers_made := waitlist_promote(p_sale);

@@ -126,8 +126,8 @@ BEGIN
 END
 $$;
 
--- As V30, but only from a job of all units: those that went to a line first were made free by a job of another name, which Redis
--- hears of in any case and sells them.
+-- As V30, but never in a sale that is called off, and only from a job of all units: those that went to a line first were made free by
+-- a job of another name, which Redis hears of in any case and sells them.
 CREATE OR REPLACE FUNCTION order_reclaim(p_sale uuid, p_order uuid) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -137,7 +137,7 @@ DECLARE
     v_buyer  text   := (SELECT buyer FROM contacts WHERE sale_id = p_sale AND order_id = p_order);
     v_tiers  text[] := ARRAY(SELECT tier_id FROM order_units WHERE sale_id = p_sale AND order_id = p_order);
 BEGIN
-    IF buyer_limit_passed(p_sale, v_buyer, v_number, v_tiers) IS NOT NULL THEN
+    IF sale_is_called_off(p_sale) OR buyer_limit_passed(p_sale, v_buyer, v_number, v_tiers) IS NOT NULL THEN
         RETURN false;
     END IF;
     PERFORM order_units_lock(p_sale, p_order);

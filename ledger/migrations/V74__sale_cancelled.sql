@@ -78,38 +78,6 @@ BEGIN
 END
 $$;
 
--- As V30, but never in a sale that is called off.
-CREATE OR REPLACE FUNCTION order_reclaim(p_sale uuid, p_order uuid) RETURNS boolean
-LANGUAGE plpgsql
-SET search_path = public, pg_temp
-AS $$
-DECLARE
-    v_number bigint := (SELECT number FROM orders WHERE sale_id = p_sale AND id = p_order);
-    v_buyer  text   := (SELECT buyer FROM contacts WHERE sale_id = p_sale AND order_id = p_order);
-    v_tiers  text[] := ARRAY(SELECT tier_id FROM order_units WHERE sale_id = p_sale AND order_id = p_order);
-BEGIN
-    IF sale_is_called_off(p_sale)
-       OR buyer_limit_passed(p_sale, v_buyer, v_number, v_tiers) IS NOT NULL THEN
-        RETURN false;
-    END IF;
-    PERFORM order_units_lock(p_sale, p_order);
-    IF EXISTS (SELECT FROM order_units ou JOIN units u USING (sale_id, tier_id, unit_no)
-                WHERE ou.sale_id = p_sale AND ou.order_id = p_order AND u.state <> 'free') THEN
-        RETURN false;
-    END IF;
-    UPDATE outbox j SET state = 'dropped', last_error = 'a late payment took the units again'
-      FROM orders o, sales s
-     WHERE o.sale_id = p_sale AND o.id = p_order AND s.id = p_sale
-       AND j.sale_id = p_sale AND j.dedup_key = format('units_return:%s:%s', o.id, o.claims)
-       AND j.state = 'pending' AND j.attempts = 0 AND (j.payload ->> 'epoch')::integer = s.epoch;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    PERFORM order_claim(p_sale, p_order);
-    RETURN true;
-END
-$$;
-
 -- Calls a sale off, if it is in one of these states; answers whether this call did. Alone in the gate: whoever was selling has sold.
 CREATE FUNCTION sale_cancel(p_organizer uuid, p_sale uuid, p_from text[], p_by text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER

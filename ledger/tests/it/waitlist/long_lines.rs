@@ -14,7 +14,7 @@ use crate::world::{TestSale, World};
 const ENTRIES: u32 = 5_000;
 const ENTRIES_SOAK: u32 = 50_000;
 /// Units that are in offers when the sale is closed, and units that are kept then.
-const OFFERED: u32 = 40;
+const OFFERED: u32 = 300;
 const KEPT: u32 = 1_000;
 /// Entries that one call ends at most: of the line, and of those with an offer.
 const ENDS_MAX: u32 = 1_000 + OFFERED;
@@ -39,8 +39,8 @@ async fn stand_in_line(world: &World, sale: &TestSale<'_>, entries: u32, quantit
                     onsale_now(), onsale_now() FROM generate_series(1, {entries})
              RETURNING *),
          c AS (
-             INSERT INTO waitlist_contacts (sale_id, entry_id, email, buyer)
-             SELECT sale_id, id, id || '@example.com', id || '@example.com' FROM e)
+             INSERT INTO waitlist_contacts (sale_id, entry_id, email, buyer, is_live)
+             SELECT sale_id, id, id || '@example.com', id || '@example.com', true FROM e)
          INSERT INTO waitlist_wants (sale_id, tier_id, rank, entry_id, preference, quantity)
          SELECT sale_id, 'ga', rank, id, 1, quantity FROM e"
     );
