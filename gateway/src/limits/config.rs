@@ -16,7 +16,9 @@ pub enum RateLimitsError {
     #[error("{0:?} is not like join=5/10s")]
     Shape(String),
     /// There is no limit of that name.
-    #[error("{0:?} is none of join, read, page, file, live, shop, organizer, code, place, hold, order, pay, door")]
+    #[error(
+        "{0:?} is none of join, read, page, file, live, shop, organizer, code, wish, place, hold, order, pay, door"
+    )]
     Name(String),
 }
 

@@ -79,9 +79,15 @@ async fn the_database_has_the_words_of_the_domain() {
     assert_eq!(words("payments_state_check").await, set(PaymentState::ALL.map(PaymentState::word)));
     assert_eq!(words("sales_state_check").await, set(StoredState::ALL.map(StoredState::word)));
     assert_eq!(words("tickets_state_check").await, set(TicketState::ALL.map(TicketState::word)));
-    let verdicts =
-        Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Forged).map(|verdict| verdict.word().to_owned());
-    assert_eq!(words("checkins_verdict_check").await, verdicts.collect(), "what is forged is not kept");
+    let verdicts = Verdict::ALL
+        .into_iter()
+        .filter(|verdict| !matches!(verdict, Verdict::Forged | Verdict::IdTaken))
+        .map(|verdict| verdict.word().to_owned());
+    assert_eq!(
+        words("checkins_verdict_check").await,
+        verdicts.collect(),
+        "what is forged, or has the name of another scan, is not kept"
+    );
     assert_eq!(words("outbox_queue_check").await, set(Queue::ALL.map(Queue::word)));
     assert_eq!(words("api_keys_role_check").await, set(KeyRole::ALL.map(KeyRole::word)));
     assert_eq!(words("waitlist_entries_state_check").await, set(EntryState::ALL.map(EntryState::word)));

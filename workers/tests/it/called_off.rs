@@ -1,4 +1,4 @@
-//! A sale that is called off, over a Stripe: all money is back, everybody was told once, and Redis lets go of it.
+//! A sale that is called off, over a Stripe: all money is back, and everybody was told once.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -48,10 +48,10 @@ fn quick_pools() -> WorkersConfig {
     WorkersConfig { stripe: PoolSize(16), mail: PoolSize(8), stripe_writes_per_s, ..pools() }
 }
 
-/// 200 have paid, in the long run 2,000; some are promised, some are at their bank, some did nothing yet, and somebody waits.
+/// 40 have paid, in the long run 2,000; some are promised, some are at their bank, some did nothing yet, and somebody waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sale_that_is_called_off_gives_everybody_their_money_back() {
-    let buyers = if soak::is_on() { 2_000 } else { 200 };
+    let buyers = if soak::is_on() { 2_000 } else { 40 };
     let world = World::new().await;
     let workers = world.start_as(quick_pools(), Post::Open, Vouched::ByBeacon);
     let units = buyers + 3 * EACH;
@@ -101,7 +101,6 @@ async fn a_sale_that_is_called_off_gives_everybody_their_money_back() {
     let other = "SELECT count(*) FROM outbox
                   WHERE kind IN ('mail_refund_made', 'mail_payment_released', 'mail_payment_refunded', 'mail_waitlist_offer')";
     assert_eq!(world.count(other).await, 0, "nobody is told the same twice, nor offered anything");
-    eventually("Redis lets go of it", async || world.epoch(&sale).await.is_none()).await;
     world.agrees_with_stripe().await;
     world.audit().await;
     workers.stop().await;
