@@ -8,6 +8,7 @@
 //! | `Ada@Example.ORG` | `ada@example.org` | domains have no case, and no host that sells mailboxes tells local parts apart by it |
 //! | `ada+jazz@example.org` | `ada@example.org` | subaddressing (RFC 5233): what follows the `+` is the mailbox's own filing |
 //! | `ada@example.org.` | `ada@example.org` | the final dot of a name is its root |
+//! | `ada@ｅxample。org`, `ada@exam\u{ad}ple.org` | `ada@example.org` | names are looked up as UTS 46 maps them, and we write to them so |
 //! | `a.d.a@googlemail.com` | `ada@gmail.com` | Gmail ignores dots and has two names |
 //!
 //! What it does not do: it says whom to count, never whom to write to. Mail goes to the address as it was typed.
@@ -24,8 +25,15 @@ pub fn buyer_of(email: &str) -> String {
         Some((mailbox, _)) if !mailbox.is_empty() => mailbox,
         _ => local,
     };
+    let domain = ascii_domain(domain).unwrap_or_else(|| domain.to_owned());
     let domain = domain.trim_end_matches('.');
     if GMAIL.contains(&domain) { format!("{}@gmail.com", local.replace('.', "")) } else { format!("{local}@{domain}") }
+}
+
+/// A domain as it is looked up; nothing when no name can be spelled so.
+#[must_use]
+pub fn ascii_domain(domain: &str) -> Option<String> {
+    idna::domain_to_ascii(domain).ok().filter(|name| !name.trim_end_matches('.').is_empty())
 }
 
 #[cfg(test)]

@@ -9,7 +9,11 @@ fn spellings_of_one_mailbox_are_one_buyer() {
         ("ada+jazz+2@example.org", "ada@example.org"),
         ("ada@example.org.", "ada@example.org"),
         (" ada@example.org ", "ada@example.org"),
-        ("Ü@例え.JP", "ü@例え.jp"),
+        ("Ü@例え.JP", "ü@xn--r8jz45g.jp"),
+        ("ada@exam\u{ad}ple.org", "ada@example.org"),
+        ("ada@exam\u{200b}ple.org", "ada@example.org"),
+        ("ada@ｅｘａｍｐｌｅ。org", "ada@example.org"),
+        ("ada@BÜCHER.example", "ada@xn--bcher-kva.example"),
         ("A.d.a+x@GoogleMail.com", "ada@gmail.com"),
         ("ada@gmail.com", "ada@gmail.com"),
     ] {

@@ -220,9 +220,9 @@ pub(crate) fn name_fault(text: &str) -> Option<String> {
 /// Only what every mail system agrees on; whether an address exists, mail alone can tell.
 fn is_email(text: &str) -> bool {
     let plain = text.len() <= EMAIL_MAX_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    let parts = text
-        .split_once('@')
-        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    let parts = text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.contains('@') && domain::email::ascii_domain(domain).is_some()
+    });
     plain && parts
 }
 

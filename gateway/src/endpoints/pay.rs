@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use admission::{Spend, WriteClass};
 use domain::order::OrderState;
 use domain::payment::{IntentStatus, PAYMENT_WINDOW_S};
-use domain::{OrderId, PaymentId};
+use domain::{OrderId, PaymentId, SaleId};
 use http::StatusCode;
 use ledger::payments::{
     Applied, Apply, BeginPayment, CARD_LIMIT, FactSource, NewPayment, PaymentAttempt, PaymentRow, StripeAnswer,
@@ -119,10 +119,11 @@ pub(crate) async fn pay(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
     let body: PayBody = request.json()?;
     body.confirmation_token.as_deref().map_or(Ok(()), check)?;
     let once = Once::new(format!("pay/{order}"), key, &request.body);
+    let sale_id = sale.id();
     let work = attempt(Arc::clone(app), sale, order, body.confirmation_token);
     match once.run(app, work, |paid| (StatusCode::OK, without_secret(paid))).await? {
         Done::Now(paid) => Ok(json(StatusCode::OK, &paid)),
-        Done::Before(status, body) => Ok(idempotency::replayed(json(status, &with_secret(app, &body).await?))),
+        Done::Before(status, body) => Ok(idempotency::replayed(json(status, &with_secret(app, sale_id, order, &body).await?))),
     }
 }
 
@@ -143,7 +144,7 @@ fn no_token() -> Problem {
 }
 
 /// The secret is never stored: what is remembered lacks it, and the next action, whose URL may hold it. Both are fetched
-/// again when the answer is, and with them how the payment stands: by now the bank may have said no.
+/// again when the answer is, and with them how order and payment stand: by now the bank may have said no, or yes.
 fn without_secret(paid: &PaidBody) -> Vec<u8> {
     let mut kept = paid.clone();
     kept.payment.client_secret = None;
@@ -151,11 +152,10 @@ fn without_secret(paid: &PaidBody) -> Vec<u8> {
     serde_json::to_vec(&kept).expect("our answers have string keys")
 }
 
-async fn with_secret(app: &App, kept: &[u8]) -> Result<PaidBody, Problem> {
-    let mut paid: PaidBody = serde_json::from_slice(kept).map_err(|_| Code::InternalError)?;
-    let intent = app.stripe.fetch(&paid.payment.payment_intent).await?;
-    paid.payment = attempt_body(intent);
-    Ok(paid)
+async fn with_secret(app: &App, sale: SaleId, order: OrderId, kept: &[u8]) -> Result<PaidBody, Problem> {
+    let PaidBody { payment, .. } = serde_json::from_slice(kept).map_err(|_| Code::InternalError)?;
+    let intent = app.stripe.fetch(&payment.payment_intent).await?;
+    under_way(app, sale, order, intent).await
 }
 
 async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: Option<String>) -> Result<PaidBody, Problem> {
@@ -164,7 +164,7 @@ async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: Option<S
         BeginPayment::Live(row) => {
             let intent = fetch(&app, row).await?;
             if !is_over(&intent) {
-                return under_way(&app, &payment, intent).await;
+                return under_way(&app, payment.sale, order, intent).await;
             }
             hear(&app, &intent).await?;
             payment_begin(&app.ledger, &payment).await?
@@ -175,7 +175,7 @@ async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: Option<S
         BeginPayment::Begun(attempt) | BeginPayment::Resume(attempt) => drive(&app, &attempt).await,
         BeginPayment::LookedFor => Err(looked_for()),
         // Another press has begun the next attempt meanwhile.
-        BeginPayment::Live(row) => under_way(&app, &payment, fetch(&app, row).await?).await,
+        BeginPayment::Live(row) => under_way(&app, payment.sale, order, fetch(&app, row).await?).await,
         BeginPayment::NothingUnderWay => Err(no_token()),
         BeginPayment::OrderExpired => Err(Code::OrderExpired.into()),
         BeginPayment::NotPayable(state) => {
@@ -355,8 +355,8 @@ async fn hear(app: &App, intent: &Intent) -> Result<(), Problem> {
 }
 
 /// An attempt is under way at Stripe: this is how it stands.
-async fn under_way(app: &App, payment: &NewPayment, intent: Intent) -> Result<PaidBody, Problem> {
-    let order = ledger::orders::order_fetch(&app.ledger, payment.sale, payment.order).await?.ok_or(Code::NotFound)?;
+async fn under_way(app: &App, sale: SaleId, order: OrderId, intent: Intent) -> Result<PaidBody, Problem> {
+    let order = ledger::orders::order_fetch(&app.ledger, sale, order).await?.ok_or(Code::NotFound)?;
     Ok(PaidBody { state: order.state, payment: attempt_body(intent) })
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn seal(letter: &Letter, envelope: &Envelope<'_>, enclosed: Enclosed)
 /// belongs to the receiver alone, and goes as it is.
 fn address(email: &str) -> Result<Address, BadEnvelope> {
     let written: Address = email.parse().map_err(|_| BadEnvelope::Address)?;
-    let domain = idna::domain_to_ascii(written.domain()).map_err(|_| BadEnvelope::Address)?;
+    let domain = domain::email::ascii_domain(written.domain()).ok_or(BadEnvelope::Address)?;
     Address::new(written.user(), domain).map_err(|_| BadEnvelope::Address)
 }
 
