@@ -193,7 +193,7 @@ pub(crate) struct VerifyShuffle {
 /// `onsale letters`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Letters {
-    /// Print one as it would go over the wire, of a made-up order; a mail program opens it
+    /// Print one as it would go over the wire, of a made-up order or wish; a mail program opens it
     Preview(PreviewLetter),
 }
 
@@ -201,7 +201,7 @@ pub(crate) enum Letters {
 #[derive(Debug, Args)]
 pub(crate) struct PreviewLetter {
     /// Which: `order_paid`, `order_expired`, `payment_released`, `payment_refunded`, `refund_made`, `refund_failed`, `tickets_again`,
-    /// `sale_cancelled`
+    /// `sale_cancelled`, `waitlist_joined`, `waitlist_offer`, `waitlist_lapsed`, `waitlist_cancelled`
     #[arg(value_name = "KIND", value_parser = letter_kind)]
     pub(crate) kind: LetterKind,
     /// What `POST /v1/organizer/sales` takes, with `letters` of one's own; `-` reads it from standard input

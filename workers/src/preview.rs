@@ -1,4 +1,4 @@
-//! A letter as its reader will see it, before anybody does: of a made-up order of two units.
+//! A letter as its reader will see it, before anybody does: of a made-up order of two units, or a made-up wish for them.
 //!
 //! Written by the code that writes real ones, with keys of its own: its codes open no door anywhere.
 
@@ -13,7 +13,7 @@ use domain::ticket::{TicketSigner, ticket_id};
 use domain::token::Signer;
 use domain::{HoldId, Money, OrderId, OrganizerId, PlaceNumber, RefundId, SaleId, UnitNo};
 use ledger::orders::{Contact, OrderRow};
-use ledger::outbox::MailKind;
+use ledger::outbox::{EntryMailKind, MailKind};
 use ledger::refunds::{RefundOrigin, RefundRow, RefundState};
 use ledger::sales::SaleRow;
 use ledger::tickets::{TicketRow, TicketState};
@@ -21,7 +21,10 @@ use lettre::message::Mailbox;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::jobs::send_mail::{Desk, Told, compose};
+use crate::jobs::send_entry_mail;
+use crate::jobs::send_mail::{self, Desk, Told};
+
+mod entry;
 
 /// How many units the order has.
 const UNITS: u32 = 2;
@@ -46,30 +49,45 @@ pub fn preview(kind: LetterKind, config: &SaleConfig, reader: &Reader) -> Result
     let from: Mailbox = "Tickets <tickets@example.com>".parse().expect("a mailbox");
     let desk =
         Desk { signer: &signer, ticket_signer: &tickets, public_url: "https://tickets.example.com", from: &from };
-    let told = told(kind, config, reader, &tickets)?;
-    let letter = compose(&desk, mail_kind(kind), &told).map_err(|fault| fault.to_string())?;
+    let letter = match kind_of(kind) {
+        Kind::Order(kind) => {
+            send_mail::compose(&desk, kind, &told(kind, config, reader, &tickets)?).map_err(|fault| fault.to_string())?
+        }
+        Kind::Entry(kind) => send_entry_mail::compose(&desk, kind, &entry::told(kind, config, reader)?)?,
+    };
     Ok(letter.formatted())
 }
 
-const fn mail_kind(kind: LetterKind) -> MailKind {
+/// What a letter is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Order(MailKind),
+    Entry(EntryMailKind),
+}
+
+const fn kind_of(kind: LetterKind) -> Kind {
     match kind {
-        LetterKind::OrderPaid => MailKind::OrderPaid,
-        LetterKind::OrderExpired => MailKind::OrderExpired,
-        LetterKind::PaymentReleased => MailKind::PaymentReleased,
-        LetterKind::PaymentRefunded => MailKind::PaymentRefunded,
-        LetterKind::RefundMade => MailKind::RefundMade(RefundId::from_uuid(Uuid::nil())),
-        LetterKind::RefundFailed => MailKind::RefundFailed(RefundId::from_uuid(Uuid::nil())),
-        LetterKind::TicketsAgain => MailKind::TicketsAgain(Uuid::nil()),
-        LetterKind::SaleCancelled => MailKind::SaleCancelled(Some(RefundId::from_uuid(Uuid::nil()))),
+        LetterKind::OrderPaid => Kind::Order(MailKind::OrderPaid),
+        LetterKind::OrderExpired => Kind::Order(MailKind::OrderExpired),
+        LetterKind::PaymentReleased => Kind::Order(MailKind::PaymentReleased),
+        LetterKind::PaymentRefunded => Kind::Order(MailKind::PaymentRefunded),
+        LetterKind::RefundMade => Kind::Order(MailKind::RefundMade(RefundId::from_uuid(Uuid::nil()))),
+        LetterKind::RefundFailed => Kind::Order(MailKind::RefundFailed(RefundId::from_uuid(Uuid::nil()))),
+        LetterKind::TicketsAgain => Kind::Order(MailKind::TicketsAgain(Uuid::nil())),
+        LetterKind::SaleCancelled => Kind::Order(MailKind::SaleCancelled(Some(RefundId::from_uuid(Uuid::nil())))),
+        LetterKind::WaitlistJoined => Kind::Entry(EntryMailKind::Joined),
+        LetterKind::WaitlistOffer => Kind::Entry(EntryMailKind::Offer),
+        LetterKind::WaitlistLapsed => Kind::Entry(EntryMailKind::Lapsed),
+        LetterKind::WaitlistCancelled => Kind::Entry(EntryMailKind::Cancelled),
     }
 }
 
-fn told(kind: LetterKind, config: &SaleConfig, reader: &Reader, signer: &TicketSigner) -> Result<Told, String> {
+fn told(kind: MailKind, config: &SaleConfig, reader: &Reader, signer: &TicketSigner) -> Result<Told, String> {
     let tier = config.tiers.first().ok_or("the sale has no tier")?;
     let quantity = NonZeroU32::new(UNITS.min(tier.capacity())).ok_or("the first tier has no unit")?;
     let lines = lines_of(config, tier, quantity).map_err(|fault| fault.to_string())?;
     let total = Money::new(lines.iter().map(|line| line.amount.minor).sum(), config.currency);
-    let (sale, order) = (SaleId::from_uuid(Uuid::nil()), OrderId::from_uuid(Uuid::nil()));
+    let (sale, order) = (sale_of(config), OrderId::from_uuid(Uuid::nil()));
     let ticket = |unit: u32| TicketRow {
         id: ticket_id("preview", &tier.id, UnitNo(unit)),
         reference: "preview".to_owned(),
@@ -80,10 +98,11 @@ fn told(kind: LetterKind, config: &SaleConfig, reader: &Reader, signer: &TicketS
         state: TicketState::Valid,
     };
     let tickets: Vec<_> = (0..quantity.get()).map(ticket).collect();
-    let of_refund = matches!(kind, LetterKind::RefundMade | LetterKind::RefundFailed | LetterKind::SaleCancelled);
+    let of_refund =
+        matches!(kind, MailKind::RefundMade(_) | MailKind::RefundFailed(_) | MailKind::SaleCancelled(_));
     let refund = of_refund.then(|| RefundRow {
         id: RefundId::from_uuid(Uuid::nil()),
-        state: if kind == LetterKind::RefundFailed { RefundState::Failed } else { RefundState::Succeeded },
+        state: if matches!(kind, MailKind::RefundFailed(_)) { RefundState::Failed } else { RefundState::Succeeded },
         origin: RefundOrigin::Onsale,
         reason: "preview".to_owned(),
         amount: total,
@@ -94,7 +113,7 @@ fn told(kind: LetterKind, config: &SaleConfig, reader: &Reader, signer: &TicketS
     let units = tickets.iter().map(|ticket| (ticket.tier.clone(), ticket.unit)).collect();
     let order = OrderRow {
         id: order,
-        sale,
+        sale: sale.id,
         hold: HoldId::from_uuid(Uuid::nil()),
         number: PlaceNumber(1),
         state: OrderState::Paid,
@@ -107,8 +126,13 @@ fn told(kind: LetterKind, config: &SaleConfig, reader: &Reader, signer: &TicketS
         payment: None,
         tickets,
     };
-    let sale = SaleRow {
-        id: sale,
+    Ok(Told { sale, order, contact: Contact { email: reader.email.clone(), name: reader.name.clone() }, refund })
+}
+
+/// The sale as it would be stored.
+fn sale_of(config: &SaleConfig) -> SaleRow {
+    SaleRow {
+        id: SaleId::from_uuid(Uuid::nil()),
         organizer: OrganizerId::from_uuid(Uuid::nil()),
         slug: config.slug_or_from_name(),
         config: config.clone(),
@@ -118,8 +142,7 @@ fn told(kind: LetterKind, config: &SaleConfig, reader: &Reader, signer: &TicketS
         published_at: Some(config.opens_at),
         notice: None,
         payment_latency: None,
-    };
-    Ok(Told { sale, order, contact: Contact { email: reader.email.clone(), name: reader.name.clone() }, refund })
+    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,34 @@ letters! {
     TicketsAgain = "tickets_again";
     /// The sale was called off: this goes back.
     SaleCancelled = "sale_cancelled";
+    /// Somebody asked to wait: was it the owner of the address?
+    WaitlistJoined = "waitlist_joined";
+    /// What came back is theirs for a while.
+    WaitlistOffer = "waitlist_offer";
+    /// That time is over.
+    WaitlistLapsed = "waitlist_lapsed";
+    /// The sale was called off: there is nothing to wait for.
+    WaitlistCancelled = "waitlist_cancelled";
+}
+
+impl LetterKind {
+    /// What its words may refer to: who waits has no order and has given no name.
+    #[must_use]
+    pub const fn placeholders(self) -> &'static [Placeholder] {
+        use Placeholder::{Amount, Name, Offer, Order, Sale, Total, Until, Venue, When, Wish};
+        match self {
+            Self::OrderPaid
+            | Self::OrderExpired
+            | Self::PaymentReleased
+            | Self::PaymentRefunded
+            | Self::RefundMade
+            | Self::RefundFailed
+            | Self::TicketsAgain
+            | Self::SaleCancelled => &[Name, Sale, Venue, When, Order, Total, Amount],
+            Self::WaitlistJoined | Self::WaitlistCancelled => &[Sale, Venue, When, Wish],
+            Self::WaitlistOffer | Self::WaitlistLapsed => &[Sale, Venue, When, Wish, Offer, Until],
+        }
+    }
 }
 
 /// An organizer's words.
@@ -87,12 +115,28 @@ pub enum Placeholder {
     Total,
     /// What went back, or should have.
     Amount,
+    /// What somebody waits for.
+    Wish,
+    /// What they were offered.
+    Offer,
+    /// Until when.
+    Until,
 }
 
 impl Placeholder {
     /// Every placeholder.
-    pub const ALL: [Self; 7] =
-        [Self::Name, Self::Sale, Self::Venue, Self::When, Self::Order, Self::Total, Self::Amount];
+    pub const ALL: [Self; 10] = [
+        Self::Name,
+        Self::Sale,
+        Self::Venue,
+        Self::When,
+        Self::Order,
+        Self::Total,
+        Self::Amount,
+        Self::Wish,
+        Self::Offer,
+        Self::Until,
+    ];
 
     /// What stands between the braces.
     #[must_use]
@@ -105,6 +149,9 @@ impl Placeholder {
             Self::Order => "order",
             Self::Total => "total",
             Self::Amount => "amount",
+            Self::Wish => "wish",
+            Self::Offer => "offer",
+            Self::Until => "until",
         }
     }
 }
@@ -114,16 +161,21 @@ impl Placeholder {
 pub enum BadWords {
     /// Braces that are not closed.
     Open,
-    /// A placeholder that stands for nothing.
-    Unknown(String),
+    /// A placeholder that stands for nothing in that letter.
+    Unknown {
+        /// What stands between the braces.
+        name: String,
+        /// What could.
+        known: &'static [Placeholder],
+    },
 }
 
 impl fmt::Display for BadWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open => f.write_str("each {{ closed by }}"),
-            Self::Unknown(name) => {
-                let known: Vec<&str> = Placeholder::ALL.map(Placeholder::word).into();
+            Self::Unknown { name, known } => {
+                let known: Vec<&str> = known.iter().map(|placeholder| placeholder.word()).collect();
                 write!(f, "without {{{{{name}}}}}: there are {}", known.join(", "))
             }
         }
@@ -135,12 +187,12 @@ enum Part<'a> {
     Filled(Placeholder),
 }
 
-fn parts(text: &str) -> Result<Vec<Part<'_>>, BadWords> {
+fn parts<'a>(text: &'a str, known: &'static [Placeholder]) -> Result<Vec<Part<'a>>, BadWords> {
     let (mut parts, mut rest) = (Vec::new(), text);
     while let Some((before, after)) = rest.split_once("{{") {
         let (name, behind) = after.split_once("}}").ok_or(BadWords::Open)?;
-        let known = Placeholder::ALL.into_iter().find(|placeholder| placeholder.word() == name.trim());
-        let placeholder = known.ok_or_else(|| BadWords::Unknown(name.trim().to_owned()))?;
+        let meant = known.iter().copied().find(|placeholder| placeholder.word() == name.trim());
+        let placeholder = meant.ok_or_else(|| BadWords::Unknown { name: name.trim().to_owned(), known })?;
         parts.extend([Part::Text(before), Part::Filled(placeholder)]);
         rest = behind;
     }
@@ -148,18 +200,18 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, BadWords> {
     Ok(parts)
 }
 
-/// Whether a text may be used.
+/// Whether a text may be used in that letter.
 ///
 /// # Errors
 /// [`BadWords`].
-pub fn check(text: &str) -> Result<(), BadWords> {
-    parts(text).map(drop)
+pub fn check(kind: LetterKind, text: &str) -> Result<(), BadWords> {
+    parts(text, kind.placeholders()).map(drop)
 }
 
 /// A text with its placeholders filled in. One that was never checked is left as it is.
 #[must_use]
 pub fn filled(text: &str, value: impl Fn(Placeholder) -> String) -> String {
-    let Ok(parts) = parts(text) else {
+    let Ok(parts) = parts(text, &Placeholder::ALL) else {
         return text.to_owned();
     };
     let part = |part: &Part<'_>| match part {

@@ -100,6 +100,9 @@ fn letters_of_ones_own_are_checked_before_anybody_reads_them() {
         pointers(&wrong),
         ["/letters/order_paid/subject", "/letters/order_paid/opening", "/letters/refund_made/subject"]
     );
+    let waits =
+        r#"{"waitlist_offer":{"subject":"{{offer}} until {{until}}"},"waitlist_lapsed":{"opening":"Dear {{name}}"}}"#;
+    assert_eq!(pointers(&sale(waits)), ["/letters/waitlist_lapsed/opening"], "who waits has given no name");
     let unknown = r#"{"letters":{"birthday":{}},"name":"x"}"#;
     assert!(serde_json::from_str::<SaleConfig>(unknown).unwrap_err().to_string().contains("birthday"));
 }

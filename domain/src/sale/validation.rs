@@ -148,7 +148,7 @@ impl SaleConfig {
             let rule = format!("at most {OPENING_CHARS_MAX} characters, no control characters but line ends");
             faults.require(printable, at("opening"), rule);
             for (field, text) in [("subject", &letter.subject), ("opening", &letter.opening)] {
-                if let Err(bad) = letters::check(text) {
+                if let Err(bad) = letters::check(*kind, text) {
                     faults.require(false, at(field), bad.to_string());
                 }
             }

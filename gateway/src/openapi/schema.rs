@@ -62,7 +62,8 @@ pub(crate) struct SaleConfigBody {
     #[schema(required = false, max_length = 2000)]
     terms: String,
     /// What letters say in place of our words, by kind: `subject` and `opening`, with `{{name}}`, `{{sale}}`, `{{venue}}`, `{{when}}`,
-    /// `{{order}}`, `{{total}}` and `{{amount}}`. `onsale letters preview` shows one.
+    /// `{{order}}`, `{{total}}` and `{{amount}}`; in those of the waitlist `{{sale}}`, `{{venue}}`, `{{when}}`, `{{wish}}`, and once there
+    /// is an offer `{{offer}}` and `{{until}}`. `onsale letters preview` shows one.
     #[schema(required = false, value_type = Object, example = json!({ "order_paid": { "subject": "See you at {{sale}}", "opening": "Here are your tickets." } }))]
     letters: BTreeMap<String, Value>,
     /// When visitors may register before the first phase; 30 minutes before `opens_at` when it is left out.

@@ -12,7 +12,9 @@ use ledger::LedgerError;
 use ledger::outbox::EntryMailKind;
 use ledger::sales::{SaleName, SaleRow, sale_fetch};
 use ledger::waitlist::{EntryRow, EntryState, OfferRow, waitlist_email, waitlist_fetch};
+use lettre::Message;
 
+use super::send_mail::{Desk, host};
 use crate::context::Context;
 use crate::mail::SendError;
 use crate::mail::entry_letter::{self, EntryFacts};
@@ -34,12 +36,15 @@ pub(crate) async fn run(context: &Context, sale: SaleId, entry: EntryId, kind: E
     if told.entry.state != state_of(kind) {
         return Outcome::Done("it is not so any more");
     }
-    let letter = entry_letter::write(kind, &facts(context, &told));
-    let message_id = message_id(context, kind, entry);
-    let envelope = Envelope { from: mailer.from(), email: &told.email, name: "", message_id };
-    let message = match message::seal(&letter, &envelope, Enclosed::default()) {
+    let desk = Desk {
+        signer: &context.signer,
+        ticket_signer: &context.ticket_signer,
+        public_url: &context.public_url,
+        from: mailer.from(),
+    };
+    let message = match compose(&desk, kind, &told) {
         Ok(message) => message,
-        Err(fault) => return Outcome::Park(fault.to_string()),
+        Err(why) => return Outcome::Park(why),
     };
     let sent = mailer.send(message).await;
     context.points.pass(entry_mail_kind(kind), Point::Between).await;
@@ -52,10 +57,19 @@ pub(crate) async fn run(context: &Context, sale: SaleId, entry: EntryId, kind: E
 }
 
 /// Whom to tell about what.
-struct Told {
-    sale: SaleRow,
-    entry: EntryRow,
-    email: String,
+pub(crate) struct Told {
+    pub(crate) sale: SaleRow,
+    pub(crate) entry: EntryRow,
+    pub(crate) email: String,
+}
+
+/// Writes a letter and puts it into its envelope.
+pub(crate) fn compose(desk: &Desk<'_>, kind: EntryMailKind, told: &Told) -> Result<Message, String> {
+    let words = told.sale.config.letters.get(&entry_letter::kind_in_config(kind));
+    let letter = entry_letter::write_with(kind, &facts(desk, told), words);
+    let message_id = format!("{}.{}@{}", entry_letter::word(kind), told.entry.id, host(desk));
+    let envelope = Envelope { from: desk.from, email: &told.email, name: "", message_id };
+    message::seal(&letter, &envelope, Enclosed::default()).map_err(|fault| fault.to_string())
 }
 
 /// Of what state a letter tells.
@@ -79,20 +93,26 @@ async fn read(context: &Context, sale: SaleId, entry: EntryId) -> Result<Option<
     Ok(Some(Told { sale: sale_row, entry: entry_row, email }))
 }
 
-fn facts(context: &Context, told: &Told) -> EntryFacts {
+fn facts(desk: &Desk<'_>, told: &Told) -> EntryFacts {
     let Told { sale, entry, email: _ } = told;
     let config = &sale.config;
     let names: Vec<String> = entry.tiers.iter().map(|tier| name_of(config, tier)).collect();
     let offer = entry.offer.as_ref();
     EntryFacts {
         sale: config.name.clone(),
+        venue: config.place().to_owned(),
+        when: config
+            .performance()
+            .map(|performance| tickets::dates::spoken(performance.starts_at, &config.time_zone))
+            .unwrap_or_default(),
         entry: entry.id.to_string(),
         wish: format!("{} × {}", entry.quantity, names.join(" or ")),
         offered: offer.map(|offer| offered(config, offer)).unwrap_or_default(),
         count: offer.map_or(0, |offer| offer.units.len()),
         is_part: offer.is_some_and(|offer| offer.units.len() < usize::try_from(entry.quantity).unwrap_or(usize::MAX)),
         until: offer.map(|offer| local(config, offer.until)).unwrap_or_default(),
-        url: page(context, told),
+        url: page(desk, told),
+        opening: None,
     }
 }
 
@@ -115,15 +135,9 @@ fn local(config: &SaleConfig, time: Timestamp) -> String {
 }
 
 /// The page of the entry. The token is in the fragment: it is in no log and no Referer on the way. That it came by mail is in it.
-fn page(context: &Context, told: &Told) -> String {
+fn page(desk: &Desk<'_>, told: &Told) -> String {
     let Told { sale, entry, .. } = told;
     let token = EntryToken { sale: sale.id, entry: entry.id, proof: EntryProof::Mailed };
-    let token = context.signer.sign_entry(&token);
-    format!("{}/s/{}/waitlist/{}#token={token}", context.public_url, sale.slug, entry.id)
-}
-
-fn message_id(context: &Context, kind: EntryMailKind, entry: EntryId) -> String {
-    let host = context.public_url.split("://").last().and_then(|rest| rest.split(['/', ':']).next());
-    let host = host.filter(|host| !host.is_empty()).unwrap_or("onsale.invalid");
-    format!("{}.{entry}@{host}", entry_letter::word(kind))
+    let token = desk.signer.sign_entry(&token);
+    format!("{}/s/{}/waitlist/{}#token={token}", desk.public_url, sale.slug, entry.id)
 }

@@ -251,7 +251,7 @@ fn message_id(desk: &Desk<'_>, kind: MailKind, order: OrderId) -> String {
     format!("{}.{order}@{}", letter::word(kind), host(desk))
 }
 
-fn host<'a>(desk: &Desk<'a>) -> &'a str {
+pub(super) fn host<'a>(desk: &Desk<'a>) -> &'a str {
     let host = desk.public_url.split("://").last().and_then(|rest| rest.split(['/', ':']).next());
     host.filter(|host| !host.is_empty()).unwrap_or("onsale.invalid")
 }

@@ -1,18 +1,26 @@
-//! What somebody on a waitlist reads: the text and the HTML of each kind of letter.
+//! What somebody on a waitlist reads: the text and the HTML of each kind of letter, begun by our words or the organizer's
+//! ([`letters`](domain::sale::letters)). What must be known stands below theirs: what is offered and until when, and that a press
+//! confirms.
 //!
 //! No letter does anything by being opened, nor does any link in it: mail programs and their guards follow links. The page that a
 //! link leads to has a button.
 
 use askama::Template;
+use domain::sale::letters::Placeholder;
+use domain::sale::{LetterConfig, LetterKind};
 use ledger::outbox::EntryMailKind;
 
-use super::letter::Letter;
+use super::letter::{Filled, Letter};
 
 /// What a letter is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntryFacts {
     /// What people call the sale.
     pub(crate) sale: String,
+    /// Where it takes place; may be empty.
+    pub(crate) venue: String,
+    /// When it begins; empty when that is not known.
+    pub(crate) when: String,
     /// The entry, `wle_…`.
     pub(crate) entry: String,
     /// What was asked for: `2 × Standing or Balcony`.
@@ -27,6 +35,8 @@ pub(crate) struct EntryFacts {
     pub(crate) until: String,
     /// The page of the entry.
     pub(crate) url: String,
+    /// The organizer's words in place of ours, a paragraph each.
+    pub(crate) opening: Option<Vec<String>>,
 }
 
 macro_rules! templates {
@@ -50,8 +60,38 @@ templates! {
     CancelledHtml "waitlist_cancelled.html";
 }
 
-/// Writes a letter.
-pub(crate) fn write(kind: EntryMailKind, facts: &EntryFacts) -> Letter {
+/// Writes a letter with the organizer's words, where there are any.
+pub(crate) fn write_with(kind: EntryMailKind, facts: &EntryFacts, words: Option<&LetterConfig>) -> Letter {
+    let Some(words) = words else {
+        return write(kind, facts);
+    };
+    let Filled { subject, opening } = Filled::of(words, |placeholder| value(placeholder, facts));
+    write(kind, &EntryFacts { opening, ..facts.clone() }).about(subject)
+}
+
+fn value(placeholder: Placeholder, facts: &EntryFacts) -> String {
+    match placeholder {
+        Placeholder::Sale => facts.sale.clone(),
+        Placeholder::Venue => facts.venue.clone(),
+        Placeholder::When => facts.when.clone(),
+        Placeholder::Wish => facts.wish.clone(),
+        Placeholder::Offer => facts.offered.clone(),
+        Placeholder::Until => facts.until.clone(),
+        Placeholder::Name | Placeholder::Order | Placeholder::Total | Placeholder::Amount => String::new(),
+    }
+}
+
+/// Which letter of a configuration a kind is.
+pub(crate) const fn kind_in_config(kind: EntryMailKind) -> LetterKind {
+    match kind {
+        EntryMailKind::Joined => LetterKind::WaitlistJoined,
+        EntryMailKind::Offer => LetterKind::WaitlistOffer,
+        EntryMailKind::Lapsed => LetterKind::WaitlistLapsed,
+        EntryMailKind::Cancelled => LetterKind::WaitlistCancelled,
+    }
+}
+
+fn write(kind: EntryMailKind, facts: &EntryFacts) -> Letter {
     let sale = &facts.sale;
     match kind {
         EntryMailKind::Joined => letter(

@@ -121,13 +121,32 @@ pub(crate) fn write_with(kind: MailKind, facts: &Facts, words: Option<&LetterCon
     let Some(words) = words else {
         return write(kind, facts);
     };
-    let fill = |text: &str| letters::filled(text, |placeholder| value(placeholder, facts));
-    let filled = fill(&words.opening);
-    let paragraphs = filled.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
-    let opening: Vec<String> = paragraphs.collect();
-    let letter = write(kind, &Facts { opening: (!opening.is_empty()).then_some(opening), ..facts.clone() });
-    let subject = fill(&words.subject);
-    if subject.trim().is_empty() { letter } else { Letter { subject, ..letter } }
+    let Filled { subject, opening } = Filled::of(words, |placeholder| value(placeholder, facts));
+    let letter = write(kind, &Facts { opening, ..facts.clone() });
+    letter.about(subject)
+}
+
+/// An organizer's words for one reader.
+pub(super) struct Filled {
+    pub(super) subject: String,
+    /// A paragraph each; none where they left it to us.
+    pub(super) opening: Option<Vec<String>>,
+}
+
+impl Filled {
+    pub(super) fn of(words: &LetterConfig, value: impl Fn(Placeholder) -> String) -> Self {
+        let filled = letters::filled(&words.opening, &value);
+        let paragraphs = filled.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+        let opening: Vec<String> = paragraphs.collect();
+        Self { subject: letters::filled(&words.subject, &value), opening: (!opening.is_empty()).then_some(opening) }
+    }
+}
+
+impl Letter {
+    /// The same with another subject, unless that says nothing.
+    pub(super) fn about(self, subject: String) -> Self {
+        if subject.trim().is_empty() { self } else { Self { subject, ..self } }
+    }
 }
 
 fn value(placeholder: Placeholder, facts: &Facts) -> String {
@@ -139,6 +158,7 @@ fn value(placeholder: Placeholder, facts: &Facts) -> String {
         Placeholder::Order => facts.order.clone(),
         Placeholder::Total => facts.total.clone(),
         Placeholder::Amount => facts.back.as_ref().and_then(|back| back.amount.clone()).unwrap_or_default(),
+        Placeholder::Wish | Placeholder::Offer | Placeholder::Until => String::new(),
     }
 }
 

@@ -20,12 +20,28 @@ fn what_is_filled_in_is_not_looked_at_again() {
 
 #[test]
 fn what_stands_for_nothing_is_named() {
-    assert_eq!(check("{{nmae}}"), Err(BadWords::Unknown("nmae".to_owned())));
+    let check = |text| check(LetterKind::OrderPaid, text);
+    let unknown =
+        |name: &str| Err(BadWords::Unknown { name: name.to_owned(), known: LetterKind::OrderPaid.placeholders() });
+    assert_eq!(check("{{nmae}}"), unknown("nmae"));
     assert_eq!(check("{{name"), Err(BadWords::Open));
-    assert_eq!(check("{{name}} {{}}"), Err(BadWords::Unknown(String::new())));
+    assert_eq!(check("{{name}} {{}}"), unknown(""));
     assert_eq!(check("Hello {{name}}"), Ok(()));
-    let told = BadWords::Unknown("nmae".to_owned()).to_string();
+    let told = check("{{nmae}}").unwrap_err().to_string();
     assert_eq!(told, "without {{nmae}}: there are name, sale, venue, when, order, total, amount");
+}
+
+#[test]
+fn a_letter_refers_to_what_it_is_about_and_to_nothing_else() {
+    for kind in LetterKind::ALL {
+        for placeholder in Placeholder::ALL {
+            let text = format!("{{{{{}}}}}", placeholder.word());
+            assert_eq!(check(*kind, &text).is_ok(), kind.placeholders().contains(&placeholder), "{kind:?} {text}");
+        }
+    }
+    assert!(check(LetterKind::WaitlistOffer, "{{offer}} until {{until}}").is_ok());
+    let told = check(LetterKind::WaitlistJoined, "{{offer}}").unwrap_err().to_string();
+    assert_eq!(told, "without {{offer}}: there are sale, venue, when, wish");
 }
 
 #[test]
