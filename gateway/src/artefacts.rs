@@ -1,22 +1,27 @@
 //! Files of tickets that were drawn: each is drawn once while it is asked for again.
 //!
 //! What is drawn follows from what is on it alone, so what is on it is the key: whatever changes gives another file, and nobody's file
-//! is ever found under somebody else's facts. Kept in memory, for a while: the oldest go first. Bounds: [`FILES_MAX`] files, of
-//! about 30 KB each, and [`DRAWING_MAX`] drawn at a time, so that a crowd that fetches its tickets leaves room for one that buys.
+//! is ever found under somebody else's facts. Kept in memory for [`KEPT_MAX`]: a name that was erased is gone by then. Bounds:
+//! [`BYTES_MAX`], the oldest go first (a file has 30 KB, with thousands of Chinese characters 200), and [`DRAWING_MAX`] drawn at a time,
+//! so that a crowd that fetches its tickets leaves room for one that buys.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tickets::pdf::{PdfError, Sheet, pdf};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::problem::{Code, Problem};
 
-/// The most files kept: some 30 MB.
-const FILES_MAX: usize = 1_000;
-/// The most drawn at a time: a drawing keeps a core for a few milliseconds.
+/// The most that is kept: a thousand usual files.
+const BYTES_MAX: usize = 30_000_000;
+/// How long a file is kept.
+const KEPT_MAX: Duration = Duration::from_mins(10);
+/// The most drawn at a time: a drawing keeps a core for a few milliseconds, a long text in many letters for thirty times as long.
 const DRAWING_MAX: usize = 2;
 /// The most that wait to be drawn; a second's work or two. Whoever comes then is told to come back.
 const WAITING_MAX: usize = 1_000;
@@ -31,7 +36,20 @@ pub(crate) struct Artefacts {
 #[derive(Default)]
 struct Kept {
     files: HashMap<Arc<Sheet>, Bytes>,
-    oldest: VecDeque<Arc<Sheet>>,
+    oldest: VecDeque<(Instant, Arc<Sheet>)>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Lets go of what is too old, and of the oldest while there is too much.
+    fn shed(&mut self) {
+        while let Some((since, _)) = self.oldest.front()
+            && (self.bytes > BYTES_MAX || since.elapsed() >= KEPT_MAX)
+        {
+            let (_, oldest) = self.oldest.pop_front().expect("looked at just now");
+            self.bytes -= self.files.remove(&oldest).map_or(0, |file| file.len());
+        }
+    }
 }
 
 impl Artefacts {
@@ -67,18 +85,18 @@ impl Artefacts {
     }
 
     fn found(&self, sheet: &Sheet) -> Option<Bytes> {
-        self.kept().files.get(sheet).cloned()
+        let mut kept = self.kept();
+        kept.shed();
+        kept.files.get(sheet).cloned()
     }
 
     fn keep(&self, sheet: Arc<Sheet>, file: Bytes) -> Bytes {
         let mut kept = self.kept();
         if kept.files.insert(Arc::clone(&sheet), file.clone()).is_none() {
-            kept.oldest.push_back(sheet);
+            kept.bytes += file.len();
+            kept.oldest.push_back((Instant::now(), sheet));
         }
-        if kept.oldest.len() > FILES_MAX {
-            let oldest = kept.oldest.pop_front().expect("more than none");
-            kept.files.remove(&oldest);
-        }
+        kept.shed();
         file
     }
 

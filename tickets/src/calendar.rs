@@ -1,7 +1,7 @@
 //! A visit as an entry of a calendar: iCalendar, RFC 5545.
 //!
 //! The entry keeps its UID for ever, so that one that is fetched again takes the place of the one before; its SEQUENCE grows with what
-//! the organizer changes. Times are local ones of the sale's zone, with that zone's rules about them in the file: whatever a reader's
+//! the organizer changes and with each ticket that goes back. Times are local ones of the sale's zone, with that zone's rules about them in the file: whatever a reader's
 //! zone is, and should the rules change after all, the doors open when the clock there says so. Nothing in it opens a door: calendars
 //! are shared.
 //!

@@ -5,11 +5,12 @@
 //! Korean ones. What none of them has
 //! (emoji, rarer scripts) is drawn as [`REPLACEMENT`]. Licences are beside the files.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use harfrust::{FontRef, ShaperData};
+use harfrust::{Direction, FontRef, Script, ShapePlan, ShapePlanKey, Shaper, ShaperData, script};
 use krilla::text::Font;
 use skrifa::MetadataProvider as _;
+use skrifa::charmap::Charmap;
 
 /// How heavy a text is. Only Noto Sans has two weights: a name in another script is told apart by its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,34 @@ const LATIN: usize = 0;
 /// A face, ready to shape and to draw.
 pub(crate) struct Face {
     pub(crate) font: Font,
-    pub(crate) reference: FontRef<'static>,
-    pub(crate) shaping: ShaperData,
+    reference: FontRef<'static>,
+    characters: Charmap<'static>,
+    shaping: ShaperData,
+    /// How a script is shaped in a direction. That takes longer to find out than to shape a line; there are two for each script.
+    plans: RwLock<Vec<Arc<ShapePlan>>>,
+}
+
+impl Face {
+    /// What shapes texts in this face.
+    pub(crate) fn shaper(&self) -> Shaper<'_> {
+        self.shaping.shaper(&self.reference).build()
+    }
+
+    /// How a text of that script is shaped in that direction.
+    pub(crate) fn plan(&self, shaper: &Shaper<'_>, direction: Direction, of: Script) -> Arc<ShapePlan> {
+        // As the shaper does it by itself: a text without a letter has no script.
+        let of = (of != script::UNKNOWN).then_some(of);
+        let key = ShapePlanKey::new(of, direction);
+        let known = self.plans.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = known.iter().find(|plan| key.matches(plan)) {
+            return Arc::clone(plan);
+        }
+        drop(known);
+        let plan = Arc::new(ShapePlan::new(shaper, direction, of, None, &[]));
+        // Two may find it out at once; the second one is the same, and stands unused.
+        self.plans.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&plan));
+        plan
+    }
 }
 
 macro_rules! faces {
@@ -54,8 +81,13 @@ static FACES: LazyLock<[Face; 10]> = LazyLock::new(|| {
 
 fn face(data: &'static [u8]) -> Face {
     let reference = FontRef::new(data).expect("an embedded font is a font");
-    let shaping = ShaperData::new(&reference);
-    Face { font: Font::new(data.into(), 0).expect("an embedded font is a font"), reference, shaping }
+    Face {
+        font: Font::new(data.into(), 0).expect("an embedded font is a font"),
+        characters: reference.charmap(),
+        shaping: ShaperData::new(&reference),
+        plans: RwLock::default(),
+        reference,
+    }
 }
 
 /// A face by its index.
@@ -64,7 +96,7 @@ pub(crate) fn face_at(index: usize) -> &'static Face {
 }
 
 fn has(index: usize, character: char) -> bool {
-    FACES[index].reference.charmap().map(character).is_some()
+    FACES[index].characters.map(character).is_some()
 }
 
 fn first_with(character: char, weight: Weight) -> Option<usize> {

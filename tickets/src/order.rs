@@ -43,6 +43,24 @@ pub struct Bought<'a> {
     pub holder: Option<&'a str>,
 }
 
+/// How many tickets an order has, and had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Those that are its buyer's, used or not.
+    pub open: usize,
+    /// Those that went back.
+    pub void: usize,
+}
+
+impl Held {
+    /// Of tickets that each are open or not.
+    #[must_use]
+    pub fn of(are_open: impl Iterator<Item = bool>) -> Self {
+        let (open, void): (Vec<_>, Vec<_>) = are_open.partition(|is_open| *is_open);
+        Self { open: open.len(), void: void.len() }
+    }
+}
+
 /// The key of a ticket is not among ours any more, so nobody can draw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ticket key {0} is gone")]
@@ -81,12 +99,15 @@ impl Bought<'_> {
 
     /// The entry of a calendar, where the sale has a date; `host` makes its name one in the whole world.
     #[must_use]
-    pub fn visit(&self, valid: usize, standing: Standing, host: &str) -> Option<Visit> {
+    pub fn visit(&self, held: Held, standing: Standing, host: &str) -> Option<Visit> {
         let performance = self.config.performance()?;
-        let tickets = if valid == 1 { "1 ticket".to_owned() } else { format!("{valid} tickets") };
+        let Held { open, void } = held;
+        let tickets = if open == 1 { "1 ticket".to_owned() } else { format!("{open} tickets") };
+        // Both only grow, and so does their sum.
+        let changes = self.version.saturating_add(u64::try_from(void).unwrap_or(u64::MAX));
         Some(Visit {
             uid: format!("{}@{host}", self.order),
-            sequence: u32::try_from(self.version).unwrap_or(u32::MAX),
+            sequence: u32::try_from(changes).unwrap_or(u32::MAX),
             written_at: self.created_at,
             sale: self.title(),
             starts_at: performance.starts_at,

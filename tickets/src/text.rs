@@ -5,18 +5,22 @@
 //! Bound: what does not fit into the lines that there are ends in an ellipsis.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use harfrust::{Direction, ShapeOptions, UnicodeBuffer};
-use krilla::text::{GlyphId, KrillaGlyph};
+use krilla::text::KrillaGlyph;
 use unicode_bidi::{BidiInfo, Level};
 use unicode_linebreak::linebreaks;
 
-use crate::fonts::{Face, Weight, drawable, face_at, face_for};
+use crate::fonts::{Weight, drawable, face_at, face_for};
+
+mod shaped;
+
+use shaped::shape;
 
 /// A line, ready to be drawn from left to right.
 #[derive(Debug)]
 pub(crate) struct Line {
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Vec<Arc<Run>>,
 }
 
 /// A part of a line in one face and one direction.
@@ -125,7 +129,7 @@ impl Typesetter {
                 let shaped = items.into_iter().map(|(face, item)| {
                     shape(face, &text[range.start + item.start..range.start + item.end], Some(level))
                 });
-                let mut shaped: Vec<Run> = shaped.collect();
+                let mut shaped: Vec<Arc<Run>> = shaped.collect();
                 if level.is_rtl() {
                     shaped.reverse();
                 }
@@ -152,52 +156,6 @@ impl Typesetter {
         }
         items
     }
-}
-
-/// Shapes a text in one face; in the direction of its script where no level is given.
-fn shape(face: usize, text: &str, level: Option<Level>) -> Run {
-    let Face { reference, shaping, .. } = face_at(face);
-    let mut buffer = UnicodeBuffer::new();
-    buffer.push_str(text);
-    buffer.guess_segment_properties();
-    match level {
-        Some(level) if level.is_rtl() => buffer.set_direction(Direction::RightToLeft),
-        Some(_) => buffer.set_direction(Direction::LeftToRight),
-        None => {}
-    }
-    let shaper = shaping.shaper(reference).build();
-    let shaped = shaper.shape(buffer, ShapeOptions::new());
-    let em = face_at(face).font.units_per_em();
-    let starts: Vec<usize> = shaped.glyph_infos().iter().map(|info| byte(info.cluster)).collect();
-    let mut ends = starts.clone();
-    ends.sort_unstable();
-    ends.dedup();
-    let end_of = |start: usize| ends.get(ends.partition_point(|end| *end <= start)).copied().unwrap_or(text.len());
-    let glyph = |(info, (position, start)): (&harfrust::GlyphInfo, (&harfrust::GlyphPosition, &usize))| {
-        let scaled = |units: i32| units_in_em(units, em);
-        KrillaGlyph::new(
-            GlyphId::new(info.glyph_id),
-            scaled(position.x_advance),
-            scaled(position.x_offset),
-            scaled(position.y_offset),
-            scaled(position.y_advance),
-            *start..end_of(*start),
-            None,
-        )
-    };
-    let glyphs: Vec<_> =
-        shaped.glyph_infos().iter().zip(shaped.glyph_positions().iter().zip(&starts)).map(glyph).collect();
-    let width = glyphs.iter().map(|glyph| glyph.x_advance).sum();
-    Run { face, text: text.to_owned(), glyphs, width }
-}
-
-fn byte(cluster: u32) -> usize {
-    usize::try_from(cluster).expect("a cluster is a byte of a short text")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "font units are below 2^16")]
-fn units_in_em(units: i32, em: f32) -> f32 {
-    units as f32 / em
 }
 
 #[cfg(test)]

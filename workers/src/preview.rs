@@ -51,7 +51,10 @@ pub fn preview(kind: LetterKind, config: &SaleConfig, reader: &Reader) -> Result
         Desk { signer: &signer, ticket_signer: &tickets, public_url: "https://tickets.example.com", from: &from };
     let letter = match kind_of(kind) {
         Kind::Order(kind) => {
-            send_mail::compose(&desk, kind, &told(kind, config, reader, &tickets)?).map_err(|fault| fault.to_string())?
+            let told = told(kind, config, reader, &tickets)?;
+            let sheets = send_mail::sheets(&desk, kind, &told).map_err(|gone| gone.to_string())?;
+            let drawn = send_mail::draw(&sheets).map_err(|fault| fault.to_string())?;
+            send_mail::compose(&desk, kind, &told, drawn).map_err(|fault| fault.to_string())?
         }
         Kind::Entry(kind) => send_entry_mail::compose(&desk, kind, &entry::told(kind, config, reader)?)?,
     };

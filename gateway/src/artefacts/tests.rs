@@ -28,13 +28,24 @@ async fn a_file_is_drawn_once_and_is_everybodys_own() {
 #[tokio::test]
 async fn the_oldest_files_go_first() {
     let artefacts = Artefacts::new();
-    for number in 0..=FILES_MAX {
-        artefacts.keep(Arc::new(sheet(number)), Bytes::new());
+    for number in 0..=10 {
+        artefacts.keep(Arc::new(sheet(number)), Bytes::from(vec![0; BYTES_MAX / 10]));
     }
     assert!(artefacts.found(&sheet(0)).is_none());
-    assert!(artefacts.found(&sheet(1)).is_some() && artefacts.found(&sheet(FILES_MAX)).is_some());
+    assert!(artefacts.found(&sheet(1)).is_some() && artefacts.found(&sheet(10)).is_some());
     let kept = artefacts.kept();
-    assert_eq!((kept.files.len(), kept.oldest.len()), (FILES_MAX, FILES_MAX));
+    assert_eq!((kept.files.len(), kept.oldest.len(), kept.bytes), (10, 10, BYTES_MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_file_is_kept_for_long() {
+    let artefacts = Artefacts::new();
+    artefacts.keep(Arc::new(sheet(1)), Bytes::from_static(b"file"));
+    tokio::time::advance(KEPT_MAX / 2).await;
+    artefacts.keep(Arc::new(sheet(2)), Bytes::from_static(b"file"));
+    tokio::time::advance(KEPT_MAX / 2).await;
+    assert!(artefacts.found(&sheet(1)).is_none() && artefacts.found(&sheet(2)).is_some());
+    assert_eq!(artefacts.kept().bytes, 4);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use ledger::orders::OrderRow;
 use ledger::tickets::{TicketRow, TicketState};
 use sha2::{Digest as _, Sha256};
 use tickets::calendar::Standing;
-use tickets::order::{Bought, Issued, KeyGone};
+use tickets::order::{Bought, Held, Issued, KeyGone};
 
 use crate::answer::{Answer, With as _, bytes_answer, empty};
 use crate::app::App;
@@ -67,16 +67,16 @@ pub(crate) async fn pdf(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
 /// `GET …/calendar.ics`
 pub(crate) async fn calendar(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let asked = Asked::read(app, request).await?;
-    let open = asked.order.tickets.iter().filter(|ticket| ticket.state != TicketState::Void).count();
+    let held = Held::of(asked.order.tickets.iter().map(|ticket| ticket.state != TicketState::Void));
     if asked.order.tickets.is_empty() {
         return Err(Code::NotFound.into());
     }
     let standing = match asked.sale.stored_state() {
         StoredState::Cancelled => Standing::Cancelled,
-        _ if open == 0 => Standing::Cancelled,
+        _ if held.open == 0 => Standing::Cancelled,
         StoredState::Draft | StoredState::Published | StoredState::Paused | StoredState::Closed => Standing::Confirmed,
     };
-    let visit = asked.bought(None).visit(open, standing, app.public_url().host()).ok_or(Code::NotFound)?;
+    let visit = asked.bought(None).visit(held, standing, app.public_url().host()).ok_or(Code::NotFound)?;
     let file = tickets::calendar::calendar(&visit).into();
     Ok(kept_as(answer_of(request, "text/calendar; charset=utf-8", file), &format!("{}.ics", asked.order.id)))
 }

@@ -63,17 +63,20 @@ fn without_a_date_there_is_no_entry_and_the_page_has_none() {
     };
     let sheet = bought(&config).sheet(&issued, &signer).unwrap();
     assert_eq!((sheet.when, sheet.seat, sheet.venue.as_str()), (None, None, "Hall"));
-    assert_eq!(bought(&config).visit(1, Standing::Confirmed, "x.example"), None);
+    assert_eq!(bought(&config).visit(Held { open: 1, void: 0 }, Standing::Confirmed, "x.example"), None);
 }
 
 #[test]
 fn an_entry_keeps_its_name_and_grows_with_the_sale() {
     let config = config(EVENING);
-    let visit = bought(&config).visit(2, Standing::Confirmed, "x.example").unwrap();
+    let visit = bought(&config).visit(Held { open: 2, void: 0 }, Standing::Confirmed, "x.example").unwrap();
     assert_eq!(visit.uid, format!("{}@x.example", bought(&config).order));
     assert_eq!((visit.sequence, visit.about), (7, format!("2 tickets, order {}", bought(&config).order)));
-    let later = Bought { version: 8, ..bought(&config) }.visit(1, Standing::Cancelled, "x.example").unwrap();
-    assert_eq!((later.uid, later.sequence, later.standing), (visit.uid, 8, Standing::Cancelled));
+    let one_back = bought(&config).visit(Held { open: 1, void: 1 }, Standing::Confirmed, "x.example").unwrap();
+    assert_eq!(one_back.sequence, 8, "a ticket that went back changes it, too");
+    let all_back = Held { open: 0, void: 2 };
+    let later = Bought { version: 8, ..bought(&config) }.visit(all_back, Standing::Cancelled, "x.example").unwrap();
+    assert_eq!((later.uid, later.sequence, later.standing), (visit.uid, 10, Standing::Cancelled));
 }
 
 #[test]

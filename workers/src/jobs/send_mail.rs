@@ -19,7 +19,7 @@ use ledger::tickets::{TicketRow, TicketState};
 use lettre::Message;
 use lettre::message::Mailbox;
 use tickets::calendar::Standing;
-use tickets::order::{Bought, Issued, KeyGone};
+use tickets::order::{Bought, Held, Issued, KeyGone};
 use tickets::pdf::Sheet;
 
 use crate::context::Context;
@@ -59,7 +59,7 @@ pub(crate) async fn run(context: &Context, sale: SaleId, order: OrderId, kind: M
         public_url: &context.public_url,
         from: mailer.from(),
     };
-    let message = match compose(&desk, kind, &told) {
+    let message = match write(&desk, kind, &told).await {
         Ok(message) => message,
         Err(gone @ Unwritten::KeyGone(_)) => return Outcome::Retry(gone.to_string()),
         Err(Unwritten::Fault(why)) => return Outcome::Park(why),
@@ -125,19 +125,20 @@ async fn read(context: &Context, sale: SaleId, order: OrderId, kind: MailKind) -
     Ok(Some(Told { sale: sale_row, order: order_row, contact, refund }))
 }
 
-/// Writes a letter and puts it into its envelope.
-pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Message, Unwritten> {
-    let valid: Vec<&TicketRow> =
-        told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect();
-    let enclosed = match kind {
-        MailKind::OrderPaid | MailKind::TicketsAgain(_) => enclosed(desk, told, &valid)?,
-        MailKind::OrderExpired
-        | MailKind::PaymentReleased
-        | MailKind::PaymentRefunded
-        | MailKind::RefundMade(_)
-        | MailKind::RefundFailed(_)
-        | MailKind::SaleCancelled(_) => Enclosed::default(),
-    };
+/// Writes a letter beside the other work: twenty pages keep a core for a while.
+async fn write(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Message, Unwritten> {
+    let sheets = sheets(desk, kind, told)?;
+    let drawn = tokio::task::spawn_blocking(move || draw(&sheets));
+    let drawn = drawn.await.map_err(|fault| Unwritten::Fault(fault.to_string()))??;
+    compose(desk, kind, told, drawn)
+}
+
+/// Puts a letter into its envelope, with what is enclosed.
+pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told, mut enclosed: Enclosed) -> Result<Message, Unwritten> {
+    let valid = valid(told);
+    if !enclosed.files.is_empty() {
+        enclosed.files.extend(calendar(desk, told));
+    }
     let words = told.sale.config.letters.get(&letter::kind_in_config(kind));
     let letter = letter::write_with(kind, &facts(desk, told, &valid), words);
     let envelope = Envelope {
@@ -208,17 +209,33 @@ fn page(desk: &Desk<'_>, told: &Told) -> String {
     format!("{}/s/{}/orders/{}#token={token}", desk.public_url, told.sale.slug, told.order.id)
 }
 
-/// The codes as pictures, the tickets as a file to print, and the date where there is one: the same bytes as the gateway's.
-fn enclosed(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Result<Enclosed, Unwritten> {
-    let bought = Bought {
+fn valid(told: &Told) -> Vec<&TicketRow> {
+    told.order.tickets.iter().filter(|ticket| ticket.state == TicketState::Valid).collect()
+}
+
+fn bought(told: &Told) -> Bought<'_> {
+    Bought {
         sale: told.sale.id,
         version: told.sale.version,
         config: &told.sale.config,
         order: told.order.id,
         created_at: told.order.created_at,
         holder: Some(&told.contact.name),
-    };
-    let sheet = |ticket: &&TicketRow| {
+    }
+}
+
+/// The tickets that a letter has, as pages to be drawn: the same as the gateway's.
+pub(crate) fn sheets(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Vec<Sheet>, KeyGone> {
+    match kind {
+        MailKind::OrderPaid | MailKind::TicketsAgain(_) => {}
+        MailKind::OrderExpired
+        | MailKind::PaymentReleased
+        | MailKind::PaymentRefunded
+        | MailKind::RefundMade(_)
+        | MailKind::RefundFailed(_)
+        | MailKind::SaleCancelled(_) => return Ok(Vec::new()),
+    }
+    let sheet = |ticket: &TicketRow| {
         let issued = Issued {
             id: ticket.id,
             tier: &ticket.tier,
@@ -226,20 +243,28 @@ fn enclosed(desk: &Desk<'_>, told: &Told, valid: &[&TicketRow]) -> Result<Enclos
             rotation: ticket.rotation,
             kid: ticket.qr_kid,
         };
-        bought.sheet(&issued, desk.ticket_signer)
+        bought(told).sheet(&issued, desk.ticket_signer)
     };
-    let sheets = valid.iter().map(sheet).collect::<Result<Vec<_>, _>>()?;
-    let pictures = sheets.iter().map(picture).collect::<Result<_, _>>().map_err(Unwritten::Fault)?;
-    let mut files = Vec::new();
-    if !sheets.is_empty() {
-        let content = tickets::pdf::pdf(&sheets).map_err(|fault| Unwritten::Fault(fault.to_string()))?;
-        files.push(File { name: "tickets.pdf".to_owned(), media_type: "application/pdf", content });
-        if let Some(visit) = bought.visit(valid.len(), Standing::Confirmed, host(desk)) {
-            let content = tickets::calendar::calendar(&visit).into_bytes();
-            files.push(File { name: "calendar.ics".to_owned(), media_type: "text/calendar; charset=utf-8", content });
-        }
+    valid(told).into_iter().map(sheet).collect()
+}
+
+/// The codes as pictures, and the tickets as a file to print.
+pub(crate) fn draw(sheets: &[Sheet]) -> Result<Enclosed, Unwritten> {
+    if sheets.is_empty() {
+        return Ok(Enclosed::default());
     }
-    Ok(Enclosed { pictures, files })
+    let pictures = sheets.iter().map(picture).collect::<Result<_, _>>().map_err(Unwritten::Fault)?;
+    let content = tickets::pdf::pdf(sheets).map_err(|fault| Unwritten::Fault(fault.to_string()))?;
+    let file = File { name: "tickets.pdf".to_owned(), media_type: "application/pdf", content };
+    Ok(Enclosed { pictures, files: vec![file] })
+}
+
+/// The date, where there is one.
+fn calendar(desk: &Desk<'_>, told: &Told) -> Option<File> {
+    let states = told.order.tickets.iter().map(|ticket| ticket.state != TicketState::Void);
+    let visit = bought(told).visit(Held::of(states), Standing::Confirmed, host(desk))?;
+    let content = tickets::calendar::calendar(&visit).into_bytes();
+    Some(File { name: "calendar.ics".to_owned(), media_type: "text/calendar; charset=utf-8", content })
 }
 
 fn picture(sheet: &Sheet) -> Result<Picture, String> {
