@@ -11,7 +11,7 @@ use krilla::text::KrillaGlyph;
 use unicode_bidi::{BidiInfo, Level};
 use unicode_linebreak::linebreaks;
 
-use crate::fonts::{Weight, drawable, face_at, face_for};
+use crate::fonts::{Weight, drawable, face_for};
 
 mod shaped;
 

@@ -101,8 +101,7 @@ fn told(kind: MailKind, config: &SaleConfig, reader: &Reader, signer: &TicketSig
         state: TicketState::Valid,
     };
     let tickets: Vec<_> = (0..quantity.get()).map(ticket).collect();
-    let of_refund =
-        matches!(kind, MailKind::RefundMade(_) | MailKind::RefundFailed(_) | MailKind::SaleCancelled(_));
+    let of_refund = matches!(kind, MailKind::RefundMade(_) | MailKind::RefundFailed(_) | MailKind::SaleCancelled(_));
     let refund = of_refund.then(|| RefundRow {
         id: RefundId::from_uuid(Uuid::nil()),
         state: if matches!(kind, MailKind::RefundFailed(_)) { RefundState::Failed } else { RefundState::Succeeded },

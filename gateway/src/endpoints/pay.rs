@@ -123,7 +123,9 @@ pub(crate) async fn pay(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
     let work = attempt(Arc::clone(app), sale, order, body.confirmation_token);
     match once.run(app, work, |paid| (StatusCode::OK, without_secret(paid))).await? {
         Done::Now(paid) => Ok(json(StatusCode::OK, &paid)),
-        Done::Before(status, body) => Ok(idempotency::replayed(json(status, &with_secret(app, sale_id, order, &body).await?))),
+        Done::Before(status, body) => {
+            Ok(idempotency::replayed(json(status, &with_secret(app, sale_id, order, &body).await?)))
+        }
     }
 }
 

@@ -134,7 +134,12 @@ async fn write(desk: &Desk<'_>, kind: MailKind, told: &Told) -> Result<Message, 
 }
 
 /// Puts a letter into its envelope, with what is enclosed.
-pub(crate) fn compose(desk: &Desk<'_>, kind: MailKind, told: &Told, mut enclosed: Enclosed) -> Result<Message, Unwritten> {
+pub(crate) fn compose(
+    desk: &Desk<'_>,
+    kind: MailKind,
+    told: &Told,
+    mut enclosed: Enclosed,
+) -> Result<Message, Unwritten> {
     let valid = valid(told);
     if !enclosed.files.is_empty() {
         enclosed.files.extend(calendar(desk, told));
