@@ -19,7 +19,9 @@ if [ ! -x "$mock/stripe-mock" ]; then
     command -v go >/dev/null || die "go is needed to install stripe-mock" 69
     GOBIN="$PWD/$mock" go install "github.com/stripe/stripe-mock@$MOCK_VERSION"
 fi
-if [ ! -x "$local/bin/localstripe" ]; then
+# Its scripts name the folder they were made in, so after a move they are made anew.
+if ! "$local/bin/localstripe" --help >/dev/null 2>&1; then
+    rm -rf "$local"
     python3 -m venv "$local" || die "python3 with venv is needed to install localstripe" 69
     "$local/bin/pip" install --quiet "localstripe==$LOCAL_VERSION"
 fi

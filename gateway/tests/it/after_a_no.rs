@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use http::StatusCode;
 use sandbox::Authentication;
-use sandbox::actors::{Answer, Buyer, Card, Order};
+use sandbox::actors::{Buyer, Card, Order};
 use serde_json::json;
 
 use crate::world::{World, jazz};
@@ -13,12 +13,8 @@ const LIVE: &str = "SELECT count(*) FROM payments WHERE NOT superseded AND state
 
 /// Pays with a card whose bank asks; gives the intent.
 async fn is_asked(world: &World, buyer: &Buyer, order: &Order) -> String {
-    let asked = pays(world, buyer, order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    let asked = world.pays(buyer, order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
     asked["payment"]["payment_intent"].as_str().unwrap().to_owned()
-}
-
-async fn pays(world: &World, buyer: &Buyer, order: &Order, card: Card) -> Answer {
-    buyer.pays(order, card, &world.stripe.base_url()).await.unwrap()
 }
 
 #[tokio::test]
@@ -28,7 +24,7 @@ async fn the_next_card_is_tried_though_no_event_has_told_of_the_no() {
     let (buyer, _, order) = world.order(&sale, 1).await;
     let refused = is_asked(&world, &buyer, &order).await;
     world.stripe.authenticate(&refused, Authentication::Failed).unwrap();
-    let paid = pays(&world, &buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    let paid = world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     assert_eq!((&paid["state"], &paid["payment"]["status"]), (&json!("processing"), &json!("requires_capture")));
     assert_ne!(paid["payment"]["payment_intent"], json!(refused), "another attempt");
     let kept = "SELECT count(*) FROM payments WHERE state = 'failed' AND superseded AND failure IS NOT NULL";
@@ -61,7 +57,7 @@ async fn presses_at_once_after_a_no_are_one_more_attempt() {
     let (buyer, _, order) = world.order(&sale, 1).await;
     let refused = is_asked(&world, &buyer, &order).await;
     world.stripe.authenticate(&refused, Authentication::Failed).unwrap();
-    let pressed = join_all((0..4).map(|_| pays(&world, &buyer, &order, Card::AuthenticationRequired))).await;
+    let pressed = join_all((0..4).map(|_| world.pays(&buyer, &order, Card::AuthenticationRequired))).await;
     for answer in pressed {
         let paid = answer.expect(StatusCode::OK).unwrap();
         assert_eq!(paid["payment"]["status"], "requires_action", "{paid}");
@@ -77,9 +73,9 @@ async fn what_was_promised_and_is_cancelled_ends_its_order() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    let promised = pays(&world, &buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    let promised = world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     world.stripe.lapse(promised["payment"]["payment_intent"].as_str().unwrap()).unwrap();
-    let answer = pays(&world, &buyer, &order, Card::Visa).await;
+    let answer = world.pays(&buyer, &order, Card::Visa).await;
     assert_eq!(
         (answer.code(), &answer.body["detail"]),
         (Some("order_not_payable"), &json!("The order is cancelled.")),

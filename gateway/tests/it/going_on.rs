@@ -14,10 +14,6 @@ use crate::world::{World, jazz};
 /// As often as one press of Pay makes its call.
 const TRIES_OF_A_PRESS: u32 = 4;
 
-async fn pays(world: &World, buyer: &Buyer, order: &Order, card: Card) -> Answer {
-    buyer.pays(order, card, &world.stripe.base_url()).await.unwrap()
-}
-
 async fn goes_on(buyer: &Buyer, order: &Order) -> Answer {
     buyer.goes_on_paying(order).await.unwrap()
 }
@@ -31,7 +27,7 @@ fn asks_for_a_card(answer: &Answer) -> bool {
 /// Presses Pay while Stripe fails: nobody knows what came of it, and the page that had the card is gone.
 async fn pays_without_an_answer(world: &World, buyer: &Buyer, order: &Order, card: Card) {
     world.stripe.fail_next_of(Operation::CreateIntent, TRIES_OF_A_PRESS, CallFault::ServerError);
-    let failed = pays(world, buyer, order, card).await;
+    let failed = world.pays(buyer, order, card).await;
     assert_eq!(
         (failed.status, failed.code()),
         (StatusCode::SERVICE_UNAVAILABLE, Some("store_unavailable")),
@@ -49,7 +45,7 @@ async fn what_the_bank_asks_about_goes_on_without_a_card() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    let first = pays(&world, &buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    let first = world.pays(&buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
     assert_eq!(first["payment"]["status"], "requires_action");
     assert!(first["payment"]["client_secret"].is_string() && first["payment"]["next_action"].is_object());
     assert_eq!(goes_on(&buyer, &order).await.expect(StatusCode::OK).unwrap(), first);
@@ -69,11 +65,11 @@ async fn with_no_payment_under_way_a_card_is_asked_for_and_nothing_begins() {
     assert_eq!((&after["attempt"], &after["expires_at"]), (&json!(null), &before["expires_at"]));
     assert_eq!(creations(&world), 0);
 
-    assert_eq!(pays(&world, &buyer, &order, Card::Declined).await.code(), Some("payment_declined"));
+    assert_eq!(world.pays(&buyer, &order, Card::Declined).await.code(), Some("payment_declined"));
     let answer = goes_on(&buyer, &order).await;
     assert!(asks_for_a_card(&answer), "declined: {answer:?}");
     assert_eq!(creations(&world), 1);
-    let paid = pays(&world, &buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    let paid = world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     assert_eq!(paid["payment"]["status"], "requires_capture");
     world.stop().await;
 }
@@ -96,7 +92,7 @@ async fn what_is_looked_for_is_not_sent_again() {
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
     world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::ServerErrorAfterwards);
-    let spent = pays(&world, &buyer, &order, Card::Visa).await;
+    let spent = world.pays(&buyer, &order, Card::Visa).await;
     let sent = creations(&world);
     let again = goes_on(&buyer, &order).await;
     assert_eq!((again.status, &again.body["detail"]), (StatusCode::SERVICE_UNAVAILABLE, &spent.body["detail"]));
@@ -112,7 +108,7 @@ async fn an_order_that_moved_on_meanwhile_says_where_it_is() {
     let world = World::new().await;
     let sale = world.sale(&jazz(4)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    pays(&world, &buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     let promised = goes_on(&buyer, &order).await.expect(StatusCode::OK).unwrap();
     assert_eq!(
         (&promised["state"], &promised["payment"]["status"]),
@@ -123,7 +119,7 @@ async fn an_order_that_moved_on_meanwhile_says_where_it_is() {
     assert_eq!((paid.code(), &paid.body["detail"]), (Some("order_not_payable"), &json!("The order is paid.")));
 
     let (late, _, order) = world.order(&sale, 1).await;
-    pays(&world, &late, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    world.pays(&late, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
     world.database.advance_clock(3_600_000).await.unwrap();
     assert_eq!(goes_on(&late, &order).await.code(), Some("order_expired"));
     world.stop().await;
@@ -155,7 +151,7 @@ async fn going_on_has_a_key_as_paying_has() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    pays(&world, &buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    world.pays(&buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
     let path = format!("/v1/sales/{sale}/orders/{}/pay", order.id);
     let authorization = format!("Bearer {}", order.token);
     let headers = [("authorization", authorization.as_str()), ("idempotency-key", "tab-1")];
@@ -178,7 +174,7 @@ async fn a_repeated_press_says_how_the_payment_stands_now() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    pays(&world, &buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    world.pays(&buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
     let path = format!("/v1/sales/{sale}/orders/{}/pay", order.id);
     let authorization = format!("Bearer {}", order.token);
     let headers = [("authorization", authorization.as_str()), ("idempotency-key", "tab-1")];

@@ -48,7 +48,7 @@ async fn payments_that_fail_for_long_pause_the_sale() {
     world.stripe.fail_next_of(Operation::CreateIntent, 1_000, CallFault::ServerError);
     let incident = json!({ "by": "incident", "what": "stripe" });
     eventually("the sale pauses by itself", async || {
-        let failed = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+        let failed = world.pays(&buyer, &order, Card::Visa).await;
         assert_eq!(failed.code(), Some("store_unavailable"), "{:?}", failed.body);
         pause(&waiting).await == incident
     })

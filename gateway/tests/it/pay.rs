@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use ledger::payments::{attempts_look, payment_never_made};
-use sandbox::actors::{Answer, Buyer, Card, Order};
+use sandbox::actors::{Answer, Card};
 use sandbox::{Availability, CallFault, Latency, Operation};
 use serde_json::json;
 
@@ -17,13 +17,13 @@ async fn a_good_card_is_authorised_and_nothing_is_charged_yet() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    let paid = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    let paid = world.pays(&buyer, &order, Card::Visa).await;
     let paid = paid.expect(StatusCode::OK).unwrap();
     assert_eq!(paid["payment"]["status"], "requires_capture");
     assert!(paid["payment"]["client_secret"].is_string() && paid["payment"]["next_action"].is_null());
     let intents = world.stripe.payment_intents();
     assert_eq!((intents.len(), world.stripe.captured_total("eur")), (1, 0));
-    let again = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    let again = world.pays(&buyer, &order, Card::Visa).await;
     assert!(matches!(again.status, StatusCode::OK | StatusCode::CONFLICT), "{again:?}");
     assert_eq!(world.stripe.payment_intents().len(), 1, "one order, one payment");
     world.stop().await;
@@ -34,10 +34,10 @@ async fn a_declined_card_is_told_why_and_another_may_be_tried() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    let declined = buyer.pays(&order, Card::Declined, &world.stripe.base_url()).await.unwrap();
+    let declined = world.pays(&buyer, &order, Card::Declined).await;
     assert_eq!((declined.status, declined.code()), (StatusCode::PAYMENT_REQUIRED, Some("payment_declined")));
     assert_eq!(declined.body["decline_code"], "generic_decline");
-    let paid = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    let paid = world.pays(&buyer, &order, Card::Visa).await;
     assert_eq!(paid.expect(StatusCode::OK).unwrap()["payment"]["status"], "requires_capture");
     world.stop().await;
 }
@@ -48,20 +48,20 @@ async fn a_card_that_paid_for_as_many_as_one_buyer_may_have_is_told_so_and_not_c
     let world = World::new().await;
     let sale = world.sale(&jazz(9)).await;
     let (first, _, in_time) = world.order(&sale, 3).await;
-    let paid = first.pays(&in_time, Card::AdasVisa, &world.stripe.base_url()).await.unwrap();
+    let paid = world.pays(&first, &in_time, Card::AdasVisa).await;
     assert_eq!(paid.expect(StatusCode::OK).unwrap()["state"], "processing");
 
     let (second, _, order) = world.order(&sale, 2).await;
-    let refused = second.pays(&order, Card::AdasVisa, &world.stripe.base_url()).await.unwrap();
+    let refused = world.pays(&second, &order, Card::AdasVisa).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, Some("card_limit_reached")), "{refused:?}");
     let told = second.looks_at_order(&order).await.unwrap().expect(StatusCode::OK).unwrap();
     assert_eq!((&told["state"], &told["final"]), (&json!("cancelled"), &json!(true)));
     assert_eq!((&told["attempt"]["reason"], &told["attempt"]["captured"]["amount"]), (&json!("card_limit"), &json!(0)));
-    let again = second.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    let again = world.pays(&second, &order, Card::Visa).await;
     assert_eq!(again.code(), Some("order_not_payable"));
 
     let (third, _, order) = world.order(&sale, 1).await;
-    let paid = third.pays(&order, Card::AdasVisa, &world.stripe.base_url()).await.unwrap();
+    let paid = world.pays(&third, &order, Card::AdasVisa).await;
     assert_eq!(paid.expect(StatusCode::OK).unwrap()["state"], "processing", "one more fits");
     world.stop().await;
 }
@@ -71,7 +71,7 @@ async fn a_card_that_needs_its_holder_says_so() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    let paid = buyer.pays(&order, Card::AuthenticationRequired, &world.stripe.base_url()).await.unwrap();
+    let paid = world.pays(&buyer, &order, Card::AuthenticationRequired).await;
     let paid = paid.expect(StatusCode::OK).unwrap();
     assert_eq!((&paid["state"], &paid["payment"]["status"]), (&json!("awaiting_payment"), &json!("requires_action")));
     assert!(paid["payment"]["next_action"]["type"].is_string());
@@ -84,7 +84,7 @@ async fn a_lost_answer_is_asked_for_again_and_nobody_pays_twice() {
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
     world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::AnswerLost);
-    let paid = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    let paid = world.pays(&buyer, &order, Card::Visa).await;
     assert_eq!(paid.expect(StatusCode::OK).unwrap()["payment"]["status"], "requires_capture");
     assert_eq!(world.stripe.payment_intents().len(), 1);
     world.stop().await;
@@ -130,10 +130,6 @@ async fn while_stripe_is_away_the_attempt_waits_and_is_taken_up_again() {
     world.stop().await;
 }
 
-async fn presses(world: &World, buyer: &Buyer, order: &Order, card: Card) -> Answer {
-    buyer.pays(order, card, &world.stripe.base_url()).await.unwrap()
-}
-
 fn is_looked_for(answer: &Answer) -> bool {
     (answer.status, answer.code()) == (StatusCode::SERVICE_UNAVAILABLE, Some("store_unavailable"))
         && answer.header("retry-after").is_some()
@@ -148,7 +144,7 @@ async fn a_key_that_is_spent_is_sent_no_more_and_its_payment_goes_on_once_it_is_
     let (buyer, _, order) = world.order(&sale, 1).await;
     world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::ServerErrorAfterwards);
     for _ in 0..3 {
-        let answer = presses(&world, &buyer, &order, Card::Visa).await;
+        let answer = world.pays(&buyer, &order, Card::Visa).await;
         assert!(is_looked_for(&answer), "{answer:?}");
         assert_eq!(world.stripe.calls()[&Operation::CreateIntent], 2);
     }
@@ -165,11 +161,11 @@ async fn a_payment_that_was_never_made_is_followed_by_another() {
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
     world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::ServerErrorRemembered);
-    assert!(is_looked_for(&presses(&world, &buyer, &order, Card::Visa).await));
+    assert!(is_looked_for(&world.pays(&buyer, &order, Card::Visa).await));
     world.database.advance_clock(61_000).await.unwrap();
     let absent = attempts_look(&world.workers, 10).await.unwrap();
     assert!(payment_never_made(&world.workers, &absent[0]).await.unwrap());
-    let paid = presses(&world, &buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    let paid = world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     assert_eq!(paid["payment"]["status"], "requires_capture");
     assert_eq!(world.stripe.payment_intents().len(), 1);
     world.stop().await;
@@ -182,7 +178,7 @@ async fn presses_at_once_are_one_payment_for_all_of_them() {
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
     world.stripe.set_latency(Latency::Fixed(Duration::from_millis(200)));
-    let pressed = join_all((0..6).map(|_| presses(&world, &buyer, &order, Card::AuthenticationRequired))).await;
+    let pressed = join_all((0..6).map(|_| world.pays(&buyer, &order, Card::AuthenticationRequired))).await;
     let seen: BTreeSet<_> =
         pressed.into_iter().map(|answer| answer.expect(StatusCode::OK).unwrap()["payment"].to_string()).collect();
     assert_eq!(seen.len(), 1, "one intent, one secret, one next action: {seen:?}");
@@ -196,10 +192,10 @@ async fn a_press_while_the_bank_is_waited_for_says_the_same_again() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    let first = presses(&world, &buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
+    let first = world.pays(&buyer, &order, Card::AuthenticationRequired).await.expect(StatusCode::OK).unwrap();
     assert!(first["payment"]["next_action"].is_object() && first["payment"]["client_secret"].is_string());
     for card in [Card::AuthenticationRequired, Card::Visa] {
-        assert_eq!(presses(&world, &buyer, &order, card).await.expect(StatusCode::OK).unwrap(), first);
+        assert_eq!(world.pays(&buyer, &order, card).await.expect(StatusCode::OK).unwrap(), first);
     }
     assert_eq!(world.stripe.calls()[&Operation::CreateIntent], 1);
     world.stop().await;
@@ -211,8 +207,8 @@ async fn presses_after_a_decline_are_one_more_attempt() {
     let world = World::new().await;
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    assert_eq!(presses(&world, &buyer, &order, Card::Declined).await.status, StatusCode::PAYMENT_REQUIRED);
-    let pressed = join_all((0..4).map(|_| presses(&world, &buyer, &order, Card::Visa))).await;
+    assert_eq!(world.pays(&buyer, &order, Card::Declined).await.status, StatusCode::PAYMENT_REQUIRED);
+    let pressed = join_all((0..4).map(|_| world.pays(&buyer, &order, Card::Visa))).await;
     let seen: BTreeSet<_> = pressed
         .into_iter()
         .map(|answer| answer.expect(StatusCode::OK).unwrap()["payment"]["payment_intent"].to_string())

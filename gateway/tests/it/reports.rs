@@ -57,7 +57,7 @@ async fn the_trial_balance_has_every_account_and_its_totals_are_zero() {
     let world = World::new().await;
     let sale = world.sale(&jazz(5)).await;
     let (buyer, _, order) = world.order(&sale, 2).await;
-    buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap().expect(StatusCode::OK).unwrap();
+    world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     let ledger = reads(&world.organizer, &sale, "ledger").await;
     assert!(ledger["as_of"].is_string());
     let of = |name| {
@@ -87,7 +87,7 @@ async fn the_statement_of_an_order_is_its_transfers_one_after_the_other() {
     let world = World::new().await;
     let sale = world.sale(&jazz(5)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap().expect(StatusCode::OK).unwrap();
+    world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     let statement = reads(&world.organizer, &sale, &format!("orders/{}/statement", order.id)).await;
     let transfers = statement["transfers"].as_array().unwrap();
     let kinds: Vec<_> = transfers.iter().map(|transfer| transfer["kind"].as_str().unwrap()).collect();
@@ -157,7 +157,7 @@ async fn the_export_has_every_order_and_no_person_and_no_formula() {
     let tier = json!({ "id": "ga", "name": "=1+1, \"best\"", "price": 4_000, "capacity": 5 });
     let sale = world.sale(&jazz_with(5, json!({ "tiers": [tier] }))).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
-    buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap().expect(StatusCode::OK).unwrap();
+    world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     world.order(&sale, 2).await;
 
     let answer = asks(&world.organizer, &sale, "export.csv").await;

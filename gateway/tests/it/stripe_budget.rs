@@ -28,7 +28,7 @@ async fn who_pays_when_nothing_is_left_to_write_is_told_when_to_try_again_and_ke
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
     budget(&world).slow_down(Some(PAUSE)).await;
-    let refused = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    let refused = world.pays(&buyer, &order, Card::Visa).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, Some("overloaded")), "{refused:?}");
     let after_s: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=PAUSE.as_secs() + 1).contains(&after_s), "{after_s}");
@@ -38,7 +38,7 @@ async fn who_pays_when_nothing_is_left_to_write_is_told_when_to_try_again_and_ke
 
     let begun = Instant::now();
     let paid = loop {
-        let again = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+        let again = world.pays(&buyer, &order, Card::Visa).await;
         if again.status != StatusCode::SERVICE_UNAVAILABLE {
             break again;
         }
@@ -57,7 +57,7 @@ async fn a_429_slows_everybody_down_and_the_buyer_pays_all_the_same() {
     let sale = world.sale(&jazz(2)).await;
     let (buyer, _, order) = world.order(&sale, 1).await;
     world.stripe.fail_next_of(Operation::CreateIntent, 1, CallFault::RateLimited);
-    let paid = buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap();
+    let paid = world.pays(&buyer, &order, Card::Visa).await;
     assert_eq!(paid.expect(StatusCode::OK).unwrap()["payment"]["status"], "requires_capture");
     let seen = budget(&world).look().await.unwrap();
     assert!(seen.writes_per_s < WRITES_PER_S, "{seen:?}");

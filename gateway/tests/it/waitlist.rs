@@ -108,7 +108,7 @@ async fn a_unit_that_comes_back_is_offered_to_the_first_in_line_who_buys_it() {
     );
     let (id, token) = (order["id"].as_str().unwrap().to_owned(), order["token"].as_str().unwrap().to_owned());
     let order = Order { id, token };
-    buyer.pays(&order, Card::Visa, &world.stripe.base_url()).await.unwrap().expect(StatusCode::OK).unwrap();
+    world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
     assert_eq!(world.money_comes().await, ledger::payments::Applied::Captured);
     assert_eq!(buyer.looks_at_order(&order).await.unwrap().body["state"], "paid");
     assert_eq!(world.remaining(&sale).await, 0, "Redis never had it to sell");

@@ -360,10 +360,15 @@ impl World {
         (buyer, hold, order)
     }
 
+    /// Presses Pay with `card`.
+    pub(crate) async fn pays(&self, buyer: &Buyer, order: &Order, card: Card) -> Answer {
+        buyer.pays(order, card, &self.stripe.base_url()).await.unwrap()
+    }
+
     /// Someone with an order that is paid, as a worker makes it paid when Stripe says that it captured.
     pub(crate) async fn paid_order(&self, sale: &str, quantity: u32) -> (Buyer, Order) {
         let (buyer, _, order) = self.order(sale, quantity).await;
-        buyer.pays(&order, Card::Visa, &self.stripe.base_url()).await.unwrap().expect(StatusCode::OK).unwrap();
+        self.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
         assert_eq!(self.money_comes().await, Applied::Captured);
         (buyer, order)
     }

@@ -9,7 +9,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -40,7 +40,8 @@ async function works(script, ...args) {
   return code === 0;
 }
 
-const screenshots = process.argv[2] ?? (await mkdtemp(join(tmpdir(), 'onsale-browser-')));
+const asked = process.argv[2];
+const screenshots = asked ?? (await mkdtemp(join(tmpdir(), 'onsale-browser-')));
 const demo = spawn(ONSALE, ['demo', '--page-only'], { stdio: ['ignore', 'pipe', 'inherit'] });
 const ended = once(demo, 'exit');
 try {
@@ -56,3 +57,5 @@ try {
   demo.kill('SIGTERM');
   await ended;
 }
+// Pictures that nobody asked for are of use only where something failed.
+if (asked === undefined && process.exitCode === 0) await rm(screenshots, { recursive: true });
