@@ -25,7 +25,8 @@ test: ## all tests against private servers, and the page in a browser
 
 browser: ## the page in headless Chromium, as a new visitor would use it
 	@$(SETUP) postgres redis chromium
-	@$(CARGO) build --quiet --locked --package onsale
+	@# The program that the Rust tests have, built with them: alone it would be another, with most of its libraries again.
+	@$(CARGO) test --quiet --locked --workspace --no-run
 	@cd $(BROWSER_TEST) && npm ci --silent --no-audit --no-fund && node --test && node run.mjs
 
 soak: ## the same tests at their full counts, optimised (about an hour on 2 cores)
