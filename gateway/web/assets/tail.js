@@ -43,8 +43,10 @@ export class Tail {
     const gone = soldOut(tiers);
     const { waitlist } = this.#journey.steps;
     const isOffered = gone.length > 0 && SELLING.has(state);
-    part('tail').hidden = !waitlist && !isOffered;
-    const [heading, message] = tailInWords(waitlist, gone.length === tiers.length);
+    const isShown = Boolean(waitlist) || isOffered;
+    part('tail').hidden = !isShown;
+    // Said aloud when it comes: what stands there before is not, and what is hidden should be silent.
+    const [heading, message] = isShown ? tailInWords(waitlist, gone.length === tiers.length) : ['', ''];
     fill('tail-title', heading);
     fill('tail-message', message);
     part('tailing').hidden = Boolean(waitlist);

@@ -155,7 +155,7 @@ export class Buyer {
 
   async fillsIn() {
     await this.#page.getByLabel('Name').fill(`Buyer ${this.#name}`);
-    await this.#page.getByLabel('E-mail').fill(`buyer-${this.#name}@example.org`);
+    await this.#page.getByRole('textbox', { name: 'E-mail' }).fill(`buyer-${this.#name}@example.org`);
     await this.#page.locator('#order').click();
     await this.#page.waitForURL('**/checkout');
     await this.#page.locator('#pay:enabled').waitFor();
