@@ -7,7 +7,14 @@
 
 use std::fmt::Write;
 
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::canvas::Canvas;
+use qrcode::types::QrResult;
+use qrcode::{Color, EcLevel, Version, bits, ec};
+
+mod mask;
+
+/// How much of a code may be unreadable.
+const LEVEL: EcLevel = EcLevel::M;
 
 /// Light modules around the code, in modules: ISO/IEC 18004 asks for four, or scanners lose the edge.
 const QUIET_ZONE_MODULES: usize = 4;
@@ -83,9 +90,9 @@ pub(crate) struct Modules {
 
 impl Modules {
     pub(crate) fn of(text: &str) -> Result<Modules, QrError> {
-        let code = QrCode::with_error_correction_level(text, EcLevel::M)
-            .map_err(|_| QrError::TooLong { bytes: text.len() })?;
-        Ok(Modules { width: code.width(), colors: code.into_colors() })
+        let (version, canvas) = drawn(text).map_err(|_| QrError::TooLong { bytes: text.len() })?;
+        let colors = mask::masked(canvas, version);
+        Ok(Modules { width: usize::try_from(version.width()).expect("a width is positive"), colors })
     }
 
     pub(crate) fn side(&self) -> usize {
@@ -114,6 +121,17 @@ impl Modules {
         }
         runs
     }
+}
+
+/// The smallest code that holds a text, before it has its mask.
+fn drawn(text: &str) -> QrResult<(Version, Canvas)> {
+    let bits = bits::encode_auto(text.as_bytes(), LEVEL)?;
+    let version = bits.version();
+    let (data, correction) = ec::construct_codewords(&bits.into_bytes(), version, LEVEL)?;
+    let mut canvas = Canvas::new(version, LEVEL);
+    canvas.draw_all_functional_patterns();
+    canvas.draw_data(&data, &correction);
+    Ok((version, canvas))
 }
 
 #[cfg(test)]
