@@ -12,6 +12,10 @@ use krilla::text::Font;
 use skrifa::MetadataProvider as _;
 use skrifa::charmap::Charmap;
 
+mod unhinted;
+
+use unhinted::unhinted;
+
 /// How heavy a text is. Only Noto Sans has two weights: a name in another script is told apart by its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Weight {
@@ -81,8 +85,9 @@ static FACES: LazyLock<[Face; 10]> = LazyLock::new(|| {
 
 fn face(data: &'static [u8]) -> Face {
     let reference = FontRef::new(data).expect("an embedded font is a font");
+    let drawn = unhinted(data).map_or_else(|| data.into(), |data| Arc::new(data).into());
     Face {
-        font: Font::new(data.into(), 0).expect("an embedded font is a font"),
+        font: Font::new(drawn, 0).expect("an embedded font is a font"),
         characters: reference.charmap(),
         shaping: ShaperData::new(&reference),
         plans: RwLock::default(),
