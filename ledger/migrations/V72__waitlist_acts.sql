@@ -330,6 +330,17 @@ BEGIN
         GET DIAGNOSTICS v_out = ROW_COUNT;
         entries_ended := entries_ended + v_out;
     END IF;
+    -- Selling ended before these were to: its end was moved since, where `offer_lapse_next` does not look.
+    FOR v_offer IN
+        SELECT o.* FROM waitlist_lines l JOIN offers o ON o.sale_id = l.sale_id AND o.tier_id = l.tier_id
+         WHERE l.sale_id = p_sale AND waitlist_deadline(p_sale, l.tier_id) <= (SELECT onsale_now()) AND o.state = 'live'
+           AND EXISTS (SELECT FROM sales WHERE id = p_sale AND state = 'published')
+         ORDER BY o.until LIMIT c_ends_max
+    LOOP
+        PERFORM offer_end(v_offer, 'lapsed');
+        PERFORM waitlist_tell(p_sale, v_offer.entry_id, 'mail_waitlist_lapsed');
+        entries_ended := entries_ended + 1;
+    END LOOP;
     -- Who has an offer may claim it as long as the sale lives.
     IF NOT EXISTS (SELECT FROM sales WHERE id = p_sale AND state IN ('published', 'paused')) THEN
         FOR v_offer IN SELECT * FROM offers WHERE sale_id = p_sale AND state = 'live' ORDER BY id LIMIT c_ends_max LOOP

@@ -2,8 +2,8 @@
 //!
 //! Everything is read in one snapshot (a read-only transaction at REPEATABLE READ), so nothing that happens meanwhile looks
 //! like a breach. Breaches are named by id, at most [`BREACHES_MAX`] an invariant; figures say how much was examined, so
-//! that an audit of nothing is not mistaken for a clean one. Only the ticket ids are recomputed here; the rest is SQL, one
-//! file an invariant.
+//! that an audit of nothing is not mistaken for a clean one. Only the ticket ids are recomputed here, and the lines of waitlists walked;
+//! the rest is SQL, one file an invariant.
 //!
 //! [`audit`] reads everything. [`audit_recent`] reads what is new and is done all the time; [`audit_in_turn`] is the former for
 //! those who do it again and again, one at a time. [`audit_chain`] and [`audit_admissions`] are asked for by name.
@@ -100,6 +100,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     tickets::PAGE,
     waitlist::I11.count,
     waitlist::I11.find,
+    waitlist::MOMENTS,
     payments::I12.count,
     payments::I12.find,
     admissions::I9.count,
@@ -186,6 +187,10 @@ async fn whole(snapshot: &Transaction<'_>, sale: Option<SaleId>) -> Result<Audit
     let recomputed = tickets::wrong_ids(snapshot, sale).await?;
     if let Some(line) = lines.iter_mut().find(|line| line.invariant == tickets::I6.number) {
         line.breaches.extend(recomputed);
+    }
+    let passed_over = waitlist::passed_over(snapshot, sale).await?;
+    if let Some(line) = lines.iter_mut().find(|line| line.invariant == waitlist::I11.number) {
+        line.breaches.extend(passed_over);
     }
     Ok(AuditReport { lines })
 }

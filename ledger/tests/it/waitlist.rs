@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::world::{Price, TestSale, World, kid};
 
+mod audited;
 mod breaches;
 mod complaints;
 mod growth;
@@ -27,6 +28,7 @@ mod late_money;
 mod locks;
 mod long_lines;
 mod model;
+mod patched;
 mod races;
 mod storm;
 

@@ -30,7 +30,7 @@ const ROUNDS: u32 = 5;
 const ROUNDS_SOAK: u32 = 200;
 
 impl TestSale<'_> {
-    async fn row(&self) -> SaleRow {
+    pub(super) async fn row(&self) -> SaleRow {
         sale_fetch(&self.world.gateway, SaleName::Id(self.id)).await.expect("an answer").expect("the sale")
     }
 

@@ -23,13 +23,13 @@ const OVER: &str = "SELECT count(*) FROM waitlist_entries WHERE state = 'over'";
 const FREE: &str = "SELECT count(*) FROM units WHERE state = 'free'";
 
 /// A sale whose units are all withheld.
-async fn nothing_on_sale(world: &World, units: u32) -> TestSale<'_> {
+pub(super) async fn nothing_on_sale(world: &World, units: u32) -> TestSale<'_> {
     let tiers = json!([{ "id": "ga", "name": "Standing", "price": 4500, "capacity": units }]);
     world.sale_with(json!({ "tiers": tiers, "withheld": { "ga": units } })).await
 }
 
 /// So many stand in the line, confirmed, each for so many units; written by hand, for there are too many to come one by one.
-async fn stand_in_line(world: &World, sale: &TestSale<'_>, entries: u32, quantity: u32) {
+pub(super) async fn stand_in_line(world: &World, sale: &TestSale<'_>, entries: u32, quantity: u32) {
     let id = sale.id.uuid();
     let rows = format!(
         "INSERT INTO waitlist_lines VALUES ('{id}', 'ga', onsale_now() - interval '1 hour') ON CONFLICT DO NOTHING;
