@@ -127,9 +127,14 @@ CREATE TABLE offered_units (
     unit_no  integer     NOT NULL,
     offer_id uuid,
     kept_at  timestamptz NOT NULL,
+    -- When a look first found nobody who may have it, and how long the sale had been paused by then: pauses since do not count.
+    unwanted_at timestamptz,
+    paused_for  interval,
     CONSTRAINT offered_units_pkey PRIMARY KEY (sale_id, tier_id, unit_no),
     CONSTRAINT offered_units_unit_fkey FOREIGN KEY (sale_id, tier_id, unit_no) REFERENCES units (sale_id, tier_id, unit_no),
-    CONSTRAINT offered_units_offer_fkey FOREIGN KEY (sale_id, offer_id) REFERENCES offers (sale_id, id)
+    CONSTRAINT offered_units_offer_fkey FOREIGN KEY (sale_id, offer_id) REFERENCES offers (sale_id, id),
+    CONSTRAINT offered_units_unwanted_check
+        CHECK ((unwanted_at IS NULL) = (paused_for IS NULL) AND (unwanted_at IS NULL OR offer_id IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX offered_units_kept_idx ON offered_units (sale_id, tier_id) WHERE offer_id IS NULL;
 

@@ -58,6 +58,18 @@ BEGIN
 END
 $$;
 
+-- How long units are kept for who wants more than there is.
+CREATE FUNCTION kept_max(p_config jsonb) RETURNS interval
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = public, pg_temp
+AS $$
+DECLARE
+    c_kept_max constant interval := interval '30 minutes';
+BEGIN
+    RETURN least(offer_ttl(p_config), c_kept_max);
+END
+$$;
+
 -- When nothing of a tier is offered any more: selling ends then, or the last performance begins. Null is never. The configuration
 -- says when that is: `performances` has names only.
 CREATE FUNCTION waitlist_deadline(p_sale uuid, p_tier text) RETURNS timestamptz
@@ -166,9 +178,8 @@ $$;
 --
 -- The first who wants no more than there is; but nobody is passed over more than three times in a line, so whoever was bars it until
 -- there is enough. Only the first thousand are looked at: who stands farther back passes nobody, so an offer writes no more rows than
--- that, however long the line. Units that were kept for as long as an offer lives, because nobody could have them, go to the first in line,
--- however many he wants.
-CREATE FUNCTION waitlist_first(p_sale uuid, p_tier text, p_units bigint, p_kept_since timestamptz, p_ttl interval)
+-- that, however long the line. Units that nobody could have for so long go to the first in line, however many he wants.
+CREATE FUNCTION waitlist_first(p_sale uuid, p_tier text, p_units bigint, p_unwanted_for interval, p_kept_max interval)
 RETURNS waitlist_wants
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -178,7 +189,7 @@ AS $$
 DECLARE
     c_overtaken_max constant integer := 3;
     c_look_max      constant integer := 1000;
-    v_kept_long     constant boolean := p_kept_since + p_ttl <= onsale_now();
+    v_kept_long     constant boolean := coalesce(p_unwanted_for >= p_kept_max, false);
     v_want          waitlist_wants%ROWTYPE;
 BEGIN
     FOR v_want IN SELECT * FROM waitlist_wants WHERE sale_id = p_sale AND tier_id = p_tier ORDER BY rank LIMIT c_look_max LOOP
@@ -245,7 +256,8 @@ BEGIN
     INSERT INTO offers (sale_id, id, entry_id, rank, tier_id, unit_nos, made_at, until, paused_for)
     VALUES (c_sale, v_offer, p_want.entry_id, p_want.rank, p_want.tier_id, v_units, v_now,
             least(v_now + offer_ttl(p_config), waitlist_deadline(c_sale, p_want.tier_id)), paused_for(c_sale));
-    UPDATE offered_units SET offer_id = v_offer WHERE sale_id = c_sale AND tier_id = p_want.tier_id AND unit_no = ANY (v_units);
+    UPDATE offered_units SET offer_id = v_offer, unwanted_at = NULL, paused_for = NULL
+     WHERE sale_id = c_sale AND tier_id = p_want.tier_id AND unit_no = ANY (v_units);
     DELETE FROM waitlist_wants WHERE sale_id = c_sale AND entry_id = p_want.entry_id;
     UPDATE waitlist_wants SET overtaken = overtaken + 1
      WHERE sale_id = c_sale AND tier_id = p_want.tier_id AND rank < p_want.rank;
@@ -285,6 +297,21 @@ BEGIN
 END
 $$;
 
+-- Step: what is kept for a line in which nobody may have it is so from now on, unless it was before. Not while the queue has its time
+-- to join or where it is too late for an offer: there nobody was asked.
+CREATE FUNCTION units_unwanted(p_sale uuid) RETURNS void
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+SET enable_seqscan = off
+AS $$
+BEGIN
+    UPDATE offered_units SET unwanted_at = onsale_now(), paused_for = paused_for(p_sale)
+     WHERE sale_id = p_sale AND offer_id IS NULL AND unwanted_at IS NULL
+       AND tier_id IN (SELECT tier_id FROM waitlist_lines
+                        WHERE sale_id = p_sale AND gathers_until <= onsale_now() AND NOT waitlist_is_over(p_sale, tier_id));
+END
+$$;
+
 -- Step: offers what is kept, to whoever is first, until there is nobody or nothing left; answers how many offers it made. The
 -- line is locked. Nothing is offered while a sale is paused, nor before the queue had its time to join.
 CREATE FUNCTION waitlist_promote(p_sale uuid) RETURNS integer
@@ -298,11 +325,12 @@ DECLARE
 BEGIN
     WHILE v_config IS NOT NULL LOOP
         SELECT (f.first).* INTO v_next
-          FROM (SELECT o.tier_id, count(*) AS units, min(kept_at) AS since
+          FROM (SELECT o.tier_id, count(*) AS units,
+                       onsale_now() - paused_for(p_sale) - min(o.unwanted_at - o.paused_for) AS unwanted_for
                   FROM offered_units o JOIN waitlist_lines l ON l.sale_id = o.sale_id AND l.tier_id = o.tier_id
                  WHERE o.sale_id = p_sale AND o.offer_id IS NULL AND l.gathers_until <= onsale_now()
                  GROUP BY o.tier_id) AS kept
-         CROSS JOIN LATERAL (SELECT waitlist_first(p_sale, kept.tier_id, kept.units, kept.since, offer_ttl(v_config)) AS first
+         CROSS JOIN LATERAL (SELECT waitlist_first(p_sale, kept.tier_id, kept.units, kept.unwanted_for, kept_max(v_config)) AS first
                              OFFSET 0) AS f
          WHERE (f.first).entry_id IS NOT NULL AND NOT waitlist_is_over(p_sale, kept.tier_id)
          ORDER BY (f.first).rank, (f.first).preference LIMIT 1;
@@ -310,6 +338,9 @@ BEGIN
         PERFORM offer_make(v_next, v_config);
         v_made := v_made + 1;
     END LOOP;
+    IF v_config IS NOT NULL THEN
+        PERFORM units_unwanted(p_sale);
+    END IF;
     PERFORM waitlist_settle(p_sale);
     RETURN v_made;
 END

@@ -26,7 +26,8 @@
 //! five minutes of the first who asked; everybody else is behind, in the order of joining. One live offer an entry and a unit. While
 //! somebody waits for a tier, no unit of it is free, so nothing leaks past the line. Whoever wants more units than there are is
 //! passed over by who wants fewer, three times in a line at most: then units are kept until they are enough, or as long as an offer
-//! lives, and go to the first in line in any case.
+//! lives and for half an hour at most, and go to the first in line in any case. The clock of that begins when a look finds nobody
+//! who may have them, and stands while the sale is paused.
 //!
 //! Bounds: an offer lives as its sale says, never shorter than a hold may last nor beyond the end of selling, and its clock stands
 //! while the sale is paused. An entry that nobody confirms within an hour is over. Lines are served one call at a time for each sale.

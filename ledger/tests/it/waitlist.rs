@@ -24,6 +24,7 @@ mod audited;
 mod breaches;
 mod complaints;
 mod growth;
+mod kept;
 mod late_money;
 mod locks;
 mod long_lines;

@@ -1,13 +1,15 @@
 //! Random acts on two tiers beside a small model of their lines: after every act each entry, each offer and each unit is where the
 //! model says, and every invariant holds. A failure names its seed; the same seed plays the same acts.
 //!
-//! Time goes in steps that are longer than the queue has to join; six of them are longer than an offer lives, and five are not.
+//! Time goes in steps that are longer than the queue has to join, and now and then the sale is paused. Offers of every other seed live
+//! longer than units are kept for who wants more, those of the others shorter.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use domain::{EntryId, OrderId, TierId, UnitNo};
 use ledger::orders::CreateOrder;
+use ledger::sales::{sale_pause, sale_resume};
 use ledger::waitlist::claims::Claim;
 use ledger::waitlist::{Confirm, Join, NewEntry};
 use serde_json::json;
@@ -23,7 +25,7 @@ mod oracle;
 
 const SEEDS: u64 = 2;
 const SEEDS_SOAK: u64 = 60;
-const ACTS: u32 = 90;
+const ACTS: u32 = 150;
 const ACTS_SOAK: u32 = 500;
 
 /// Which tiers a wish may name, the best liked first.
@@ -31,6 +33,24 @@ const WANTED: [&[usize]; 4] = [&[0], &[1], &[0, 1], &[1, 0]];
 
 /// Of each tier.
 const UNITS: usize = 5;
+
+/// How a seed plays.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// How long an offer lives, and how many steps are longer than that: one less is not.
+    offer_ttl_s: u32,
+    offer_steps: u64,
+    /// What people wish for.
+    quantities: [u32; 4],
+    /// Of so many acts that are none of buying, one is nevertheless: where what is free is bought soon, lines are long.
+    buys_every: u64,
+}
+
+/// Lines that come and go, and lines of many who want more than there is.
+const KINDS: [Kind; 2] = [
+    Kind { offer_ttl_s: 3_600, offer_steps: 12, quantities: [1, 1, 2, 3], buys_every: 100 },
+    Kind { offer_ttl_s: 1_200, offer_steps: 4, quantities: [1, 2, 3, 3], buys_every: 3 },
+];
 
 /// Every entry with its offer.
 const ENTRIES: &str = "
@@ -47,6 +67,7 @@ const PLACES: &str = "
 struct Play<'w> {
     line: Line<'w>,
     oracle: Oracle,
+    kind: Kind,
     dice: Dice,
     client: tokio_postgres::Client,
     /// Of each entry of the model, its id.
@@ -61,10 +82,12 @@ async fn the_lines_do_what_the_oracle_does() {
     let mut seen = BTreeMap::new();
     for seed in 0..seeds {
         let world = World::new().await;
-        let sale = two_tiers(&world).await;
+        let kind = KINDS[usize::from(seed % 2 == 1)];
+        let sale = two_tiers(&world, kind.offer_ttl_s).await;
         let mut play = Play {
             line: Line { world: &world, sale: &sale },
-            oracle: Oracle::of(UNITS),
+            oracle: Oracle::of(UNITS, kind.offer_steps),
+            kind,
             dice: Dice::of_seed(seed),
             client: connect(&world.database.url).await,
             entries: Vec::new(),
@@ -77,21 +100,34 @@ async fn the_lines_do_what_the_oracle_does() {
             play.compare(&format!("seed {seed}, act {act}: {did}")).await;
         }
         world.audits_clean().await;
+        *seen.entry("gets fewer").or_insert(0) += play.oracle.got_fewer();
         for life in play.oracle.lives() {
             *seen.entry(life).or_insert(0) += 1;
         }
     }
     eprintln!("{seen:?}");
-    for wanted in
-        ["joins", "claims", "declines", "leaves", "gives back", "waits", "buys", "is told to buy", "Lapsed", "Claimed"]
-    {
+    for wanted in [
+        "joins",
+        "claims",
+        "declines",
+        "leaves",
+        "gives back",
+        "waits",
+        "pauses",
+        "goes on",
+        "buys",
+        "is told to buy",
+        "gets fewer",
+        "Lapsed",
+        "Claimed",
+    ] {
         assert!(seen.get(wanted).is_some_and(|times| *times > 0), "nobody {wanted}: {seen:?}");
     }
 }
 
-async fn two_tiers(world: &World) -> TestSale<'_> {
+async fn two_tiers(world: &World, ttl_s: u32) -> TestSale<'_> {
     let tier = |id: &str| json!({ "id": id, "name": id, "price": 4500, "capacity": UNITS });
-    world.sale_with(json!({ "tiers": TIERS.map(tier) })).await
+    world.sale_with(json!({ "tiers": TIERS.map(tier), "offer_ttl_s": ttl_s })).await
 }
 
 fn tier(index: usize) -> TierId {
@@ -101,12 +137,20 @@ fn tier(index: usize) -> TierId {
 impl Play<'_> {
     /// One act, in both; what it was.
     async fn acts(&mut self) -> &'static str {
-        match self.dice.below(14) {
+        // A pause is a few acts long.
+        if self.oracle.is_paused() && self.dice.below(3) == 0 {
+            return self.pauses_or_goes_on().await;
+        }
+        if self.dice.below(self.kind.buys_every) == 0 {
+            return self.buys().await;
+        }
+        match self.dice.below(16) {
             0..=3 => self.joins().await,
             4..=6 => self.gives_back().await,
             7 | 8 => self.leaves().await,
             9 | 10 => self.claims().await,
-            11 => self.waits().await,
+            11 | 12 => self.waits().await,
+            13 => self.pauses_or_goes_on().await,
             _ => self.buys().await,
         }
     }
@@ -123,7 +167,7 @@ impl Play<'_> {
 
     async fn joins(&mut self) -> &'static str {
         let tiers = *self.dice.of(&WANTED);
-        let quantity = *self.dice.of(&[1, 1, 2, 3]);
+        let quantity = *self.dice.of(&self.kind.quantities);
         let wish = NewEntry { tiers: tiers.iter().copied().map(tier).collect(), ..self.line.sale.wish(quantity) };
         let joined = self.line.joins(&wish).await;
         assert!(matches!(joined, Join::Joined(_)), "{joined:?}");
@@ -167,6 +211,10 @@ impl Play<'_> {
             return "nobody to claim";
         };
         let claim = self.line.claims(self.entries[entry]).await;
+        if self.oracle.is_paused() {
+            assert_eq!(claim, Claim::SalePaused);
+            return "is told of the pause";
+        }
         let Claim::Created(order) = claim else { panic!("{claim:?}") };
         let (of, units) = self.oracle.claims(entry);
         self.orders.push((order.id, of, units));
@@ -175,7 +223,7 @@ impl Play<'_> {
 
     /// Time passes, and the sweeps are there.
     async fn waits(&mut self) -> &'static str {
-        let steps = self.dice.between(1, 6);
+        let steps = self.dice.between(1, 8);
         self.line.passes(GATHERED_MS * steps).await;
         self.line.lapse().await;
         self.line.tend().await;
@@ -183,15 +231,31 @@ impl Play<'_> {
         "waits"
     }
 
-    /// Somebody buys all that is free of a tier.
-    async fn buys(&mut self) -> &'static str {
-        let of = usize::try_from(self.dice.below(2)).expect("few");
-        let free = self.oracle.free(of).len();
-        if free == 0 {
-            return "nothing to buy";
+    async fn pauses_or_goes_on(&mut self) -> &'static str {
+        let (gateway, sale) = (&self.line.world.gateway, self.line.sale);
+        if self.oracle.is_paused() {
+            sale_resume(gateway, sale.organizer, sale.id).await.expect("it goes on");
+            self.line.tend().await;
+            self.oracle.goes_on();
+            "goes on"
+        } else {
+            sale_pause(gateway, sale.organizer, sale.id).await.expect("it is paused");
+            self.oracle.pauses();
+            "pauses"
         }
-        self.buys_of(of, free).await;
-        "buys"
+    }
+
+    /// Somebody buys one or two of each tier that has some.
+    async fn buys(&mut self) -> &'static str {
+        let mut bought = "nothing to buy";
+        for of in 0..TIERS.len() {
+            let free = self.oracle.free(of).len();
+            if free > 0 && !self.oracle.is_paused() {
+                self.buys_of(of, free.min(2)).await;
+                bought = "buys";
+            }
+        }
+        bought
     }
 
     async fn buys_of(&mut self, of: usize, quantity: usize) {

@@ -5,17 +5,17 @@ pub(super) const TIERS: [&str; 2] = ["ga", "stalls"];
 
 /// How often anybody is passed over in a line for wanting more than there is.
 const OVERTAKEN_MAX: u32 = 3;
-/// Steps of time that an offer lives, and that units are kept for who wants more.
-const STEPS_OF_AN_OFFER: u64 = 6;
+/// Steps of time that units are kept at most for who wants more.
+const STEPS_KEPT_MAX: u64 = 6;
 
 /// Where a unit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Free,
     Ordered,
-    /// For the line, since that step.
+    /// For the line; nobody there could have it since that selling step, or nobody was asked yet.
     Kept {
-        since: u64,
+        unwanted: Option<u64>,
     },
     Offered,
 }
@@ -64,13 +64,46 @@ pub(super) struct Oracle {
     /// In which step each line began, if it did.
     began: [Option<u64>; 2],
     step: u64,
+    /// Steps in which the sale was not paused.
+    selling: u64,
+    is_paused: bool,
+    /// Selling steps that an offer lives.
+    offer_steps: u64,
     offers: u64,
+    /// Offers of fewer units than were asked for.
+    short: u32,
 }
 
 impl Oracle {
-    pub(super) fn of(units: usize) -> Self {
-        let units = [vec![Unit::Free; units], vec![Unit::Free; units]];
-        Self { units, entries: Vec::new(), began: [None; 2], step: 0, offers: 0 }
+    pub(super) fn of(units: usize, offer_steps: u64) -> Self {
+        Self {
+            units: [vec![Unit::Free; units], vec![Unit::Free; units]],
+            entries: Vec::new(),
+            began: [None; 2],
+            step: 0,
+            selling: 0,
+            is_paused: false,
+            offer_steps,
+            offers: 0,
+            short: 0,
+        }
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    pub(super) const fn got_fewer(&self) -> u32 {
+        self.short
+    }
+
+    pub(super) const fn pauses(&mut self) {
+        self.is_paused = true;
+    }
+
+    pub(super) fn goes_on(&mut self) {
+        self.is_paused = false;
+        self.promotes();
     }
 
     pub(super) fn life(&self, entry: usize) -> &Life {
@@ -147,7 +180,7 @@ impl Oracle {
     }
 
     pub(super) fn frees(&mut self, tier: usize, units: &[usize]) {
-        let place = if self.waits_for(tier) { Unit::Kept { since: self.step } } else { Unit::Free };
+        let place = if self.waits_for(tier) { Unit::Kept { unwanted: None } } else { Unit::Free };
         for unit in units {
             self.units[tier][*unit] = place;
         }
@@ -157,9 +190,12 @@ impl Oracle {
     /// Offers that are due lapse, the oldest first.
     pub(super) fn waits(&mut self, steps: u64) {
         self.step += steps;
+        self.selling += if self.is_paused { 0 } else { steps };
         while let Some((_, entry)) = (0..self.entries.len())
             .filter_map(|entry| match self.entries[entry].life {
-                Life::Offered { since, turn, .. } if since + STEPS_OF_AN_OFFER <= self.step => Some((turn, entry)),
+                Life::Offered { since, turn, .. } if !self.is_paused && since + self.offer_steps <= self.selling => {
+                    Some((turn, entry))
+                }
                 _ => None,
             })
             .min()
@@ -173,7 +209,7 @@ impl Oracle {
 
     fn ends(&mut self, entry: usize, tier: usize, units: &[usize], life: Life) {
         for unit in units {
-            self.units[tier][*unit] = Unit::Kept { since: self.step };
+            self.units[tier][*unit] = Unit::Kept { unwanted: None };
         }
         self.entries[entry].life = life;
     }
@@ -182,23 +218,28 @@ impl Oracle {
         self.entries.iter().any(|entry| entry.life == Life::Waiting && entry.tiers.contains(&tier))
     }
 
-    fn kept(&self, tier: usize) -> Vec<(usize, u64)> {
+    fn kept(&self, tier: usize) -> Vec<(usize, Option<u64>)> {
         let kept = self.units[tier].iter().enumerate();
         kept.filter_map(|(unit, place)| match place {
-            Unit::Kept { since } => Some((unit, *since)),
+            Unit::Kept { unwanted } => Some((unit, *unwanted)),
             _ => None,
         })
         .collect()
     }
 
+    /// Whether anybody is asked: not while the queue has its time, nor in a pause.
+    fn asks(&self, tier: usize) -> bool {
+        !self.is_paused && self.began[tier].is_none_or(|began| began < self.step)
+    }
+
     /// Who may have what is kept of a tier.
     fn first(&self, tier: usize) -> Option<usize> {
         let kept = self.kept(tier);
-        let since = kept.iter().map(|(_, since)| *since).min()?;
-        if self.began[tier] == Some(self.step) {
+        if kept.is_empty() || !self.asks(tier) {
             return None;
         }
-        let kept_long = since + STEPS_OF_AN_OFFER <= self.step;
+        let steps = self.offer_steps.min(STEPS_KEPT_MAX);
+        let kept_long = kept.iter().any(|(_, unwanted)| unwanted.is_some_and(|since| since + steps <= self.selling));
         let in_line = (0..self.entries.len())
             .filter(|entry| self.entries[*entry].life == Life::Waiting && self.entries[*entry].tiers.contains(&tier));
         for entry in in_line {
@@ -228,9 +269,15 @@ impl Oracle {
                 }
             }
             self.offers += 1;
-            self.entries[entry].life = Life::Offered { tier, units, since: self.step, turn: self.offers };
+            self.short += u32::from(units.len() < self.entries[entry].quantity);
+            self.entries[entry].life = Life::Offered { tier, units, since: self.selling, turn: self.offers };
         }
         for tier in 0..2 {
+            if self.asks(tier) {
+                for (unit, unwanted) in self.kept(tier) {
+                    self.units[tier][unit] = Unit::Kept { unwanted: unwanted.or(Some(self.selling)) };
+                }
+            }
             if !self.waits_for(tier) {
                 for (unit, _) in self.kept(tier) {
                     self.units[tier][unit] = Unit::Free;
