@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::draws::SaleDraws;
 use crate::endpoints::challenge::Pressure;
+use crate::entries::Entries;
 use crate::eta::{Estimator, Motion, Sample};
 use crate::joins::Joins;
 use crate::problem::{Code, Problem};
@@ -61,6 +62,8 @@ pub(crate) struct Floor {
     parting: AtomicBool,
     /// Who watches.
     pub(crate) audience: Audience,
+    /// The entries of the waitlist whose pages are open.
+    pub(crate) entries: Entries,
     draws: RwLock<Arc<SaleDraws>>,
     presence: Mutex<Presence>,
     estimator: Mutex<Estimator>,
@@ -108,6 +111,7 @@ impl Floor {
             call_bell: watch::Sender::default(),
             parting: AtomicBool::new(false),
             audience: Audience::default(),
+            entries: Entries::default(),
             draws: RwLock::default(),
             presence: Mutex::default(),
             estimator: Mutex::new(estimator),

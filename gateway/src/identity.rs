@@ -122,8 +122,24 @@ pub(crate) fn order(request: &Request, sale: SaleId, order: OrderId, signer: &Si
 /// There is no token, or it is not ours or of another entry.
 pub(crate) fn entry(request: &Request, sale: SaleId, entry: EntryId, signer: &Signer) -> Result<EntryToken, Problem> {
     let token = request.bearer().ok_or(Code::Unauthorized)?;
+    verified_entry(token, sale, signer).and_then(|proof| of_entry(proof, entry))
+}
+
+/// The entry of a waitlist that a token proves.
+///
+/// # Errors
+/// The token is not ours, or of another sale.
+pub(crate) fn verified_entry(token: &str, sale: SaleId, signer: &Signer) -> Result<EntryToken, Problem> {
     let proof = signer.verify_entry(token).map_err(|_| Code::TokenInvalid)?;
-    if (proof.sale, proof.entry) == (sale, entry) { Ok(proof) } else { Err(Code::TokenInvalid.into()) }
+    if proof.sale == sale { Ok(proof) } else { Err(Code::TokenInvalid.into()) }
+}
+
+/// The same proof, if it is of that entry.
+///
+/// # Errors
+/// It is of another one.
+pub(crate) fn of_entry(proof: EntryToken, entry: EntryId) -> Result<EntryToken, Problem> {
+    if proof.entry == entry { Ok(proof) } else { Err(Code::TokenInvalid.into()) }
 }
 
 /// Lets the buyer of an order through, and who has a link to its artefacts: the token is in the query, because an `<img>`

@@ -60,6 +60,7 @@ mod written;
 
 mod assets;
 mod endpoints;
+mod entries;
 mod socket;
 
 pub mod metrics;

@@ -100,7 +100,7 @@ routes! {
     ShowChallenge = GET "/v1/sales/{sale}/queue/challenge", Some(Limit::Read), Visitor;
     /// Everything that is needed to recompute the order of the prequeue.
     ShowFairness = GET "/v1/sales/{sale}/fairness", Some(Limit::File), Anyone;
-    /// The position, the turn and availability, pushed: WebSocket (sub-protocol v1.onsale) or event stream.
+    /// The position, the turn and availability, or an entry of the waitlist, pushed: WebSocket (sub-protocol v1.onsale) or event stream.
     WatchPlace = GET "/v1/sales/{sale}/live", Some(Limit::Live), Place;
     /// Hold units for a while.
     TakeHold = POST "/v1/sales/{sale}/holds", Some(Limit::Shop), Pass;

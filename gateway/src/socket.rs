@@ -11,6 +11,9 @@
 //!
 //! Who is asking is known from the cookie or the bearer token; a WebSocket may also show the place in its first message,
 //! `{"place":"…"}`, because browsers cannot send headers with one. Never from the URL: addresses are logged everywhere.
+//!
+//! Who shows an entry of the waitlist instead, `{"entry":"wle_…","token":"…"}` or its token as bearer of a stream, is told of
+//! that ([`crate::entries`]): no position, no sign of life, and the connection ends with the entry.
 
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ mod seat;
 mod watch;
 
 pub(crate) use audience::Audience;
+use event_stream::Shown;
 pub(crate) use message::Frame;
 
 /// The sub-protocol. A client that offers others only is told to upgrade.
@@ -49,7 +53,7 @@ const STREAM_ROOM: u32 = 8;
 /// Answers with a stream of events or with a handshake, as the client asks, and leaves the rest to a task.
 ///
 /// # Errors
-/// It asks for neither, the sale has no queue, or there is no place or none that is valid.
+/// It asks for neither, the sale has no queue, or there is no place and no entry, or none that is valid.
 pub(crate) async fn open(app: &Arc<App>, request: &mut Request) -> Result<Answer, Problem> {
     if asks_for_events(request) { open_stream(app, request).await } else { open_socket(app, request).await }
 }
@@ -62,14 +66,22 @@ fn asks_for_events(request: &Request) -> bool {
 
 async fn open_stream(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let sale = app.sale(request.params.text("sale")).await?;
-    let place = identity::place(request, sale.id(), &app.signer, &app.cookies)?;
+    let shown = shown(app, request, &sale)?;
     let floor = live_floor(app, &sale).await?;
     // A HEAD asks for what a GET would answer, and holds nothing.
     if request.parts.method == Method::HEAD {
         return Ok(event_stream::head());
     }
     let room = take_room(app, STREAM_ROOM)?;
-    event_stream::open(app, floor, place, room)
+    event_stream::open(app, floor, shown, room)
+}
+
+/// A bearer token may be an entry's.
+fn shown(app: &App, request: &Request, sale: &Sale) -> Result<Shown, Problem> {
+    match request.bearer().filter(|token| app.signer.verify_entry(token).is_ok()) {
+        Some(token) => identity::verified_entry(token, sale.id(), &app.signer).map(Shown::Entry),
+        None => identity::place(request, sale.id(), &app.signer, &app.cookies).map(Shown::Place),
+    }
 }
 
 async fn open_socket(app: &Arc<App>, request: &mut Request) -> Result<Answer, Problem> {

@@ -38,6 +38,8 @@ CREATE TABLE waitlist_entries (
     -- When it got its offer, or was over without one.
     served_at    timestamptz,
     changed_at   timestamptz NOT NULL,
+    -- The transaction that changed it last: who looks now and then finds by it what changed meanwhile, in whatever order it committed.
+    changed_by   xid8        NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT waitlist_entries_pkey PRIMARY KEY (sale_id, id),
     CONSTRAINT waitlist_entries_sale_fkey FOREIGN KEY (sale_id) REFERENCES sales (id),
     CONSTRAINT waitlist_entries_state_check CHECK (state IN (
@@ -52,6 +54,7 @@ CREATE TABLE waitlist_entries (
 
 -- One place in line is one entry's, until what it was offered is an order or over.
 CREATE UNIQUE INDEX waitlist_entries_rank_key ON waitlist_entries (sale_id, rank) WHERE state IN ('unconfirmed', 'waiting', 'offered');
+CREATE INDEX waitlist_entries_changed_idx ON waitlist_entries (sale_id, changed_by);
 CREATE INDEX waitlist_entries_unconfirmed_idx ON waitlist_entries (sale_id, joined_at) WHERE state = 'unconfirmed';
 
 CREATE SEQUENCE waitlist_ranks MINVALUE 1099511627776; -- 2^40: no queue has so many numbers

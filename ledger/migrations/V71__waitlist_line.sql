@@ -261,7 +261,7 @@ BEGIN
     DELETE FROM waitlist_wants WHERE sale_id = c_sale AND entry_id = p_want.entry_id;
     UPDATE waitlist_wants SET overtaken = overtaken + 1
      WHERE sale_id = c_sale AND tier_id = p_want.tier_id AND rank < p_want.rank;
-    UPDATE waitlist_entries SET state = 'offered', served_at = v_now, changed_at = v_now
+    UPDATE waitlist_entries SET state = 'offered', served_at = v_now, changed_at = v_now, changed_by = pg_current_xact_id()
      WHERE sale_id = c_sale AND id = p_want.entry_id;
     PERFORM waitlist_tell(c_sale, p_want.entry_id, 'mail_waitlist_offer');
 END
@@ -356,7 +356,8 @@ DECLARE
     v_now constant timestamptz := onsale_now();
 BEGIN
     DELETE FROM waitlist_wants WHERE sale_id = p_sale AND entry_id = p_entry;
-    UPDATE waitlist_entries SET state = p_state, served_at = coalesce(served_at, v_now), changed_at = v_now
+    UPDATE waitlist_entries SET state = p_state, served_at = coalesce(served_at, v_now), changed_at = v_now,
+                                changed_by = pg_current_xact_id()
      WHERE sale_id = p_sale AND id = p_entry;
     UPDATE waitlist_contacts SET is_live = false WHERE sale_id = p_sale AND entry_id = p_entry;
 END

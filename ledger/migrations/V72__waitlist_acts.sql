@@ -11,6 +11,23 @@ BEGIN
 END
 $$;
 
+-- An entry as its holder sees it, but for its position.
+CREATE FUNCTION waitlist_standing(p_entry waitlist_entries) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN jsonb_build_object(
+        'id', p_entry.id, 'state', p_entry.state, 'tiers', to_jsonb(p_entry.tiers), 'quantity', p_entry.quantity,
+        'joined_at', p_entry.joined_at,
+        'gathers_until', (SELECT max(gathers_until) FROM waitlist_lines
+                           WHERE sale_id = p_entry.sale_id AND tier_id = ANY (p_entry.tiers) AND gathers_until > onsale_now()),
+        'offer', (SELECT jsonb_build_object('id', o.id, 'tier', o.tier_id, 'units', to_jsonb(o.unit_nos), 'state', o.state,
+                                            'until', offer_until(o), 'order', o.order_id)
+                    FROM offers o WHERE o.sale_id = p_entry.sale_id AND o.entry_id = p_entry.id));
+END
+$$;
+
 -- An entry as its holder sees it; null when there is none. The position counts everybody ahead who waits for one of its tiers or
 -- may confirm yet, so once the queue had its time it only falls.
 CREATE FUNCTION waitlist_document(p_sale uuid, p_entry uuid) RETURNS jsonb
@@ -19,16 +36,9 @@ SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN (
-        SELECT jsonb_build_object(
-            'id', e.id, 'state', e.state, 'tiers', to_jsonb(e.tiers), 'quantity', e.quantity, 'joined_at', e.joined_at,
-            'position', CASE WHEN e.state IN ('unconfirmed', 'waiting') THEN 1 + (
+        SELECT waitlist_standing(e) || jsonb_build_object('position', CASE WHEN e.state IN ('unconfirmed', 'waiting') THEN 1 + (
                 SELECT count(*) FROM waitlist_entries a
-                 WHERE a.sale_id = p_sale AND a.state IN ('unconfirmed', 'waiting') AND a.rank < e.rank AND a.tiers && e.tiers) END,
-            'gathers_until', (SELECT max(gathers_until) FROM waitlist_lines
-                               WHERE sale_id = p_sale AND tier_id = ANY (e.tiers) AND gathers_until > onsale_now()),
-            'offer', (SELECT jsonb_build_object('id', o.id, 'tier', o.tier_id, 'units', to_jsonb(o.unit_nos), 'state', o.state,
-                                                'until', offer_until(o), 'order', o.order_id)
-                        FROM offers o WHERE o.sale_id = p_sale AND o.entry_id = e.id))
+                 WHERE a.sale_id = p_sale AND a.state IN ('unconfirmed', 'waiting') AND a.rank < e.rank AND a.tiers && e.tiers) END)
           FROM waitlist_entries e WHERE e.sale_id = p_sale AND e.id = p_entry);
 END
 $$;
@@ -145,7 +155,8 @@ BEGIN
         END IF;
     END LOOP;
     UPDATE waitlist_contacts SET is_live = true, forget_at = NULL WHERE sale_id = p_sale AND entry_id = p_entry;
-    UPDATE waitlist_entries SET state = 'waiting', confirmed_at = onsale_now(), changed_at = onsale_now()
+    UPDATE waitlist_entries SET state = 'waiting', confirmed_at = onsale_now(), changed_at = onsale_now(),
+                                changed_by = pg_current_xact_id()
      WHERE sale_id = p_sale AND id = p_entry;
     INSERT INTO waitlist_wants (sale_id, tier_id, rank, entry_id, preference, quantity)
     SELECT p_sale, tier, v_entry.rank, p_entry, place, v_entry.quantity

@@ -27,6 +27,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         waitlist::claims::STATEMENTS,
         waitlist::tending::STATEMENTS,
         waitlist::figures::STATEMENTS,
+        waitlist::watching::STATEMENTS,
         orders::STATEMENTS,
         orders::list::STATEMENTS,
         orders::statement::STATEMENTS,

@@ -50,6 +50,7 @@ use crate::{Ledger, LedgerError, documents};
 pub mod claims;
 pub mod figures;
 pub mod tending;
+pub mod watching;
 
 /// What somebody waits for.
 #[derive(Debug, Clone)]
@@ -230,6 +231,7 @@ struct EntryDocument {
     tiers: Vec<TierId>,
     quantity: u32,
     joined_at: Timestamp,
+    #[serde(default)]
     position: Option<u64>,
     gathers_until: Option<Timestamp>,
     offer: Option<OfferDocument>,

@@ -11,6 +11,8 @@
 //! Nothing is confirmed, left or claimed by a GET: links in mails are followed by programs. Whoever joins gets a token that looks and
 //! takes the wish back while it is one; all else needs the token that came by mail, because anybody may type anybody's address. For the
 //! same reason joining says nothing about an address; confirming does.
+//!
+//! Whoever leaves the page open is told without asking: [`crate::entries`], [`crate::socket`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,7 +67,7 @@ pub(crate) struct WishBody {
 }
 
 /// An entry of the waitlist.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WaitlistEntry)]
 pub(crate) struct EntryBody {
     /// Its id.
@@ -96,7 +98,7 @@ pub(crate) struct EntryBody {
 }
 
 /// What an entry was offered.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Offer)]
 pub(crate) struct OfferBody {
     /// The tier.
@@ -243,7 +245,8 @@ impl WishBody {
     }
 }
 
-fn body(sale: &Sale, row: EntryRow, proof: EntryProof) -> EntryBody {
+/// What is told of an entry, whoever asks.
+pub(crate) fn body(sale: &Sale, row: EntryRow, proof: EntryProof) -> EntryBody {
     EntryBody {
         id: row.id,
         token: None,
@@ -258,7 +261,8 @@ fn body(sale: &Sale, row: EntryRow, proof: EntryProof) -> EntryBody {
     }
 }
 
-fn poll_after_ms(position: Option<u64>) -> u64 {
+/// When a page asks again that nothing is told.
+pub(crate) fn poll_after_ms(position: Option<u64>) -> u64 {
     let ahead = position.unwrap_or(1).saturating_sub(1);
     POLL_AFTER_MS.saturating_add(ahead.saturating_mul(POLL_AFTER_EACH_MS)).min(POLL_AFTER_MAX_MS)
 }

@@ -40,7 +40,7 @@ use crate::app::App;
 use crate::floor::Floor;
 use crate::identity;
 use crate::metrics;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Reserved for each socket as long as it lives; what clients say is short and rare, and a longer message gets what it
 /// needs while it is read.
@@ -240,7 +240,7 @@ impl Connection {
                 self.seat.tell(Instant::now());
                 Ok(())
             }
-            Stage::Over => Err(End::Told(CloseCode::Normal, "the sale is over")),
+            Stage::Over(last) => Err(End::Told(CloseCode::Normal, last.in_words())),
             Stage::Closed => Err(End::Gone),
         }
     }
@@ -282,15 +282,12 @@ impl Connection {
         Ok(())
     }
 
-    /// A place token, even when a cookie told one: what is said counts. What we do not understand says nothing.
+    /// Whose connection it is, even when a cookie told that: what is said counts. What we do not understand says nothing.
     async fn hear_text(&self, text: &str, listed: &Listed) -> Result<(), End> {
-        let Some(token) = serde_json::from_str::<ClientMessage>(text).ok().and_then(|message| message.place) else {
+        let Ok(message) = serde_json::from_str(text) else {
             return Ok(());
         };
-        let sale = self.seat.line().watch.sale();
-        let place = identity::verified_place(&token, sale, &self.app.signer);
-        let seated = place.and_then(|place| self.seat.line().watch.sit(place));
-        match seated {
+        match self.sit(message) {
             Ok(()) => {
                 self.seat.tell(Instant::now());
                 listed.ask_next_tick();
@@ -300,10 +297,23 @@ impl Connection {
         }
     }
 
+    fn sit(&self, message: ClientMessage) -> Result<(), Problem> {
+        let mut line = self.seat.line();
+        let (sale, signer) = (line.watch.sale(), &self.app.signer);
+        match message {
+            ClientMessage::Place { place } => line.watch.sit(identity::verified_place(&place, sale, signer)?),
+            ClientMessage::Entry { entry, token } => {
+                let entry = entry.parse().map_err(|_| Code::TokenInvalid)?;
+                let proof = identity::verified_entry(&token, sale, signer)?;
+                line.watch.sit_by_entry(&identity::of_entry(proof, entry)?)
+            }
+        }
+    }
+
     async fn refuse(&self, problem: &Problem) -> End {
         let refusal = self.seat.line().watch.refusal(problem);
         let sent = self.send(Message::text(refusal.into_message())).await;
-        sent.err().unwrap_or(End::Told(CloseCode::Policy, "the place is refused"))
+        sent.err().unwrap_or(End::Told(CloseCode::Policy, "what was shown is refused"))
     }
 
     async fn send(&self, message: Message) -> Result<(), End> {

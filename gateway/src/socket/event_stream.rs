@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::token::PlaceToken;
+use domain::token::{EntryToken, PlaceToken};
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -40,6 +40,14 @@ const COMMENT_JITTER: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_JITTER: Duration = Duration::from_secs(4);
 
+/// Whose stream it is.
+pub(super) enum Shown {
+    /// The holder's of a place.
+    Place(PlaceToken),
+    /// The holder's of an entry of the waitlist.
+    Entry(EntryToken),
+}
+
 /// The answer without its events.
 pub(super) fn head() -> Answer {
     empty(StatusCode::OK)
@@ -50,16 +58,19 @@ pub(super) fn head() -> Answer {
 /// Answers with a visitor's events.
 ///
 /// # Errors
-/// The place has too many connections.
+/// The place, or the entry, has too many connections.
 pub(super) fn open(
     app: &Arc<App>,
     floor: Arc<Floor>,
-    place: PlaceToken,
+    shown: Shown,
     room: OwnedSemaphorePermit,
 ) -> Result<Answer, Problem> {
     let (events, body) = mpsc::channel(EVENTS_MAX);
     let mut watch = Watch::new(Arc::clone(app), Arc::clone(&floor));
-    watch.sit(place)?;
+    match shown {
+        Shown::Place(place) => watch.sit(place)?,
+        Shown::Entry(entry) => watch.sit_by_entry(&entry)?,
+    }
     app.visits.spawn(run(Arc::clone(app), floor, watch, events, room));
     let mut answer = head();
     *answer.body_mut() = Body::Stream(body);
@@ -136,7 +147,7 @@ impl EventStream {
                 self.seat.tell(Instant::now());
                 Ok(())
             }
-            Stage::Over | Stage::Closed => Err(Gone),
+            Stage::Over(_) | Stage::Closed => Err(Gone),
         }
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::availability::TierAvailability;
+use crate::endpoints::waitlist::EntryBody;
 use crate::floor::{NoticeBody, PauseBody};
 use crate::odds::Odds;
 use crate::position::Position;
@@ -24,11 +25,22 @@ use crate::written::Written;
 /// What most frames fit into, so that they are written without moving house.
 const FRAME_USUAL_BYTES: usize = 512;
 
-/// What a client says.
+/// What a client says: whose connection it is.
 #[derive(Debug, Deserialize)]
-pub(super) struct ClientMessage {
-    /// Its place token.
-    pub(super) place: Option<String>,
+#[serde(untagged)]
+pub(super) enum ClientMessage {
+    /// The holder's of a place.
+    Place {
+        /// Its token.
+        place: String,
+    },
+    /// The holder's of an entry of the waitlist.
+    Entry {
+        /// Its id.
+        entry: String,
+        /// Either of its tokens.
+        token: String,
+    },
 }
 
 /// What we say.
@@ -37,6 +49,8 @@ pub(super) struct ClientMessage {
 pub(crate) enum News {
     /// Everything a poll would answer.
     Position(Position),
+    /// An entry of the waitlist, as its own address answers it: everything, each time.
+    Entry(EntryBody),
     /// It is the visitor's turn.
     Admitted {
         /// Opens a shopping session.
@@ -87,6 +101,7 @@ impl News {
     const fn kind(&self) -> &'static str {
         match self {
             Self::Position(_) => "position",
+            Self::Entry(_) => "entry",
             Self::Admitted { .. } => "admitted",
             Self::Availability { .. } => "availability",
             Self::Seats(_) => "seats",

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::audience::{Listener, Next};
 use super::message::FrameText;
-use super::watch::{Look, Watch};
+use super::watch::{Last, Look, Watch};
 
 /// Where frames go.
 pub(super) trait Outlet: Send {
@@ -34,8 +34,8 @@ pub(super) struct Gone;
 pub(super) enum Stage {
     /// News are told.
     Open,
-    /// The last news were told: the sale is over.
-    Over,
+    /// The last news were told, because of that.
+    Over(Last),
     /// Nobody is there to be told, or somebody was told to go.
     Closed,
 }
@@ -83,7 +83,7 @@ impl<T: Outlet> Line<T> {
         }
         let (frames, stage) = match self.watch.look(now) {
             Look::On(frames) => (frames, Stage::Open),
-            Look::Over(frames) => (frames, Stage::Over),
+            Look::Over(frames, last) => (frames, Stage::Over(last)),
         };
         let given = frames.into_iter().try_for_each(|frame| self.outlet.give(frame));
         self.stage = if given.is_ok() { stage } else { Stage::Closed };

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use domain::SaleId;
 use domain::sale::{SaleState, StoredState};
-use domain::token::PlaceToken;
+use domain::token::{EntryToken, PlaceToken};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -31,9 +31,11 @@ use crate::floor::{Connected, Floor, TooMany};
 use crate::position::{PlaceState, Position};
 use crate::problem::{Code, Problem};
 
+mod entry;
 mod news;
 mod seats;
 
+use entry::EntryTold;
 use news::news;
 use seats::SeatsTold;
 
@@ -61,8 +63,19 @@ pub(super) const FRAMES_OF_A_LOOK: usize = 3;
 pub(super) enum Look {
     /// What to tell, most often nothing.
     On(Vec<FrameText>),
-    /// What to tell last: the sale is over.
-    Over(Vec<FrameText>),
+    /// What to tell last, and why it is.
+    Over(Vec<FrameText>, Last),
+}
+
+/// Why nothing more is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// The sale is over.
+    SaleOver,
+    /// The entry is over, or an order.
+    EntryOver,
+    /// There is no such entry.
+    EntryMissing,
 }
 
 /// A visitor who watches.
@@ -71,6 +84,8 @@ pub(super) struct Watch {
     floor: Arc<Floor>,
     /// Whose position is told.
     seat: Option<Seated>,
+    /// The entry that is told, instead of a position.
+    entry: Option<EntryTold>,
     /// What was told last, without its pass.
     told: Option<Position>,
     seats: SeatsTold,
@@ -108,6 +123,7 @@ impl Watch {
             app,
             floor,
             seat: None,
+            entry: None,
             told: None,
             seats: SeatsTold::default(),
             sight: Sight::Clear,
@@ -129,8 +145,24 @@ impl Watch {
         let crowded = |TooMany| Problem::new(Code::RateLimited).detail("this place has too many connections open");
         let connected = self.floor.connected(&place).map_err(crowded)?;
         self.seat = Some(Seated { place, _connected: connected });
+        self.entry = None;
         self.told = None;
         self.seats = SeatsTold::default();
+        Ok(())
+    }
+
+    /// Takes on an entry of the waitlist in place of whatever else it was: it is told in full.
+    ///
+    /// # Errors
+    /// The entry has too many connections.
+    pub(super) fn sit_by_entry(&mut self, proof: &EntryToken) -> Result<(), Problem> {
+        if self.entry.as_ref().is_some_and(|entry| entry.is_of(proof)) {
+            return Ok(());
+        }
+        let crowded = |TooMany| Problem::new(Code::RateLimited).detail("this entry has too many connections open");
+        self.entry = Some(EntryTold::begin(&self.app, &self.floor, proof).map_err(crowded)?);
+        self.seat = None;
+        self.told = None;
         Ok(())
     }
 
@@ -141,7 +173,7 @@ impl Watch {
 
     /// Whether it is somebody's.
     pub(super) const fn is_seated(&self) -> bool {
-        self.seat.is_some()
+        self.seat.is_some() || self.entry.is_some()
     }
 
     /// When to part, once the gateway stops: one after the other.
@@ -162,14 +194,16 @@ impl Watch {
 
     /// Looks, and says what is new.
     pub(super) fn look(&mut self, now: Instant) -> Look {
-        let Some(place) = self.seat.as_ref().map(|seat| seat.place) else {
+        if !self.is_seated() {
             self.next = Next::At(now + LOOK_BLIND);
             return Look::On(Vec::new());
-        };
-        if self.floor.is_over() {
-            let notice = self.told.as_ref().and_then(|told| told.notice.clone());
-            return Look::Over(vec![self.frame(&News::Sale { state: ending(&self.floor), pause: None, notice })]);
         }
+        if self.floor.is_over() {
+            return Look::Over(vec![self.last_of_sale()], Last::SaleOver);
+        }
+        let Some(place) = self.seat.as_ref().map(|seat| seat.place) else {
+            return self.look_at_entry(now);
+        };
         let Some(position) = queue::glance(&self.app, &self.floor, &place) else {
             return Look::On(self.look_blindly(now));
         };
@@ -186,6 +220,24 @@ impl Watch {
         let frames = news.iter().flatten().chain(&seats).map(|news| self.frame(news)).collect();
         self.told = Some(position);
         Look::On(frames)
+    }
+
+    /// An entry that is over, or an order, is told of for the last time.
+    fn look_at_entry(&mut self, now: Instant) -> Look {
+        self.next = Next::Tick;
+        let Some(entry) = &mut self.entry else { return Look::On(Vec::new()) };
+        let told = entry.look(&self.floor, now);
+        let frames = told.news.iter().flatten().map(|news| self.frame(news)).collect();
+        match told.last {
+            Some(last) => Look::Over(frames, last),
+            None => Look::On(frames),
+        }
+    }
+
+    /// How the sale ended.
+    fn last_of_sale(&mut self) -> FrameText {
+        let notice = self.told.as_ref().and_then(|told| told.notice.clone());
+        self.frame(&News::Sale { state: ending(&self.floor), pause: None, notice })
     }
 
     /// Who is outside chooses no seats, and is told of all of them on the way in.
@@ -224,6 +276,17 @@ impl Watch {
         // By the clock that moments in a position are by, as long as anybody knows it.
         let now = self.floor.now().unwrap_or_else(|| self.app.clock.now());
         FrameText::new(news, self.seq, now)
+    }
+}
+
+impl Last {
+    /// As the reason of a close.
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::SaleOver => "the sale is over",
+            Self::EntryOver => "the entry is over",
+            Self::EntryMissing => "there is no such entry",
+        }
     }
 }
 

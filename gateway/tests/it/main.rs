@@ -61,4 +61,5 @@ mod stripe_webhook;
 mod tickets;
 mod variants;
 mod waitlist;
+mod waitlist_live;
 mod withholding;

@@ -9,21 +9,21 @@ use crate::eventually::eventually;
 use crate::world::{World, jazz};
 
 /// Longer than the queue has to join.
-const GATHERED_MS: i64 = 301_000;
+pub(crate) const GATHERED_MS: i64 = 301_000;
 /// Longer than an offer lives.
-const LAPSED_MS: i64 = 1_801_000;
+pub(crate) const LAPSED_MS: i64 = 1_801_000;
 
 /// Somebody's entry.
-struct Waiting<'w> {
-    world: &'w World,
-    path: String,
-    token: String,
-    mailed: String,
+pub(crate) struct Waiting<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) path: String,
+    pub(crate) token: String,
+    pub(crate) mailed: String,
 }
 
 impl<'w> Waiting<'w> {
     /// Joins, from outside of the queue.
-    async fn joins(world: &'w World, sale: &str, quantity: u32) -> Self {
+    pub(crate) async fn joins(world: &'w World, sale: &str, quantity: u32) -> Self {
         let email = format!("{}@example.org", uuid::Uuid::new_v4().simple());
         Self::of(world, sale, asks(world, sale, quantity, &email, &[]).await)
     }
@@ -48,19 +48,19 @@ impl<'w> Waiting<'w> {
     }
 
     /// Presses the button of the page that the mail leads to.
-    async fn confirms(&self) -> Answer {
+    pub(crate) async fn confirms(&self) -> Answer {
         self.sends(Method::POST, "/confirm", &self.mailed, &Value::Null).await
     }
 
-    async fn looks(&self) -> Value {
+    pub(crate) async fn looks(&self) -> Value {
         self.sends(Method::GET, "", &self.token, &Value::Null).await.expect(StatusCode::OK).unwrap()
     }
 
-    async fn claims(&self) -> Answer {
+    pub(crate) async fn claims(&self) -> Answer {
         self.sends(Method::POST, "/claim", &self.mailed, &json!({ "name": "Ada Lovelace" })).await
     }
 
-    async fn leaves(&self) -> Answer {
+    pub(crate) async fn leaves(&self) -> Answer {
         self.sends(Method::DELETE, "", &self.mailed, &Value::Null).await
     }
 }
@@ -71,7 +71,7 @@ async fn asks(world: &World, sale: &str, quantity: u32, email: &str, headers: &[
 }
 
 /// A sale whose only unit is ordered, and of which everybody knows that.
-async fn sold_out(world: &World) -> (String, Buyer, Hold, Order) {
+pub(crate) async fn sold_out(world: &World) -> (String, Buyer, Hold, Order) {
     let sale = world.sale(&jazz(1)).await;
     let (buyer, hold, order) = world.order(&sale, 1).await;
     eventually("it is known that all is ordered", async || {

@@ -32,6 +32,7 @@ mod model;
 mod patched;
 mod races;
 mod storm;
+mod watching;
 
 /// Longer than the queue has to join.
 pub(crate) const GATHERED_MS: i64 = 301_000;

@@ -1,0 +1,317 @@
+//! Entries of a sale's waitlist whose pages are open here: how they are, as it was last read.
+//!
+//! ```text
+//! a page says whose it is ─► watched ─► look ─┬─ who changed ─► how they are ─► known ─► told by the audience's next tick
+//!                                             └─ where they stand
+//! ```
+//!
+//! One task for a sale, while a page of it is open, looks every [`LOOK_EVERY`]: it asks Postgres which entries changed since the look
+//! before ([`ledger::waitlist::watching`]), reads those of them that are watched, at most [`READ_MAX`] a look, and asks for each wish
+//! where its entries stand: those that were just read at once, all of them every [`POSITIONS_EVERY`]. What changes an entry without a transaction of its own (a pause
+//! moves the end of an offer) is found when the sale is another version, and by reading each entry again every [`READ_AGAIN`]. So an
+//! offer is on the page within a second of its transaction, which knows nothing of all this.
+//!
+//! Bounds: a row for each watched entry, [`CONNECTIONS_MAX`] connections of one. One statement at a time, on the gateway's pool with
+//! its times; after a look that took long there is a rest of [`REST_PARTS`] as long, so that lines however long cost Postgres a fifth of
+//! one connection at most. Ten thousand watched entries that nothing happens to cost one look at an empty index twice a second, about
+//! 17 reads by key with each, and one walk along the line in five seconds (`ledger/tests/it/waitlist/watching.rs`).
+//!
+//! When Postgres is away nothing is known for [`STALE_MAX`] longer; then those who watch are told so, and everything once it is back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::{EntryId, TierId};
+use jiff::Timestamp;
+use ledger::LedgerError;
+use ledger::waitlist::watching::{
+    Change, ChangedEntries, Look, waitlist_changes, waitlist_positions, waitlist_standings,
+};
+use ledger::waitlist::{EntryRow, EntryState};
+use tokio::time::{Instant, sleep};
+
+use crate::app::App;
+use crate::floor::{Floor, TooMany};
+
+/// How often the changes are asked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After a look, a rest of so many times as long,
+const REST_PARTS: u32 = 4;
+/// but not longer than this.
+const REST_MAX: Duration = Duration::from_secs(5);
+/// After one that failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often positions are counted.
+const POSITIONS_EVERY: Duration = Duration::from_secs(5);
+/// How often an entry is read that is not known to have changed.
+const READ_AGAIN: Duration = Duration::from_secs(300);
+/// Entries read in one look.
+const READ_MAX: usize = 1_000;
+/// For how long what was read last is what there is.
+const STALE_MAX: Duration = Duration::from_secs(3);
+/// Connections of one entry at once, as of a place.
+const CONNECTIONS_MAX: u32 = 16;
+
+/// The watched entries of one sale.
+#[derive(Default)]
+pub(crate) struct Entries(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    watched: HashMap<EntryId, Watched>,
+    /// Whether the task is there.
+    is_looked: bool,
+    read_at: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Watched {
+    connections: u32,
+    shown: Shown,
+    row: Option<EntryRow>,
+    position: Option<u64>,
+    change: Option<Change>,
+    read_at: Option<Instant>,
+}
+
+/// What is known of an entry.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Shown {
+    /// Nothing yet.
+    #[default]
+    Unread,
+    /// How it is.
+    Known(Arc<EntryRow>),
+    /// There is none.
+    Missing,
+    /// Postgres is away.
+    Away,
+}
+
+/// An open page of an entry, until the value is dropped.
+pub(crate) struct Watching {
+    floor: Arc<Floor>,
+    entry: EntryId,
+}
+
+/// What the task knows beside the entries.
+#[derive(Default)]
+struct Progress {
+    look: Option<Look>,
+    version: u64,
+    positions_at: Option<Instant>,
+}
+
+/// Whose positions are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Everybody,
+    Unknown,
+}
+
+/// The tiers of an entry, in the order of their names.
+type Wish = Vec<TierId>;
+
+impl Watching {
+    /// Begins to watch an entry.
+    ///
+    /// # Errors
+    /// It has too many pages open.
+    pub(crate) fn begin(app: &Arc<App>, floor: &Arc<Floor>, entry: EntryId) -> Result<Self, TooMany> {
+        let mut state = floor.entries.state();
+        let watched = state.watched.entry(entry).or_default();
+        if watched.connections == CONNECTIONS_MAX {
+            return Err(TooMany);
+        }
+        watched.connections += 1;
+        if !std::mem::replace(&mut state.is_looked, true) {
+            state.read_at = Some(Instant::now());
+            app.tasks.spawn(run(Arc::clone(app), Arc::clone(floor)));
+        }
+        drop(state);
+        Ok(Self { floor: Arc::clone(floor), entry })
+    }
+
+    /// Which.
+    pub(crate) const fn entry(&self) -> EntryId {
+        self.entry
+    }
+
+    /// What is known of it.
+    pub(crate) fn shown(&self) -> Shown {
+        let state = self.floor.entries.state();
+        if state.read_at.is_none_or(|at| at.elapsed() > STALE_MAX) {
+            return Shown::Away;
+        }
+        state.watched.get(&self.entry).map(|watched| watched.shown.clone()).unwrap_or_default()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut state = self.floor.entries.state();
+        if let Some(watched) = state.watched.get_mut(&self.entry) {
+            watched.connections -= 1;
+            if watched.connections == 0 {
+                state.watched.remove(&self.entry);
+            }
+        }
+    }
+}
+
+/// Looks as long as somebody watches.
+async fn run(app: Arc<App>, floor: Arc<Floor>) {
+    let mut progress = Progress::default();
+    while floor.entries.goes_on() {
+        let began = Instant::now();
+        let rest = match look(&app, &floor, &mut progress).await {
+            Ok(()) => {
+                floor.entries.state().read_at = Some(Instant::now());
+                (began.elapsed() * REST_PARTS).clamp(LOOK_EVERY, REST_MAX)
+            }
+            Err(error) => {
+                tracing::debug!(sale = %floor.sale().id(), %error, "the waitlist's pages are told later");
+                RETRY_AFTER
+            }
+        };
+        tokio::select! {
+            () = sleep(rest) => {}
+            () = floor.ended() => break,
+        }
+    }
+    floor.entries.state().is_looked = false;
+}
+
+async fn look(app: &App, floor: &Floor, progress: &mut Progress) -> Result<(), LedgerError> {
+    let (sale, entries) = (floor.sale(), &floor.entries);
+    let changes = waitlist_changes(&app.ledger, sale.id(), progress.look.as_ref()).await?;
+    if std::mem::replace(&mut progress.version, sale.version()) != sale.version() {
+        entries.all_changed();
+    }
+    match changes.entries {
+        ChangedEntries::These(changed) => entries.changed(&changed),
+        ChangedEntries::Many => entries.all_changed(),
+    }
+    // What changed is noted, and read by a later look if not by this one.
+    progress.look = Some(changes.look);
+    let due = entries.due(Instant::now(), floor.now());
+    if !due.is_empty() {
+        let standings = waitlist_standings(&app.ledger, sale.id(), &due).await?;
+        entries.read(&due, standings, Instant::now());
+    }
+    look_at_positions(app, floor, progress).await
+}
+
+/// Of all who are in line, every now and then; of those of whom it is not known, at once.
+async fn look_at_positions(app: &App, floor: &Floor, progress: &mut Progress) -> Result<(), LedgerError> {
+    let is_time = progress.positions_at.is_none_or(|at| at.elapsed() >= POSITIONS_EVERY);
+    let whose = if is_time { Whose::Everybody } else { Whose::Unknown };
+    for (wish, entries) in floor.entries.in_line(whose) {
+        let positions = waitlist_positions(&app.ledger, floor.sale().id(), &wish, &entries).await?;
+        floor.entries.stand(&positions);
+    }
+    if is_time {
+        progress.positions_at = Some(Instant::now());
+    }
+    Ok(())
+}
+
+impl Entries {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anybody watches; if not, the next who does begins another task.
+    fn goes_on(&self) -> bool {
+        let mut state = self.state();
+        state.is_looked = !state.watched.is_empty();
+        state.is_looked
+    }
+
+    fn changed(&self, changed: &[(EntryId, Change)]) {
+        let mut state = self.state();
+        for (entry, change) in changed {
+            if let Some(watched) = state.watched.get_mut(entry)
+                && watched.change.as_ref() != Some(change)
+            {
+                watched.read_at = None;
+            }
+        }
+    }
+
+    fn all_changed(&self) {
+        self.state().watched.values_mut().for_each(|watched| watched.read_at = None);
+    }
+
+    /// Those to be read now: who changed, whose queue had its time, or who was not read for long.
+    fn due(&self, now: Instant, time: Option<Timestamp>) -> Vec<EntryId> {
+        let state = self.state();
+        let is_old = |watched: &Watched| watched.read_at.is_none_or(|at| now.duration_since(at) >= READ_AGAIN);
+        let due = state.watched.iter().filter(|(_, watched)| is_old(watched) || watched.has_gathered(time));
+        due.map(|(entry, _)| *entry).take(READ_MAX).collect()
+    }
+
+    fn read(&self, asked: &[EntryId], standings: Vec<(Change, EntryRow)>, now: Instant) {
+        let mut found: HashMap<EntryId, _> = standings.into_iter().map(|standing| (standing.1.id, standing)).collect();
+        let mut state = self.state();
+        for entry in asked {
+            let Some(watched) = state.watched.get_mut(entry) else { continue };
+            watched.read_at = Some(now);
+            (watched.change, watched.row) = found.remove(entry).unzip();
+            watched.show();
+        }
+    }
+
+    /// Who is in line, by their wishes.
+    fn in_line(&self, whose: Whose) -> HashMap<Wish, Vec<EntryId>> {
+        let mut wishes = HashMap::<Wish, Vec<EntryId>>::new();
+        for (entry, watched) in &self.state().watched {
+            let asked = whose == Whose::Everybody || watched.position.is_none();
+            if let Some(row) = watched.row.as_ref().filter(|row| asked && is_in_line(row.state)) {
+                let mut wish = row.tiers.clone();
+                wish.sort();
+                wishes.entry(wish).or_default().push(*entry);
+            }
+        }
+        wishes
+    }
+
+    fn stand(&self, positions: &[(EntryId, u64)]) {
+        let mut state = self.state();
+        for (entry, position) in positions {
+            if let Some(watched) = state.watched.get_mut(entry) {
+                watched.position = Some(*position);
+                watched.show();
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Whether the time of the queue is over that was read.
+    fn has_gathered(&self, time: Option<Timestamp>) -> bool {
+        let until = self.row.as_ref().and_then(|row| row.gathers_until);
+        until.zip(time).is_some_and(|(until, now)| until <= now)
+    }
+
+    /// Shows what was read; who is in line only with the position.
+    fn show(&mut self) {
+        let Some(row) = &self.row else {
+            self.shown = Shown::Missing;
+            return;
+        };
+        let position = self.position.filter(|_| is_in_line(row.state));
+        if is_in_line(row.state) && position.is_none() {
+            return;
+        }
+        let row = EntryRow { position, ..row.clone() };
+        if !matches!(&self.shown, Shown::Known(shown) if **shown == row) {
+            self.shown = Shown::Known(Arc::new(row));
+        }
+    }
+}
+
+const fn is_in_line(state: EntryState) -> bool {
+    matches!(state, EntryState::Unconfirmed | EntryState::Waiting)
+}
