@@ -21,7 +21,7 @@ const SERVED: &str = "
     served AS (
         UPDATE waitlist_entries e
            SET quantity = CASE place % 4 WHEN 0 THEN 2 ELSE 1 END, state = 'lapsed',
-               served_at = onsale_now() + (place / 4 * 4 + (place + 3) % 4) * interval '1 ms'
+               served_at = (SELECT onsale_now()) + (place / 4 * 4 + (place + 3) % 4) * interval '1 ms'
           FROM placed WHERE e.sale_id = placed.sale_id AND e.id = placed.id AND place < {offers}
         RETURNING e.*),
     gone AS (DELETE FROM waitlist_wants w USING served WHERE w.sale_id = served.sale_id AND w.entry_id = served.id)
