@@ -44,9 +44,10 @@ test('what is offered, and when it is fewer than was asked for', () => {
 });
 
 test('what leaving is called, and when nothing changes by itself any more', () => {
-  assert.equal(words.leaveInWords(entry({ state: 'offered' })), 'I do not want them');
-  assert.equal(words.leaveInWords(entry({})), 'Leave the waitlist');
-  assert.equal(words.leaveInWords(entry({ state: 'claimed' })), '');
+  assert.equal(words.leaveInWords(entry({ state: 'offered', is_proved: true })), 'I do not want them');
+  assert.equal(words.leaveInWords(entry({ is_proved: true })), 'Leave the waitlist');
+  assert.equal(words.leaveInWords(entry({ state: 'claimed', is_proved: true })), '');
+  assert.deepEqual(STATES.filter((state) => words.leaveInWords(entry({ state, is_proved: false }))), ['unconfirmed'], 'who only typed the address');
   assert.deepEqual(STATES.filter((state) => words.mayJoinAgain(entry({ state }))), ['lapsed', 'declined', 'left', 'expired']);
   assert.deepEqual(STATES.filter((state) => !words.isSettled(entry({ state }))), ['unconfirmed', 'waiting', 'offered']);
 });
