@@ -34,25 +34,25 @@ export class EventReader {
 /**
  * Opens a stream.
  * @param {string} sale
- * @param {string} place
+ * @param {import('./live.js').Who} who
  * @param {import('./live.js').ChannelHeard} heard
  * @returns {import('./live.js').Channel}
  */
-export function openStream(sale, place, heard) {
+export function openStream(sale, who, heard) {
   const ended = new AbortController();
   const end = (/** @type {import('./live.js').End} */ why) => {
     if (ended.signal.aborted) return;
     ended.abort();
     heard.closed(why);
   };
-  read(sale, place, heard, ended.signal).then(end, () => end({ status: 0 }));
+  read(sale, typeof who === 'string' ? who : who.token, heard, ended.signal).then(end, () => end({ status: 0 }));
   return { close: () => ended.abort() };
 }
 
-/** Reads to the end. @param {string} sale @param {string} place @param {import('./live.js').ChannelHeard} heard @param {AbortSignal} signal */
-async function read(sale, place, heard, signal) {
+/** Reads to the end. @param {string} sale @param {string} token @param {import('./live.js').ChannelHeard} heard @param {AbortSignal} signal */
+async function read(sale, token, heard, signal) {
   const response = await fetch(`/v1/sales/${encodeURIComponent(sale)}/live`, {
-    headers: { Accept: 'text/event-stream', Authorization: `Bearer ${place}` }, cache: 'no-store', signal,
+    headers: { Accept: 'text/event-stream', Authorization: `Bearer ${token}` }, cache: 'no-store', signal,
   });
   if (!response.ok || !response.body) {
     return { status: response.status, advisedMs: 1000 * (Number(response.headers.get('Retry-After')) || 0) };

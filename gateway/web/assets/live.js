@@ -1,10 +1,11 @@
 /**
- * The live channel of a place: opened, watched over and opened again for as long as it is wanted.
+ * The live channel of a place, or of an entry of the waitlist: opened, watched over and opened again for as long as it is wanted.
  *
  * Which kind of connection, and when, says the ladder. One that brings no first frame in time does not get through and is
  * given up: some proxies accept a connection and pass nothing on. So is one that the ladder wants replaced by a better kind.
  *
  * @typedef {{type: string, data: any}} Frame
+ * @typedef {string | {entry: string, token: string}} Who a place's token, or an entry and either of its tokens
  * @typedef {{status: number, advisedMs?: number}} End `status` of the answer, 0 when there was none
  * @typedef {{frame: (frame: Frame) => void, closed: (end: End) => void}} ChannelHeard `closed` is told once, unless the page closed it
  * @typedef {{close: () => void}} Channel
@@ -21,7 +22,7 @@ const OPEN = { socket: openSocket, stream: openStream };
 /** Keeps one channel open. */
 export class Live {
   #sale;
-  #place;
+  #who;
   #heard;
   #ladder = new Ladder();
   /** @type {Channel | null} */
@@ -33,12 +34,12 @@ export class Live {
 
   /**
    * @param {string} sale
-   * @param {string} place
+   * @param {Who} who
    * @param {{frame: (frame: Frame) => void, down: (end: End) => void}} heard
    */
-  constructor(sale, place, heard) {
+  constructor(sale, who, heard) {
     this.#sale = sale;
-    this.#place = place;
+    this.#who = who;
     this.#heard = heard;
   }
 
@@ -51,7 +52,7 @@ export class Live {
   open() {
     this.close();
     this.#openedAt = Date.now();
-    this.#channel = OPEN[this.#ladder.transport](this.#sale, this.#place, {
+    this.#channel = OPEN[this.#ladder.transport](this.#sale, this.#who, {
       frame: (frame) => this.#frame(frame),
       closed: (end) => this.#closed(end),
     });

@@ -1,8 +1,8 @@
 /**
  * One connection to the live channel of a sale (WebSocket, sub-protocol `v1.onsale`).
  *
- * Frames are `{"v":1,"type","seq","server_time","data"}`; the first is the full state. The place token goes as the first
- * message, so that a browser without cookies is heard too. A connection is used once: when it is closed, open another.
+ * Frames are `{"v":1,"type","seq","server_time","data"}`; the first is the full state. Whose connection it is goes as the
+ * first message, so that a browser without cookies is heard too. A connection is used once: when it is closed, open another.
  */
 
 import { hearTime } from './clock.js';
@@ -14,11 +14,11 @@ const DONE = 1000;
 /**
  * Opens a connection.
  * @param {string} sale
- * @param {string} place
+ * @param {import('./live.js').Who} who
  * @param {import('./live.js').ChannelHeard} heard
  * @returns {import('./live.js').Channel}
  */
-export function openSocket(sale, place, heard) {
+export function openSocket(sale, who, heard) {
   const url = new URL(`/v1/sales/${encodeURIComponent(sale)}/live`, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   const socket = opened(url);
@@ -29,7 +29,7 @@ export function openSocket(sale, place, heard) {
     ended.abort();
     heard.closed({ status: 0 });
   };
-  socket.addEventListener('open', () => socket.send(JSON.stringify({ place })), { signal });
+  socket.addEventListener('open', () => socket.send(JSON.stringify(typeof who === 'string' ? { place: who } : who)), { signal });
   socket.addEventListener('message', ({ data }) => hear(data, heard), { signal });
   socket.addEventListener('close', end, { signal });
   return {

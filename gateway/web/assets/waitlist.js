@@ -17,6 +17,7 @@ import { Problem, claimOffer, confirmEntry, entryNamed, leaveWaitlist, saleNamed
 import { addressOf, checkoutPage, entryPage, orderPage, salePage, takeParameters, waitlistPage } from './address.js';
 import { on } from './control.js';
 import { Countdown } from './countdown.js';
+import { EntryWatch } from './entry_watch.js';
 import { Journey, keepEntryToken, keepOrderToken, entryToken } from './journey.js';
 import { confirmed, entitle, fill, markFaults, note, part, show, warn } from './page.js';
 import { delayMs, patiently, pause, untilAnswered } from './patience.js';
@@ -37,6 +38,8 @@ class Place {
   /** @type {any} */
   #entry = null;
   #clock;
+  /** @type {EntryWatch | null} */
+  #watch = null;
 
   /** @param {any} sale @param {string} token */
   constructor(sale, token) {
@@ -59,18 +62,33 @@ class Place {
     this.#entry = await entryNamed(this.#sale.id, id, this.#token);
     // Only now: a link that was cut short must not displace the token that this browser has.
     if (this.#entry.is_proved || !entryToken(id)) keepEntryToken(id, this.#token);
+    this.#watch?.show(this.#token);
     this.#render();
   }
 
-  /** Asks again and again until nothing changes by itself any more. */
+  /** Shows what was told. It is told by the token of this page, which another one may be better than. @param {any} entry */
+  #told(entry) {
+    if (this.#entry.is_proved && !entry.is_proved) return;
+    this.#entry = entry;
+    this.#render();
+  }
+
+  /** Listens, and asks now and then, until nothing changes by itself any more. */
   async follow() {
+    await this.#followed();
+    this.#watch?.stop();
+  }
+
+  async #followed() {
     for (let failures = 0; ;) {
       try {
         await this.look();
         failures = 0;
         note('');
         if (isSettled(this.#entry)) return;
-        await pause(delayMs(0, this.#entry.poll_after_ms));
+        this.#watch ??= new EntryWatch(this.#sale.id, id, this.#token, (entry) => this.#told(entry));
+        await this.#watch.due(delayMs(0, this.#entry.poll_after_ms));
+        if (isSettled(this.#entry)) return;
       } catch (failure) {
         if (!(failure instanceof Problem) || !failure.isPassing) throw failure;
         failures += 1;

@@ -1,6 +1,6 @@
 /** A person who waits for what comes back: what they see and press on the pages of the waitlist. */
 
-/** From giving a ticket back to the page that shows the offer: a refund, and the page asks every five seconds. */
+/** From giving a ticket back to the page that shows the offer: a refund, and a page that is told or asks every five seconds. */
 const OFFER_MAX_MS = 60_000;
 
 /** One person at one tab. */
@@ -56,6 +56,14 @@ export class Listed {
 
   async isOffered() {
     await this.sees('It is your turn', 'offered');
+  }
+
+  /** While whatever the page asks about its entry gets no answer: what it shows then, it was told. @param {() => Promise<void>} act */
+  async unanswered(act) {
+    const questions = '**/v1/sales/*/waitlist/*';
+    await this.#page.route(questions, (route) => (route.request().method() === 'GET' ? route.abort() : route.continue()));
+    await act();
+    await this.#page.unroute(questions);
   }
 
   /** Leaves the line, or gives the offer back. */

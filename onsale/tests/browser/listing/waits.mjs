@@ -112,10 +112,12 @@ export const waitsOf = ({ mailbox, leap }) => [
         await next.confirms();
         await room.visitor(other).reads('shown', /One person is ahead of you/);
       });
-      await step('the first is offered it, and the next moves up', async () => {
-        leap();
-        await givesBack();
-        await first.isOffered();
+      await step('the first is offered it, without asking, and the next moves up', async () => {
+        await first.unanswered(async () => {
+          leap();
+          await givesBack();
+          await first.isOffered();
+        });
         await room.visitor(other).reads('shown', /You are first in line/);
       });
       await step('lets the time run out, and the next is offered it', async () => {
