@@ -7,16 +7,17 @@
 //!
 //! One task for a sale, while a page of it is open, looks every [`LOOK_EVERY`]: it asks Postgres which entries changed since the look
 //! before ([`ledger::waitlist::watching`]), reads those of them that are watched, at most [`READ_MAX`] a look, and asks for each wish
-//! where its entries stand: those that were just read at once, all of them every [`POSITIONS_EVERY`]. What changes an entry without a transaction of its own (a pause
-//! moves the end of an offer) is found when the sale is another version, and by reading each entry again every [`READ_AGAIN`]. So an
-//! offer is on the page within a second of its transaction, which knows nothing of all this.
+//! where its entries stand: those that were just read at once, all of them every [`POSITIONS_EVERY`]. What changes an entry without a
+//! transaction of its own (a pause moves the end of an offer) is found when the sale is another version, and by reading each entry
+//! again every [`READ_AGAIN`]. So an offer is on the page within a second of its transaction, which knows nothing of all this.
 //!
 //! Bounds: a row for each watched entry, [`CONNECTIONS_MAX`] connections of one. One statement at a time, on the gateway's pool with
 //! its times; after a look that took long there is a rest of [`REST_PARTS`] as long, so that lines however long cost Postgres a fifth of
 //! one connection at most. Ten thousand watched entries that nothing happens to cost one look at an empty index twice a second, about
 //! 17 reads by key with each, and one walk along the line in five seconds (`ledger/tests/it/waitlist/watching.rs`).
 //!
-//! When Postgres is away nothing is known for [`STALE_MAX`] longer; then those who watch are told so, and everything once it is back.
+//! When no look came to its end [`LATE_MAX`] after it should have begun, those who watch are told that nobody knows, and everything once
+//! one does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,8 +49,8 @@ const POSITIONS_EVERY: Duration = Duration::from_secs(5);
 const READ_AGAIN: Duration = Duration::from_secs(300);
 /// Entries read in one look.
 const READ_MAX: usize = 1_000;
-/// For how long what was read last is what there is.
-const STALE_MAX: Duration = Duration::from_secs(3);
+/// How late a look may be until nobody knows: Postgres is away.
+const LATE_MAX: Duration = Duration::from_secs(3);
 /// Connections of one entry at once, as of a place.
 const CONNECTIONS_MAX: u32 = 16;
 
@@ -62,7 +63,8 @@ struct State {
     watched: HashMap<EntryId, Watched>,
     /// Whether the task is there.
     is_looked: bool,
-    read_at: Option<Instant>,
+    /// Until when what was read is what there is.
+    fresh_until: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -126,7 +128,7 @@ impl Watching {
         }
         watched.connections += 1;
         if !std::mem::replace(&mut state.is_looked, true) {
-            state.read_at = Some(Instant::now());
+            state.fresh_until = Some(Instant::now() + LATE_MAX);
             app.tasks.spawn(run(Arc::clone(app), Arc::clone(floor)));
         }
         drop(state);
@@ -141,7 +143,7 @@ impl Watching {
     /// What is known of it.
     pub(crate) fn shown(&self) -> Shown {
         let state = self.floor.entries.state();
-        if state.read_at.is_none_or(|at| at.elapsed() > STALE_MAX) {
+        if state.fresh_until.is_none_or(|until| until < Instant::now()) {
             return Shown::Away;
         }
         state.watched.get(&self.entry).map(|watched| watched.shown.clone()).unwrap_or_default()
@@ -167,8 +169,9 @@ async fn run(app: Arc<App>, floor: Arc<Floor>) {
         let began = Instant::now();
         let rest = match look(&app, &floor, &mut progress).await {
             Ok(()) => {
-                floor.entries.state().read_at = Some(Instant::now());
-                (began.elapsed() * REST_PARTS).clamp(LOOK_EVERY, REST_MAX)
+                let rest = (began.elapsed() * REST_PARTS).clamp(LOOK_EVERY, REST_MAX);
+                floor.entries.state().fresh_until = Some(Instant::now() + rest + LATE_MAX);
+                rest
             }
             Err(error) => {
                 tracing::debug!(sale = %floor.sale().id(), %error, "the waitlist's pages are told later");
