@@ -1,6 +1,7 @@
 //! Sales on a Redis Cluster: each is on one server, whichever that is today.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use admission::keys::SaleKeys;
 use admission::{AdmissionError, Commit, Extend, ExtendHold, Freeze, HoldView, Lose, Release};
@@ -8,12 +9,12 @@ use domain::PlaceNumber;
 use sandbox::RedisCluster;
 
 use crate::onsale::{Onsale, TTL_S, some_request, wish};
-use crate::sentinel::{is_known_to_be_lost, is_served_again};
+use crate::sentinel::{BACK_WITHIN, is_known_to_be_lost, is_served_again};
 
 const UNITS: u32 = 9;
 /// So many that each of three servers has one; that it has not is one in a million.
 const SALES: usize = 40;
-/// Calls while a slot is on its way: each connection meets it.
+/// Calls that follow each other: each connection has one of them.
 const CALLS: usize = 12;
 
 /// Sales on connections of one client, one of them on each server.
@@ -84,6 +85,19 @@ async fn every_write_is_replicated(redis: &RedisCluster, sale: &Onsale) {
     redis.wait_until_replicated(&tag(sale)).await.unwrap();
 }
 
+/// Each connection knows by itself where a sale is: one may still ask the server that had it when another has an answer.
+async fn each_connection_serves(sale: &Onsale) {
+    let (begun, mut in_a_row) = (Instant::now(), 0);
+    while in_a_row < CALLS {
+        match sale.queue.view(sale.id).await {
+            Ok(_) => in_a_row += 1,
+            Err(AdmissionError::Unavailable(_)) => in_a_row = 0,
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(begun.elapsed() < BACK_WITHIN, "not every connection finds the sale after {BACK_WITHIN:?}");
+    }
+}
+
 /// Its holds are as they were and more can be taken, on whichever server it is now.
 async fn goes_on(sale: &Onsale, before: &HoldView, next: PlaceNumber) {
     assert_eq!(sale.holds.look(sale.id, before.id).await.unwrap().as_ref(), Some(before));
@@ -106,6 +120,7 @@ async fn a_lost_server_is_replaced_and_the_sales_of_all_servers_go_on() {
     for (sale, (hold, next)) in sales.iter().zip(&before) {
         let took = is_served_again(sale).await;
         eprintln!("a server of the cluster was replaced: served {took:?} later");
+        each_connection_serves(sale).await;
         goes_on(sale, hold, *next).await;
     }
     redis.restart(lost).await.unwrap();
@@ -123,7 +138,7 @@ async fn a_server_that_hands_over_in_order_loses_nothing() {
     let numbers = sales[0].turns(2).await;
     let hold = sales[0].holds_units(numbers[0], "ga", 2).await;
     redis.hand_over(&tag(&sales[0])).await.unwrap();
-    is_served_again(&sales[0]).await;
+    each_connection_serves(&sales[0]).await;
     goes_on(&sales[0], &hold, numbers[1]).await;
 }
 
@@ -145,10 +160,10 @@ async fn a_sale_whose_slot_moves_is_away_for_so_long_and_then_goes_on_where_it_i
     }
     let owner = moving.finish().await.unwrap();
     assert_eq!(redis.owner(&tag(&sales[0])).await.unwrap(), owner);
-    is_served_again(&sales[0]).await;
+    each_connection_serves(&sales[0]).await;
     goes_on(&sales[0], &hold, numbers[1]).await;
     for sale in &sales[1..] {
-        is_served_again(sale).await;
+        each_connection_serves(sale).await;
         sells(sale).await;
     }
 }

@@ -8,7 +8,7 @@ use sandbox::RedisSentinel;
 use crate::onsale::{Onsale, tier, unit_numbers, wish};
 
 /// How soon after the failover service must be.
-const BACK_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(5);
 /// Long before sentinels tell a primary that was cut off that it is none any more, which takes them 8 s.
 const LEFT_WITHIN: Duration = Duration::from_secs(4);
 /// Several for each connection.
