@@ -70,9 +70,9 @@ BEGIN
 END
 $$;
 
--- When nothing of a tier is offered any more: selling ends then, or the last performance begins. Null is never. The configuration
--- says when that is: `performances` has names only.
-CREATE FUNCTION waitlist_deadline(p_sale uuid, p_tier text) RETURNS timestamptz
+-- When nothing is offered any more: selling ends then, or the last performance begins. Null is never. The configuration says when that
+-- is: `performances` has names only.
+CREATE FUNCTION waitlist_deadline(p_sale uuid) RETURNS timestamptz
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
@@ -83,15 +83,15 @@ BEGIN
 END
 $$;
 
--- Whether it is too late for an offer of a tier: less is left than the longest hold would have.
-CREATE FUNCTION waitlist_is_over(p_sale uuid, p_tier text) RETURNS boolean
+-- Whether it is too late for an offer: less is left than the longest hold would have.
+CREATE FUNCTION waitlist_is_over(p_sale uuid) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN (SELECT state NOT IN ('published', 'paused')
                    OR onsale_now() + make_interval(secs => coalesce((config -> 'hold' ->> 'max_ttl_s')::integer, 0))
-                      > coalesce(waitlist_deadline(p_sale, p_tier), 'infinity')
+                      > coalesce(waitlist_deadline(p_sale), 'infinity')
               FROM sales WHERE id = p_sale);
 END
 $$;
@@ -255,7 +255,7 @@ DECLARE
 BEGIN
     INSERT INTO offers (sale_id, id, entry_id, rank, tier_id, unit_nos, made_at, until, paused_for)
     VALUES (c_sale, v_offer, p_want.entry_id, p_want.rank, p_want.tier_id, v_units, v_now,
-            least(v_now + offer_ttl(p_config), waitlist_deadline(c_sale, p_want.tier_id)), paused_for(c_sale));
+            least(v_now + offer_ttl(p_config), waitlist_deadline(c_sale)), paused_for(c_sale));
     UPDATE offered_units SET offer_id = v_offer, unwanted_at = NULL, paused_for = NULL
      WHERE sale_id = c_sale AND tier_id = p_want.tier_id AND unit_no = ANY (v_units);
     DELETE FROM waitlist_wants WHERE sale_id = c_sale AND entry_id = p_want.entry_id;
@@ -308,7 +308,7 @@ BEGIN
     UPDATE offered_units SET unwanted_at = onsale_now(), paused_for = paused_for(p_sale)
      WHERE sale_id = p_sale AND offer_id IS NULL AND unwanted_at IS NULL
        AND tier_id IN (SELECT tier_id FROM waitlist_lines
-                        WHERE sale_id = p_sale AND gathers_until <= onsale_now() AND NOT waitlist_is_over(p_sale, tier_id));
+                        WHERE sale_id = p_sale AND gathers_until <= onsale_now() AND NOT waitlist_is_over(p_sale));
 END
 $$;
 
@@ -332,7 +332,7 @@ BEGIN
                  GROUP BY o.tier_id) AS kept
          CROSS JOIN LATERAL (SELECT waitlist_first(p_sale, kept.tier_id, kept.units, kept.unwanted_for, kept_max(v_config)) AS first
                              OFFSET 0) AS f
-         WHERE (f.first).entry_id IS NOT NULL AND NOT waitlist_is_over(p_sale, kept.tier_id)
+         WHERE (f.first).entry_id IS NOT NULL AND NOT waitlist_is_over(p_sale)
          ORDER BY (f.first).rank, (f.first).preference LIMIT 1;
         EXIT WHEN NOT FOUND;
         PERFORM offer_make(v_next, v_config);

@@ -7,7 +7,7 @@ SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN least(p_offer.until + (paused_for(p_offer.sale_id) - p_offer.paused_for),
-                 waitlist_deadline(p_offer.sale_id, p_offer.tier_id));
+                 waitlist_deadline(p_offer.sale_id));
 END
 $$;
 
@@ -82,7 +82,6 @@ AS $$
 DECLARE
     c_letters_max constant integer := 3;
     v_now         constant timestamptz := onsale_now();
-    v_tier        text;
     v_letters     bigint;
     v_other       waitlist_entries%ROWTYPE;
 BEGIN
@@ -92,11 +91,9 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM sales WHERE id = p_sale AND state IN ('published', 'paused')) THEN
         RETURN jsonb_build_object('outcome', 'sale_not_open');
     END IF;
-    FOREACH v_tier IN ARRAY p_tiers LOOP
-        IF waitlist_is_over(p_sale, v_tier) THEN
-            RETURN jsonb_build_object('outcome', 'over', 'tier', v_tier);
-        END IF;
-    END LOOP;
+    IF waitlist_is_over(p_sale) THEN
+        RETURN jsonb_build_object('outcome', 'over', 'tier', p_tiers[1]);
+    END IF;
     SELECT * INTO v_other FROM waitlist_entries
      WHERE sale_id = p_sale AND rank = p_number AND state IN ('unconfirmed', 'waiting', 'offered') FOR NO KEY UPDATE;
     IF v_other.state IN ('waiting', 'offered') THEN
@@ -142,12 +139,12 @@ BEGIN
         RETURN jsonb_build_object('outcome', 'confirmed');
     ELSIF EXISTS (SELECT FROM waitlist_contacts WHERE sale_id = p_sale AND buyer = v_buyer AND is_live) THEN
         RETURN jsonb_build_object('outcome', 'already_waiting');
+    ELSIF waitlist_is_over(p_sale) THEN
+        RETURN jsonb_build_object('outcome', 'over', 'tier', v_entry.tiers[1]);
     END IF;
     FOREACH v_tier IN ARRAY v_entry.tiers LOOP
         v_limit := buyer_limit_passed(p_sale, v_buyer, v_rank, array_fill(v_tier, ARRAY[v_entry.quantity]));
-        IF waitlist_is_over(p_sale, v_tier) THEN
-            RETURN jsonb_build_object('outcome', 'over', 'tier', v_tier);
-        ELSIF v_limit IS NOT NULL THEN
+        IF v_limit IS NOT NULL THEN
             RETURN jsonb_build_object('outcome', 'limit_reached') || v_limit;
         ELSIF NOT waitlist_waits(p_sale, v_tier)
               AND EXISTS (SELECT FROM units WHERE sale_id = p_sale AND tier_id = v_tier AND state = 'free') THEN
@@ -301,8 +298,6 @@ AS $$
 DECLARE
     c_confirm_within constant interval := interval '1 hour';
     c_ends_max       constant integer := 1000; -- entries of one call: the line is locked meanwhile
-    v_over           text[];
-    v_gone           uuid[];
     v_out            integer;
     v_offer          offers%ROWTYPE;
 BEGIN
@@ -323,35 +318,22 @@ BEGIN
               WHERE sale_id = p_sale AND state = 'unconfirmed' AND joined_at <= onsale_now() - c_confirm_within
               ORDER BY joined_at LIMIT c_ends_max) AS late;
     GET DIAGNOSTICS entries_ended = ROW_COUNT;
-    v_over := ARRAY(SELECT tier_id FROM waitlist_lines WHERE sale_id = p_sale AND waitlist_is_over(p_sale, tier_id));
-    IF cardinality(v_over) > 0 THEN
-        WITH late AS (
-            SELECT tier, first.rank
-              FROM unnest(v_over) AS tier
-             CROSS JOIN LATERAL (SELECT rank FROM waitlist_wants WHERE sale_id = p_sale AND tier_id = tier
-                                  ORDER BY rank LIMIT c_ends_max) AS first
-             LIMIT c_ends_max),
-        gone AS (
-            DELETE FROM waitlist_wants w USING late WHERE w.sale_id = p_sale AND w.tier_id = late.tier AND w.rank = late.rank
-            RETURNING w.entry_id)
-        SELECT array_agg(DISTINCT entry_id) INTO v_gone FROM gone;
+    IF waitlist_is_over(p_sale) THEN
+        -- Whole entries: one that stood in one of its lines still would be passed over there if selling went on after all.
         PERFORM waitlist_entry_end(p_sale, id, 'over')
-           FROM unnest(v_gone) AS id
-          WHERE NOT EXISTS (SELECT FROM waitlist_wants w WHERE w.sale_id = p_sale AND w.entry_id = id);
+           FROM (SELECT id FROM waitlist_entries
+                  WHERE sale_id = p_sale AND state = 'waiting' ORDER BY rank LIMIT c_ends_max) AS late;
         GET DIAGNOSTICS v_out = ROW_COUNT;
         entries_ended := entries_ended + v_out;
     END IF;
     -- Selling ended before these were to: its end was moved since, where `offer_lapse_next` does not look.
-    FOR v_offer IN
-        SELECT o.* FROM waitlist_lines l JOIN offers o ON o.sale_id = l.sale_id AND o.tier_id = l.tier_id
-         WHERE l.sale_id = p_sale AND waitlist_deadline(p_sale, l.tier_id) <= (SELECT onsale_now()) AND o.state = 'live'
-           AND EXISTS (SELECT FROM sales WHERE id = p_sale AND state = 'published')
-         ORDER BY o.until LIMIT c_ends_max
-    LOOP
-        PERFORM offer_end(v_offer, 'lapsed');
-        PERFORM waitlist_tell(p_sale, v_offer.entry_id, 'mail_waitlist_lapsed');
-        entries_ended := entries_ended + 1;
-    END LOOP;
+    IF waitlist_deadline(p_sale) <= onsale_now() AND EXISTS (SELECT FROM sales WHERE id = p_sale AND state = 'published') THEN
+        FOR v_offer IN SELECT * FROM offers WHERE sale_id = p_sale AND state = 'live' ORDER BY id LIMIT c_ends_max LOOP
+            PERFORM offer_end(v_offer, 'lapsed');
+            PERFORM waitlist_tell(p_sale, v_offer.entry_id, 'mail_waitlist_lapsed');
+            entries_ended := entries_ended + 1;
+        END LOOP;
+    END IF;
     -- Who has an offer may claim it as long as the sale lives.
     IF NOT EXISTS (SELECT FROM sales WHERE id = p_sale AND state IN ('published', 'paused')) THEN
         FOR v_offer IN SELECT * FROM offers WHERE sale_id = p_sale AND state = 'live' ORDER BY id LIMIT c_ends_max LOOP

@@ -19,7 +19,7 @@ const KEPT: u32 = 1_000;
 /// Entries that one call ends at most: of the line, and of those with an offer.
 const ENDS_MAX: u32 = 1_000 + OFFERED;
 
-const OVER: &str = "SELECT count(*) FROM waitlist_entries WHERE state = 'over'";
+pub(super) const OVER: &str = "SELECT count(*) FROM waitlist_entries WHERE state = 'over'";
 const FREE: &str = "SELECT count(*) FROM units WHERE state = 'free'";
 
 /// A sale whose units are all withheld.
@@ -28,26 +28,28 @@ pub(super) async fn nothing_on_sale(world: &World, units: u32) -> TestSale<'_> {
     world.sale_with(json!({ "tiers": tiers, "withheld": { "ga": units } })).await
 }
 
-/// So many stand in the line, confirmed, each for so many units; written by hand, for there are too many to come one by one.
+/// So many stand in each line of the sale, confirmed, each for so many units; written by hand, for there are too many to come one by one.
 pub(super) async fn stand_in_line(world: &World, sale: &TestSale<'_>, entries: u32, quantity: u32) {
     let id = sale.id.uuid();
     let rows = format!(
-        "INSERT INTO waitlist_lines VALUES ('{id}', 'ga', onsale_now() - interval '1 hour') ON CONFLICT DO NOTHING;
+        "INSERT INTO waitlist_lines SELECT sale_id, id, onsale_now() - interval '1 hour' FROM tiers WHERE sale_id = '{id}'
+             ON CONFLICT DO NOTHING;
          WITH e AS (
              INSERT INTO waitlist_entries (sale_id, id, rank, tiers, quantity, state, joined_at, confirmed_at, changed_at)
-             SELECT '{id}', gen_random_uuid(), nextval('waitlist_ranks'), '{{ga}}', {quantity}, 'waiting', onsale_now(),
+             SELECT '{id}', gen_random_uuid(), nextval('waitlist_ranks'),
+                    ARRAY(SELECT id FROM tiers WHERE sale_id = '{id}' ORDER BY id), {quantity}, 'waiting', onsale_now(),
                     onsale_now(), onsale_now() FROM generate_series(1, {entries})
              RETURNING *),
          c AS (
              INSERT INTO waitlist_contacts (sale_id, entry_id, email, buyer, is_live)
              SELECT sale_id, id, id || '@example.com', id || '@example.com', true FROM e)
          INSERT INTO waitlist_wants (sale_id, tier_id, rank, entry_id, preference, quantity)
-         SELECT sale_id, 'ga', rank, id, 1, quantity FROM e"
+         SELECT sale_id, tier, rank, id, place, quantity FROM e, unnest(e.tiers) WITH ORDINALITY AS wanted (tier, place)"
     );
     world.database.execute(&rows).await.expect("a line");
 }
 
-async fn releases(sale: &TestSale<'_>, units: u32) {
+pub(super) async fn releases(sale: &TestSale<'_>, units: u32) {
     let mut request = [0; 32];
     request[..16].copy_from_slice(Uuid::now_v7().as_bytes());
     let act = StockAct { organizer: sale.organizer, sale: sale.id, tier: ga(), request, by: "test".to_owned() };

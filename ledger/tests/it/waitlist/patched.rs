@@ -8,10 +8,13 @@ use ledger::waitlist::EntryState;
 use ledger::waitlist::claims::Claim;
 use serde_json::{Value, json};
 
+use super::long_lines::{OVER, releases, stand_in_line};
 use super::{GATHERED_MS, Line, sold_out};
 use crate::world::{TestSale, World};
 
 const HOUR_MS: i64 = 3_600_000;
+/// Entries of a line that one call ends.
+const ENDS_MAX: u32 = 1_000;
 
 impl TestSale<'_> {
     /// Changes fields of the sale as it is now.
@@ -118,5 +121,24 @@ async fn an_offer_has_its_time_again_when_selling_ends_later_after_all() {
     line.lapse().await;
     line.tend().await;
     assert!(matches!(line.claims(has).await, Claim::Created(_)));
+    world.audits_clean().await;
+}
+
+/// Of a long line that stands for several tiers, some are over when selling goes on after all: with everything they waited for.
+#[tokio::test]
+async fn who_is_over_is_so_in_each_line_when_selling_goes_on_after_all() {
+    let world = World::new().await;
+    let tiers = [("ga", 2), ("vip", 2)]
+        .map(|(id, capacity)| json!({ "id": id, "name": id, "price": 4500, "capacity": capacity }));
+    let sale = world.sale_with(json!({ "tiers": tiers, "withheld": { "ga": 2, "vip": 2 } })).await;
+    let line = Line { world: &world, sale: &sale };
+    stand_in_line(&world, &sale, ENDS_MAX + 2, 1).await;
+    sale.patched(json!({ "closes_at": in_hours(&world, 0).await + SignedDuration::from_mins(1) })).await;
+    line.tend().await;
+    sale.patched(json!({ "closes_at": null })).await;
+    assert_eq!(world.number(OVER).await, i64::from(ENDS_MAX));
+    releases(&sale, 1).await;
+    assert_eq!(world.number("SELECT count(*) FROM waitlist_entries WHERE state = 'offered'").await, 1);
+    assert_eq!(world.number("SELECT count(*) FROM waitlist_wants").await, 2, "one waits, for both");
     world.audits_clean().await;
 }
