@@ -6,18 +6,19 @@
 //! ```
 //!
 //! One task for a sale, while a page of it is open, looks every [`LOOK_EVERY`]: it asks Postgres which entries changed since the look
-//! before ([`ledger::waitlist::watching`]), reads those of them that are watched, at most [`READ_MAX`] a look, and asks for each wish
-//! where its entries stand: those that were just read at once, all of them every [`POSITIONS_EVERY`]. What changes an entry without a
-//! transaction of its own (a pause moves the end of an offer) is found when the sale is another version, and by reading each entry
-//! again every [`READ_AGAIN`]. So an offer is on the page within a second of its transaction, which knows nothing of all this.
+//! before ([`ledger::waitlist::watching`]), reads those of them that are watched, and asks for each wish where its entries stand: at
+//! once where one is new, else every [`POSITIONS_EVERY`]. What changes an entry without a transaction of its own (a pause moves the
+//! end of an offer) is found when the sale is another version, and by reading each entry again every [`READ_AGAIN`]. So an offer is on
+//! the page within a second of its transaction, which knows nothing of all this.
 //!
-//! Bounds: a row for each watched entry, [`CONNECTIONS_MAX`] connections of one. One statement at a time, on the gateway's pool with
-//! its times; after a look that took long there is a rest of [`REST_PARTS`] as long, so that lines however long cost Postgres a fifth of
-//! one connection at most. Ten thousand watched entries that nothing happens to cost one look at an empty index twice a second, about
-//! 17 reads by key with each, and one walk along the line in five seconds (`ledger/tests/it/waitlist/watching.rs`).
+//! Bounds: a row for each watched entry, [`CONNECTIONS_MAX`] connections of one; [`READ_MAX`] entries read a look, those that are named
+//! as changed first, then those that were not read for longest; the wishes whose positions are oldest for [`WALKS_MAX`], the others
+//! in the next look. One statement at a time, on the gateway's pool with its times; after a look there is a rest of [`REST_PARTS`] as
+//! long, but at most [`REST_MAX`]. Ten thousand watched entries that nothing happens to cost one look at an empty index twice a second,
+//! about 17 reads by key with each, and one walk along the line in five seconds (`ledger/tests/it/waitlist/watching.rs`).
 //!
-//! When no look came to its end [`LATE_MAX`] after it should have begun, those who watch are told that nobody knows, and everything once
-//! one does.
+//! When no entries were read [`LATE_MAX`] after they should have been, those who watch are told that nobody knows, and everything once
+//! somebody does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +46,8 @@ const REST_MAX: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often positions are counted.
 const POSITIONS_EVERY: Duration = Duration::from_secs(5);
+/// For how long a look begins to walk along lines: there is one for each set of tiers that somebody waits for.
+const WALKS_MAX: Duration = Duration::from_millis(250);
 /// How often an entry is read that is not known to have changed.
 const READ_AGAIN: Duration = Duration::from_secs(300);
 /// Entries read in one look.
@@ -75,6 +78,19 @@ struct Watched {
     position: Option<u64>,
     change: Option<Change>,
     read_at: Option<Instant>,
+    news: News,
+}
+
+/// Why an entry is read again before its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum News {
+    /// It is as it was read.
+    #[default]
+    None,
+    /// It may be another.
+    Possible,
+    /// It is another, or was never read.
+    Certain,
 }
 
 /// What is known of an entry.
@@ -102,18 +118,20 @@ pub(crate) struct Watching {
 struct Progress {
     look: Option<Look>,
     version: u64,
-    positions_at: Option<Instant>,
-}
-
-/// Whose positions are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    Everybody,
-    Unknown,
+    /// When the entries of each wish were counted.
+    counted: HashMap<Wish, Instant>,
 }
 
 /// The tiers of an entry, in the order of their names.
 type Wish = Vec<TierId>;
+
+/// Who watches with one wish.
+#[derive(Default)]
+struct Line {
+    entries: Vec<EntryId>,
+    /// Whether the position of one of them is not known yet.
+    is_new: bool,
+}
 
 impl Watching {
     /// Begins to watch an entry.
@@ -170,7 +188,7 @@ async fn run(app: Arc<App>, floor: Arc<Floor>) {
         let rest = match look(&app, &floor, &mut progress).await {
             Ok(()) => {
                 let rest = (began.elapsed() * REST_PARTS).clamp(LOOK_EVERY, REST_MAX);
-                floor.entries.state().fresh_until = Some(Instant::now() + rest + LATE_MAX);
+                floor.entries.is_fresh_for(rest + LATE_MAX);
                 rest
             }
             Err(error) => {
@@ -180,21 +198,23 @@ async fn run(app: Arc<App>, floor: Arc<Floor>) {
         };
         tokio::select! {
             () = sleep(rest) => {}
-            () = floor.ended() => break,
+            () = floor.ended() => {
+                floor.entries.state().is_looked = false;
+                break;
+            }
         }
     }
-    floor.entries.state().is_looked = false;
 }
 
 async fn look(app: &App, floor: &Floor, progress: &mut Progress) -> Result<(), LedgerError> {
     let (sale, entries) = (floor.sale(), &floor.entries);
     let changes = waitlist_changes(&app.ledger, sale.id(), progress.look.as_ref()).await?;
     if std::mem::replace(&mut progress.version, sale.version()) != sale.version() {
-        entries.all_changed();
+        entries.may_have_changed();
     }
     match changes.entries {
         ChangedEntries::These(changed) => entries.changed(&changed),
-        ChangedEntries::Many => entries.all_changed(),
+        ChangedEntries::Many => entries.may_have_changed(),
     }
     // What changed is noted, and read by a later look if not by this one.
     progress.look = Some(changes.look);
@@ -203,19 +223,25 @@ async fn look(app: &App, floor: &Floor, progress: &mut Progress) -> Result<(), L
         let standings = waitlist_standings(&app.ledger, sale.id(), &due).await?;
         entries.read(&due, standings, Instant::now());
     }
-    look_at_positions(app, floor, progress).await
+    entries.is_fresh_for(LATE_MAX);
+    look_at_positions(app, floor, &mut progress.counted).await
 }
 
-/// Of all who are in line, every now and then; of those of whom it is not known, at once.
-async fn look_at_positions(app: &App, floor: &Floor, progress: &mut Progress) -> Result<(), LedgerError> {
-    let is_time = progress.positions_at.is_none_or(|at| at.elapsed() >= POSITIONS_EVERY);
-    let whose = if is_time { Whose::Everybody } else { Whose::Unknown };
-    for (wish, entries) in floor.entries.in_line(whose) {
-        let positions = waitlist_positions(&app.ledger, floor.sale().id(), &wish, &entries).await?;
+/// Of wishes with somebody new, and of those that were not counted for a while; the oldest first, as many as there is time for.
+async fn look_at_positions(app: &App, floor: &Floor, counted: &mut HashMap<Wish, Instant>) -> Result<(), LedgerError> {
+    let began = Instant::now();
+    let mut lines = floor.entries.lines();
+    counted.retain(|wish, _| lines.contains_key(wish));
+    lines.retain(|wish, line| line.is_new || counted.get(wish).is_none_or(|at| at.elapsed() >= POSITIONS_EVERY));
+    let mut lines: Vec<_> = lines.into_iter().collect();
+    lines.sort_by_key(|(wish, _)| counted.get(wish).copied());
+    for (wish, line) in lines {
+        if began.elapsed() >= WALKS_MAX {
+            break;
+        }
+        let positions = waitlist_positions(&app.ledger, floor.sale().id(), &wish, &line.entries).await?;
         floor.entries.stand(&positions);
-    }
-    if is_time {
-        progress.positions_at = Some(Instant::now());
+        counted.insert(wish, Instant::now());
     }
     Ok(())
 }
@@ -223,6 +249,10 @@ async fn look_at_positions(app: &App, floor: &Floor, progress: &mut Progress) ->
 impl Entries {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_fresh_for(&self, time: Duration) {
+        self.state().fresh_until = Some(Instant::now() + time);
     }
 
     /// Whether anybody watches; if not, the next who does begins another task.
@@ -238,21 +268,31 @@ impl Entries {
             if let Some(watched) = state.watched.get_mut(entry)
                 && watched.change.as_ref() != Some(change)
             {
-                watched.read_at = None;
+                watched.news = News::Certain;
             }
         }
     }
 
-    fn all_changed(&self) {
-        self.state().watched.values_mut().for_each(|watched| watched.read_at = None);
+    fn may_have_changed(&self) {
+        for watched in self.state().watched.values_mut().filter(|watched| watched.news == News::None) {
+            watched.news = News::Possible;
+        }
     }
 
-    /// Those to be read now: who changed, whose queue had its time, or who was not read for long.
+    /// Those to be read now: who changed or is new, then who may have, whose queue had its time, or who was not read for long.
     fn due(&self, now: Instant, time: Option<Timestamp>) -> Vec<EntryId> {
         let state = self.state();
-        let is_old = |watched: &Watched| watched.read_at.is_none_or(|at| now.duration_since(at) >= READ_AGAIN);
-        let due = state.watched.iter().filter(|(_, watched)| is_old(watched) || watched.has_gathered(time));
-        due.map(|(entry, _)| *entry).take(READ_MAX).collect()
+        let is_due = |watched: &Watched| {
+            let is_old = watched.read_at.is_none_or(|at| now.duration_since(at) >= READ_AGAIN);
+            watched.news != News::None || is_old || watched.has_gathered(time)
+        };
+        let due = state.watched.iter().filter(|(_, watched)| is_due(watched));
+        let mut due: Vec<_> = due.map(|(entry, watched)| (watched.turn(), *entry)).collect();
+        if due.len() > READ_MAX {
+            due.select_nth_unstable(READ_MAX);
+            due.truncate(READ_MAX);
+        }
+        due.into_iter().map(|(_, entry)| entry).collect()
     }
 
     fn read(&self, asked: &[EntryId], standings: Vec<(Change, EntryRow)>, now: Instant) {
@@ -260,24 +300,25 @@ impl Entries {
         let mut state = self.state();
         for entry in asked {
             let Some(watched) = state.watched.get_mut(entry) else { continue };
-            watched.read_at = Some(now);
+            (watched.read_at, watched.news) = (Some(now), News::None);
             (watched.change, watched.row) = found.remove(entry).unzip();
             watched.show();
         }
     }
 
     /// Who is in line, by their wishes.
-    fn in_line(&self, whose: Whose) -> HashMap<Wish, Vec<EntryId>> {
-        let mut wishes = HashMap::<Wish, Vec<EntryId>>::new();
+    fn lines(&self) -> HashMap<Wish, Line> {
+        let mut lines = HashMap::<Wish, Line>::new();
         for (entry, watched) in &self.state().watched {
-            let asked = whose == Whose::Everybody || watched.position.is_none();
-            if let Some(row) = watched.row.as_ref().filter(|row| asked && is_in_line(row.state)) {
+            if let Some(row) = watched.row.as_ref().filter(|row| is_in_line(row.state)) {
                 let mut wish = row.tiers.clone();
                 wish.sort();
-                wishes.entry(wish).or_default().push(*entry);
+                let line = lines.entry(wish).or_default();
+                line.entries.push(*entry);
+                line.is_new |= watched.position.is_none();
             }
         }
-        wishes
+        lines
     }
 
     fn stand(&self, positions: &[(EntryId, u64)]) {
@@ -292,6 +333,12 @@ impl Entries {
 }
 
 impl Watched {
+    /// Who is read before whom where not all can be: the lowest first.
+    fn turn(&self) -> (bool, Option<Instant>) {
+        let is_certain = self.news == News::Certain || self.read_at.is_none();
+        (!is_certain, self.read_at)
+    }
+
     /// Whether the time of the queue is over that was read.
     fn has_gathered(&self, time: Option<Timestamp>) -> bool {
         let until = self.row.as_ref().and_then(|row| row.gathers_until);
