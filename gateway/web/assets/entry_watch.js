@@ -17,6 +17,7 @@ const OVER = ['closed', 'cancelled'];
 /** Follows one entry until it is stopped. */
 export class EntryWatch {
   #who;
+  #isEnded = new AbortController();
   #live;
   #heard;
   #isTold = false;
@@ -24,16 +25,20 @@ export class EntryWatch {
   #isDue = false;
   #wake = () => {};
 
-  /** @param {string} sale @param {string} entry @param {string} token @param {(entry: any) => void} heard */
+  /**
+   * @param {string} sale @param {string} entry @param {string} token
+   * @param {{entry: (entry: any) => void, sale: (sale: any) => void}} heard
+   */
   constructor(sale, entry, token, heard) {
     this.#who = { entry, token };
     this.#heard = heard;
     this.#live = new Live(sale, this.#who, { frame: (frame) => this.#frame(frame), down: () => this.#down() });
-    addEventListener('pagehide', () => this.#live.close());
-    addEventListener('pageshow', (event) => event.persisted && this.#reopen());
-    addEventListener('online', () => this.#reopen());
+    const { signal } = this.#isEnded;
+    addEventListener('pagehide', () => this.#live.close(), { signal });
+    addEventListener('pageshow', (event) => event.persisted && this.#reopen(), { signal });
+    addEventListener('online', () => this.#reopen(), { signal });
     // Another page of this browser may have been given the token that came by mail.
-    addEventListener('storage', () => this.#askNow());
+    addEventListener('storage', ({ key }) => key?.includes(entry) && this.#askNow(), { signal });
     this.#live.open();
   }
 
@@ -55,8 +60,13 @@ export class EntryWatch {
     this.#isDue = false;
   }
 
-  /** Hears no more. */
-  stop() {
+  /** Hears no more, whatever happens. */
+  end() {
+    this.#isEnded.abort();
+    this.#stop();
+  }
+
+  #stop() {
     this.#isTold = false;
     this.#live.close();
   }
@@ -81,15 +91,17 @@ export class EntryWatch {
   #frame({ type, data }) {
     if (type === 'entry') {
       this.#isTold = true;
-      this.#heard(data);
+      this.#heard.entry(data);
       this.#isDue ||= isSettled(data);
       this.#wake();
     } else if (type === 'error') {
       this.#down();
-      if (data.code !== 'store_unavailable') this.stop();
-    } else if (type === 'sale' && OVER.includes(data.state)) {
+      if (data.code !== 'store_unavailable') this.#stop();
+    } else if (type === 'sale') {
+      this.#heard.sale(data);
+      if (!OVER.includes(data.state)) return;
       this.#down();
-      this.stop();
+      this.#stop();
     }
   }
 }

@@ -40,11 +40,15 @@ class Place {
   #clock;
   /** @type {EntryWatch | null} */
   #watch = null;
+  /** How often it was told. */
+  #tellings = 0;
+  #isPaused;
 
   /** @param {any} sale @param {string} token */
   constructor(sale, token) {
     this.#sale = sale;
     this.#token = token;
+    this.#isPaused = sale.state === 'paused';
     this.#clock = new Countdown({
       tick: (face) => fill('offer-clock', face),
       warning: (seconds) => warn(`${seconds} seconds left to take your offer.`),
@@ -59,7 +63,10 @@ class Place {
   async look() {
     // The link of the mail may have been opened in another page of this browser.
     if (this.#entry && !this.#entry.is_proved) this.#token = entryToken(id) ?? this.#token;
-    this.#entry = await entryNamed(this.#sale.id, id, this.#token);
+    const tellings = this.#tellings;
+    const entry = await entryNamed(this.#sale.id, id, this.#token);
+    // What was told meanwhile is newer, unless it was told to who did not read the mail.
+    if (tellings === this.#tellings || entry.is_proved !== this.#entry.is_proved) this.#entry = entry;
     // Only now: a link that was cut short must not displace the token that this browser has.
     if (this.#entry.is_proved || !entryToken(id)) keepEntryToken(id, this.#token);
     this.#watch?.show(this.#token);
@@ -69,14 +76,24 @@ class Place {
   /** Shows what was told. It is told by the token of this page, which another one may be better than. @param {any} entry */
   #told(entry) {
     if (this.#entry.is_proved && !entry.is_proved) return;
+    this.#tellings += 1;
     this.#entry = entry;
+    this.#render();
+  }
+
+  /** In a pause the time of an offer stands. @param {{state: string}} sale */
+  #toldOfSale({ state }) {
+    this.#isPaused = state === 'paused';
     this.#render();
   }
 
   /** Listens, and asks now and then, until nothing changes by itself any more. */
   async follow() {
-    await this.#followed();
-    this.#watch?.stop();
+    try {
+      await this.#followed();
+    } finally {
+      this.#watch?.end();
+    }
   }
 
   async #followed() {
@@ -86,7 +103,10 @@ class Place {
         failures = 0;
         note('');
         if (isSettled(this.#entry)) return;
-        this.#watch ??= new EntryWatch(this.#sale.id, id, this.#token, (entry) => this.#told(entry));
+        this.#watch ??= new EntryWatch(this.#sale.id, id, this.#token, {
+          entry: (entry) => this.#told(entry),
+          sale: (sale) => this.#toldOfSale(sale),
+        });
         await this.#watch.due(delayMs(0, this.#entry.poll_after_ms));
         if (isSettled(this.#entry)) return;
       } catch (failure) {
@@ -114,7 +134,7 @@ class Place {
     part('claiming').hidden = !(isOffered && entry.is_proved);
     part('again-link').hidden = !mayJoinAgain(entry);
     part('offer-time').hidden = !isOffered;
-    if (isOffered) this.#clock.until(entry.offer.until);
+    if (isOffered) this.#clock.follow(entry.offer.until, this.#isPaused);
     else this.#clock.stop();
     this.#renderOrder();
     show('shown');

@@ -56,11 +56,11 @@ beforeEach(() => {
     addEventListener: page.addEventListener.bind(page),
     location: { href: 'https://tickets.example/s/a/waitlist/wle_1' },
   });
-  watch = new EntryWatch('sale_1', 'wle_1', 'wlt_1', (/** @type {any} */ entry) => heard.push(entry));
+  watch = watches();
 });
 
 afterEach(() => {
-  watch.stop();
+  watch.end();
   mock.timers.reset();
   mock.restoreAll();
   for (const [name, property] of /** @type {[string, any][]} */ (before)) {
@@ -69,6 +69,10 @@ afterEach(() => {
   }
 });
 
+const watches = () => new EntryWatch('sale_1', 'wle_1', 'wlt_1', {
+  entry: (/** @type {any} */ entry) => heard.push(entry),
+  sale: (/** @type {any} */ sale) => heard.push(sale),
+});
 const socket = () => /** @type {Socket} */ (sockets.at(-1));
 const breathe = async () => { for (let turn = 0; turn < 10; turn += 1) await null; };
 
@@ -124,7 +128,8 @@ test('what ends for good is asked about, and not opened again', async () => {
     assert.equal(await asksAfter(120_000), POLL_MS);
     mock.timers.tick(60_000);
     assert.equal(sockets.length, opened);
-    watch = new EntryWatch('sale_1', 'wle_1', 'wlt_1', () => {});
+    watch.end();
+    watch = watches();
   }
 });
 
@@ -135,7 +140,10 @@ test('what changes no more is asked about at once', async () => {
 
 test('the token that another page got is asked for at once, and shown', async () => {
   socket().tells('entry', ENTRY);
-  page.dispatchEvent(new Event('storage'));
+  const stores = (/** @type {string} */ key) => page.dispatchEvent(Object.assign(new Event('storage'), { key }));
+  stores('onsale:probe');
+  assert.equal(await asksAfter(10_000), null, 'something else');
+  stores('onsale:wle_1');
   assert.equal(await asksAfter(120_000), 0);
   watch.show('wlt_2');
   socket().dispatchEvent(new Event('open'));
@@ -143,4 +151,18 @@ test('the token that another page got is asked for at once, and shown', async ()
   const opened = sockets.length;
   watch.show('wlt_2');
   assert.equal(sockets.length, opened, 'the same one opens nothing');
+});
+
+test('a pause of the sale is heard, and the channel stays', () => {
+  socket().tells('sale', { state: 'paused' });
+  assert.deepEqual(heard, [{ state: 'paused' }]);
+  assert.equal(socket().isClosed, false);
+});
+
+test('a page that nothing happens to any more opens nothing, whatever becomes of its network', () => {
+  socket().tells('entry', { ...ENTRY, state: 'lapsed' });
+  watch.end();
+  for (const event of [new Event('online'), Object.assign(new Event('pageshow'), { persisted: true })]) page.dispatchEvent(event);
+  mock.timers.tick(600_000);
+  assert.equal(sockets.length, 1);
 });
