@@ -13,6 +13,11 @@
 //!
 //! What it does not do: it says whom to count, never whom to write to. Mail goes to the address as it was typed.
 
+use std::borrow::Cow;
+
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
+
 /// The second name of Gmail, and the first.
 const GMAIL: [&str; 2] = ["googlemail.com", "gmail.com"];
 
@@ -33,7 +38,9 @@ pub fn buyer_of(email: &str) -> String {
 /// A domain as it is looked up; nothing when no name can be spelled so.
 #[must_use]
 pub fn ascii_domain(domain: &str) -> Option<String> {
-    idna::domain_to_ascii(domain).ok().filter(|name| !name.trim_end_matches('.').is_empty())
+    let uts46 = Uts46::new();
+    let name = uts46.to_ascii(domain.as_bytes(), AsciiDenyList::URL, Hyphens::Allow, DnsLength::VerifyAllowRootDot);
+    name.ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::buyer_of;
+use super::{ascii_domain, buyer_of};
 
 #[test]
 fn spellings_of_one_mailbox_are_one_buyer() {
@@ -39,4 +39,13 @@ fn mailboxes_that_may_be_of_two_people_stay_two() {
 fn what_is_no_address_is_left_as_it_is() {
     assert_eq!(buyer_of(""), "");
     assert_eq!(buyer_of("Ada"), "ada");
+}
+
+#[test]
+fn what_is_no_name_of_a_host_has_no_spelling() {
+    let long = format!("{}.org", "a".repeat(64));
+    for domain in ["", ".", "evil.com＠x.org", "a b.org", "a..org", &long] {
+        assert_eq!(ascii_domain(domain), None, "{domain}");
+    }
+    assert_eq!(ascii_domain("mail_1.example.org."), Some("mail_1.example.org.".to_owned()));
 }
