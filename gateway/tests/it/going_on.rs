@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::StatusCode;
+use ledger::payments::Applied;
 use sandbox::actors::{Answer, Buyer, Card, Order};
 use sandbox::{Authentication, CallFault, Latency, Operation};
 use serde_json::json;
@@ -185,5 +186,9 @@ async fn a_repeated_press_says_how_the_payment_stands_now() {
     assert_eq!((again.status, again.header("idempotency-replayed")), (StatusCode::OK, Some("true")));
     let now = (&again.body["payment"]["status"], &again.body["payment"]["next_action"]);
     assert_eq!(now, (&json!("requires_payment_method"), &json!(null)), "{again:?}");
+    world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    assert_eq!(world.money_comes().await, Applied::Captured);
+    let again = world.post(&path, &headers, &json!({})).await.expect(StatusCode::OK).unwrap();
+    assert_eq!(again["state"], "paid");
     world.stop().await;
 }
