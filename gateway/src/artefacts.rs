@@ -1,7 +1,7 @@
 //! Files of tickets that were drawn: each is drawn once while it is asked for again.
 //!
 //! What is drawn follows from what is on it alone, so what is on it is the key: whatever changes gives another file, and nobody's file
-//! is ever found under somebody else's facts. Kept in memory for [`KEPT_MAX`]: a name that was erased is gone by then. Bounds:
+//! is ever found under somebody else's facts. Kept in memory for [`KEPT_MAX`], and on until the next file is asked for. Bounds:
 //! [`BYTES_MAX`], the oldest go first (a file has 20 KB, with thousands of Chinese characters 200), and [`DRAWING_MAX`] drawn at a time,
 //! so that a crowd that fetches its tickets leaves room for one that buys.
 

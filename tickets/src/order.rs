@@ -103,11 +103,11 @@ impl Bought<'_> {
         let performance = self.config.performance()?;
         let Held { open, void } = held;
         let tickets = if open == 1 { "1 ticket".to_owned() } else { format!("{open} tickets") };
-        // Both only grow, and so does their sum.
+        // Both only grow, and so does their sum; the number has a sign (RFC 5545, 3.3.8).
         let changes = self.version.saturating_add(u64::try_from(void).unwrap_or(u64::MAX));
         Some(Visit {
             uid: format!("{}@{host}", self.order),
-            sequence: u32::try_from(changes).unwrap_or(u32::MAX),
+            sequence: i32::try_from(changes).unwrap_or(i32::MAX).unsigned_abs(),
             written_at: self.created_at,
             sale: self.title(),
             starts_at: performance.starts_at,

@@ -2,7 +2,8 @@
 //!
 //! What is on one ticket of a sale is on the next one, but for a name and some numbers, and a paragraph is measured word by word
 //! before it is set. What a text looks like follows from the text alone, so what is kept is never wrong. Bounds: [`KEPT_MAX`] texts
-//! of [`BYTES_MAX`]; then all of them are forgotten, which costs as much as a ticket of another sale.
+//! of [`BYTES_MAX`]; then all of them are forgotten, which costs as much as a ticket of another sale. Names of holders are among them:
+//! a process knows some of the last thousand until then, or until it ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
