@@ -189,7 +189,7 @@ export const TELLING = [
         await page.keyboard.press('Enter');
         await page.locator('#leaving').waitFor();
         await person.looks('leaving');
-        await page.keyboard.press('Escape');
+        await hearsClosed(page, '#leaving', () => page.keyboard.press('Escape'));
         await page.locator('#leaving').waitFor({ state: 'hidden' });
         await person.sees('queue');
       });
@@ -205,6 +205,21 @@ export const TELLING = [
     },
   },
 ];
+
+/**
+ * Closes a dialog, and comes back when the page heard so: what asked takes no press before, a moment longer than the dialog is
+ * on screen. Nobody is that quick, but a script is.
+ * @param {import('playwright-core').Page} page @param {string} dialog @param {() => Promise<void>} close
+ */
+async function hearsClosed(page, dialog, close) {
+  await page.evaluate((selector) => {
+    const dialogClosed = new Promise((heard) => { document.querySelector(selector)?.addEventListener('close', heard, { once: true }); });
+    Object.assign(globalThis, { dialogClosed });
+  }, dialog);
+  await close();
+  // @ts-ignore: put there above; an event does not cross over
+  await page.evaluate(() => globalThis.dialogClosed.then(() => {}));
+}
 
 /** @param {string | null} face minutes and seconds */
 const seconds = (face) => (face ?? '').split(':').reduce((sum, part) => 60 * sum + Number(part), 0);
