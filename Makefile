@@ -6,7 +6,7 @@ CARGO := cargo
 DENY_WARNINGS := -D warnings
 BROWSER_TEST := onsale/tests/browser
 # The tests mostly wait for servers, so more of them than cores run at once.
-TEST_THREADS := 4
+TEST_THREADS := 6
 CORES := $(shell nproc)
 
 .PHONY: help demo test soak check bench browser contract
