@@ -26,7 +26,7 @@ mod seats;
 mod tickets;
 mod waitlist;
 
-pub use self::recent::{PIECE_TRANSFERS, audit_recent};
+pub use self::recent::{PIECE_TRANSFERS, audit_good_age, audit_recent};
 
 /// The most breaches named of one invariant: beyond that they have one cause.
 pub const BREACHES_MAX: i64 = 100;
@@ -81,6 +81,13 @@ const INVARIANTS: [&Invariant; 9] = [
     &payments::I12,
 ];
 
+/// The numbers of the invariants that [`audit`] checks.
+pub fn audited() -> impl Iterator<Item = &'static str> {
+    let mut numbers: Vec<_> = INVARIANTS.iter().map(|invariant| invariant.number).collect();
+    numbers.dedup();
+    numbers.into_iter()
+}
+
 pub(crate) const STATEMENTS: &[&str] = &[
     seats::I1.count,
     seats::I1.find,
@@ -112,6 +119,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     recent::FIND,
     recent::SALES,
     recent::MOVE,
+    recent::GOOD_AGE,
     chain::NEXT,
     chain::SEALED,
     chain::UNSEALED,

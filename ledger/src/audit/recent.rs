@@ -1,7 +1,8 @@
 //! The audit that runs all the time: what was posted since it last found nothing wrong, and the stock of sales that are live.
 //!
 //! Shape: one worker at a time (who comes meanwhile leaves it to them) goes from the checkpoint to the commit horizon in pieces,
-//! and moves the checkpoint behind the last piece up to which all was well. What it costs follows what is new, however large
+//! and moves the checkpoint behind the last piece up to which all was well. When that is all there is, it notes the time
+//! ([`audit_good_age`]). What it costs follows what is new, however large
 //! the books are. A breach keeps the checkpoint where it is, so it is named each time until it is repaired.
 //!
 //! Guarantees: a transfer is looked at once at least, after it was decided: below the horizon nothing comes or goes.
@@ -10,6 +11,8 @@
 //!
 //! What it does not do: an old transfer that somebody changed past every rule is found by [`crate::audit::audit`] and
 //! [`crate::audit::audit_chain`], which read everything; orders, payments and tickets are those of the former too.
+
+use std::time::Duration;
 
 use tokio_postgres::Transaction;
 use uuid::Uuid;
@@ -69,7 +72,12 @@ pub(super) const SALES: &str = "
     SELECT id FROM sales WHERE state IN ('published', 'paused')
      UNION SELECT sale_id FROM transfers WHERE xid >= $1::text::xid8";
 
-pub(super) const MOVE: &str = "UPDATE audit_checkpoint SET upto = $1::text::xid8, audited_at = onsale_now()";
+/// Moves the checkpoint, and says when all was well.
+pub(super) const MOVE: &str = "
+    UPDATE audit_checkpoint SET upto = $1::text::xid8, audited_at = CASE WHEN $2 THEN onsale_now() ELSE audited_at END";
+
+pub(super) const GOOD_AGE: &str = "
+    SELECT greatest((extract(epoch FROM onsale_now() - audited_at) * 1000)::bigint, 0) FROM audit_checkpoint";
 
 /// Where a round is.
 struct Walk {
@@ -103,12 +111,23 @@ pub async fn audit_recent(ledger: &Ledger) -> Result<Option<AuditReport>, Ledger
     }
     let mut lines = stock(&turn, &checkpoint).await?;
     lines.push(check(&turn, &books::GUARDS, None).await?);
-    if walk.clean != checkpoint && lines.iter().all(|line| line.breaches.is_empty()) {
-        turn.execute(MOVE, &[&walk.clean]).await?;
+    if lines.iter().all(|line| line.breaches.is_empty()) {
+        let is_all_well = walk.arrived && walk.line.breaches.is_empty();
+        turn.execute(MOVE, &[&walk.clean, &is_all_well]).await?;
     }
     lines.push(walk.line);
     turn.commit().await?;
     Ok(Some(AuditReport { lines }))
+}
+
+/// For how long no worker's [`audit_recent`] has come to the end of what is new and found nothing wrong; before the first, since
+/// the database was made.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn audit_good_age(ledger: &Ledger) -> Result<Duration, LedgerError> {
+    let age_ms: i64 = ledger.one(GOOD_AGE, &[]).await?.try_get(0)?;
+    Ok(Duration::from_millis(fit(age_ms)?))
 }
 
 /// I1 and I2 of the sales that may have changed.

@@ -1,8 +1,13 @@
 //! The audit that runs all the time: it looks at what is new, once, and forgets no breach.
 
-use ledger::audit::{AuditReport, audit_in_turn, audit_recent};
+use std::time::Duration;
+
+use ledger::audit::{AuditReport, audit_good_age, audit_in_turn, audit_recent};
 
 use crate::world::{Price, World, connect, within_30_s};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const AN_HOUR_AGO: &str = "UPDATE audit_checkpoint SET audited_at = onsale_now() - interval '1 h'";
 
 async fn audits(world: &World) -> AuditReport {
     audit_recent(&world.workers).await.expect("an answer").expect("nobody else audits")
@@ -54,7 +59,8 @@ const BREACHES: [(&str, &str); 6] = [
     ("I2", "UPDATE units SET state = 'withheld' WHERE state = 'free'"),
 ];
 
-/// A breach in what is new is named each time until it is repaired, and what comes behind it is looked at all the same.
+/// A breach in what is new is named each time until it is repaired, and what comes behind it is looked at all the same. How long
+/// ago all was well is known.
 #[tokio::test]
 async fn a_breach_is_named_until_it_is_repaired() {
     for (invariant, breach) in BREACHES {
@@ -67,17 +73,23 @@ async fn a_breach_is_named_until_it_is_repaired() {
         superuser.batch_execute(kept).await.unwrap();
         superuser.batch_execute(breach).await.unwrap();
         within_30_s(async || broken(&audits(&world).await).contains(&invariant)).await;
+        superuser.batch_execute(AN_HOUR_AGO).await.unwrap();
         let behind = world.sale(1, Price::Free).await;
         behind.has_order([0]).await;
         assert!(broken(&audits(&world).await).contains(&invariant), "{breach}: again");
         let news = "SELECT count(*) FROM transfers WHERE xid < (SELECT upto FROM audit_checkpoint)";
         assert!(world.number(news).await < 5, "{breach}: the checkpoint waits");
+        assert!(audit_good_age(&world.workers).await.unwrap() >= HOUR, "{breach}: it was not all well");
         let back = ["transfers", "entries", "units"].map(|table| {
             format!("DELETE FROM {table} t USING sales s WHERE s.id = t.sale_id AND s.id IN (SELECT sale_id FROM kept_{table});
                      INSERT INTO {table} SELECT * FROM kept_{table}")
         });
         superuser.batch_execute(&back.join(";")).await.unwrap();
         within_30_s(async || audits(&world).await.holds() && world.number(news).await == 6).await;
+        assert!(audit_good_age(&world.workers).await.unwrap() < HOUR, "{breach}: all is well");
+        // Nothing is new, and all is well again.
+        superuser.batch_execute(AN_HOUR_AGO).await.unwrap();
+        assert!(audits(&world).await.holds() && audit_good_age(&world.workers).await.unwrap() < HOUR, "{breach}");
     }
 }
 
