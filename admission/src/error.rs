@@ -34,6 +34,9 @@ impl AdmissionError {
         matches!(self, Self::Unavailable(error) if *error.kind() == ErrorKind::Timeout)
     }
 
+    /// Every [`Self::word`].
+    pub(crate) const WORDS: [&str; 3] = ["not_loaded", "unavailable", "script"];
+
     /// The error as a metric label.
     pub(crate) const fn word(&self) -> &'static str {
         match self {

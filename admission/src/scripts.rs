@@ -98,7 +98,6 @@ macro_rules! scripts {
         };)+
 
         /// Every script.
-        #[cfg(test)]
         pub(crate) static ALL: &[&Script] = &[$(&$constant),+];
     };
 }

@@ -90,12 +90,14 @@ impl Store {
         Ok(Self { pool, options: call_options(&config), links: Arc::new(Mutex::new(links)) })
     }
 
-    /// Whether Redis answers.
+    /// Whether Redis answers. What it says is shown as a gauge.
     ///
     /// # Errors
     /// It does not.
     pub async fn ping(&self) -> Result<(), AdmissionError> {
-        self.client().ping::<()>(None).await.map_err(AdmissionError::from_redis)
+        let answer = self.client().ping::<()>(None).await.map_err(AdmissionError::from_redis);
+        metrics::answered(&answer);
+        answer
     }
 
     /// Ends all connections. Calls on clones of this store fail from here on.

@@ -35,7 +35,7 @@ use crate::takes::{self, Takes};
 
 /// Room for sockets: how many visitors watch through one gateway. At 4 KiB each 400 MiB; an event stream takes the room of
 /// several.
-const SOCKETS_MAX: usize = 100_000;
+pub(crate) const SOCKETS_MAX: u32 = 100_000;
 
 /// How long a shopper is inside until the order is paid, at a guess that is rather short: who takes longer writes less.
 const SHOPPER_S: u32 = 30;
@@ -150,7 +150,9 @@ impl App {
             fairness: FairnessFiles::default(),
             artefacts: Artefacts::new(),
             config,
-            sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
+            sockets: Arc::new(Semaphore::new(
+                usize::try_from(SOCKETS_MAX).expect("a word of memory has 32 bits at least"),
+            )),
             exports: Arc::default(),
             visits: TaskTracker::new(),
             tasks: TaskTracker::new(),

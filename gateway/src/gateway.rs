@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, GatewayParts};
+use crate::app::{App, GatewayParts, SOCKETS_MAX};
 use crate::assets;
 use crate::config::GatewayConfig;
 use crate::directory::REFRESH;
@@ -60,6 +60,7 @@ impl Gateway {
         shutdown: CancellationToken,
     ) -> Result<Self, StartError> {
         assets::prepare();
+        metrics::begin(SOCKETS_MAX);
         let listen = config.listen;
         let fault = |source| StartError::Listen { addr: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(fault)?;

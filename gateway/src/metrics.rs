@@ -1,29 +1,4 @@
-//! The metrics of the edge: a catalogue, declared once.
-//!
-//! | name | kind | says |
-//! |---|---|---|
-//! | `http_server_request_duration_seconds` | histogram | how long answers take, by route, method and status; its count is the request counter |
-//! | `onsale_queue_waiting` | gauge | live visitors in line, by sale |
-//! | `onsale_queue_admitted_total` | counter | turns confirmed, by sale, counted by the gateway that confirmed them; a turn that two gateways confirm within the same few milliseconds counts twice |
-//! | `onsale_shoppers` | gauge | shoppers inside, unused turns included, by sale |
-//! | `onsale_hold_ttl_seconds` | gauge | how long a hold taken now lasts, by sale: the checkout window and what paying takes, as measured |
-//! | `onsale_queue_places` | gauge | places, by sale and state: joined, in_line, inside, left, expired; the first is the sum of the others |
-//! | `onsale_admission_factor` | gauge | the share of the configured rate at which the line moves, by sale |
-//! | `onsale_standstill` | gauge | 1 while a sale stands still, by sale and reason (organizer, stripe, postgres) |
-//! | `onsale_no_show_ratio` | gauge | the share of turns that nobody uses, by sale |
-//! | `onsale_payment_pulse_calls` | gauge | payment calls of the last seconds as admission sees them, by sale and outcome (good, bad) |
-//! | `onsale_payment_pulse_mean_seconds` | gauge | how long they took on average, by sale |
-//! | `onsale_joins_total` | counter | joins, by sale and outcome: number or registration (new), known, or the code of the refusal |
-//! | `onsale_join_batch_size` | histogram | joins in one call to a store, by what they ask for (numbers, registrations, lookups) |
-//! | `onsale_queue_events_total` | counter | what happened to places, by sale and kind (returned, lapsed, left, ended, bypassed), counted by the gateway that logged it, as turns are |
-//! | `onsale_admission_log_lag_seconds` | gauge | age of the oldest line of the admission log that is not in Postgres yet, by sale |
-//! | `onsale_sockets` | gauge | open sockets of this gateway |
-//! | `onsale_event_streams` | gauge | open event streams of this gateway: visitors whom no socket reaches |
-//! | `onsale_holds_total` | counter | answers to holds, by sale and outcome |
-//! | `onsale_orders_total` | counter | orders made, by sale and the state they began in |
-//! | `onsale_store_errors_total` | counter | failed calls to `redis`, `postgres`, `stripe` |
-//! | `onsale_checkins_total` | counter | scans judged, by sale and verdict (valid, already_used, void, wrong_sale, forged, id_taken); one that is sent again counts again |
-//! | `onsale_seat_disagreements_total` | counter | holds whose units Postgres did not have free, by sale |
+//! The metrics of the edge, declared once. `docs/metrics.md` has them all in one table.
 //!
 //! Names of routes are templates and methods are a closed list, so no client can make a label. `sale` is a label only of
 //! live sales: what a sale leaves behind in gauges is set to zero when it ends.
@@ -45,8 +20,10 @@ use handles::Handles;
 mod handles;
 mod line;
 mod log;
+mod sale;
 
 pub(crate) use log::{join_ended, joins_gathered, log_is_behind, tick_logged};
+pub(crate) use sale::{admission_ticked, sale_stands};
 
 /// How long answers take.
 pub const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
@@ -55,12 +32,14 @@ const QUEUE_ADMITTED: &str = "onsale_queue_admitted_total";
 const SHOPPERS: &str = "onsale_shoppers";
 const HOLD_TTL: &str = "onsale_hold_ttl_seconds";
 const SOCKETS: &str = "onsale_sockets";
+const SOCKETS_MAX: &str = "onsale_sockets_max";
 const EVENT_STREAMS: &str = "onsale_event_streams";
 const HOLDS: &str = "onsale_holds_total";
 const ORDERS: &str = "onsale_orders_total";
 const STORE_ERRORS: &str = "onsale_store_errors_total";
 const CHECKINS: &str = "onsale_checkins_total";
 const DISAGREEMENTS: &str = "onsale_seat_disagreements_total";
+const WEBHOOK_EVENTS: &str = "onsale_webhook_events_total";
 
 /// The buckets of [`REQUEST_DURATION`], as OpenTelemetry proposes for HTTP servers.
 pub const REQUEST_DURATION_BUCKETS_S: [f64; 14] =
@@ -71,8 +50,33 @@ pub const JOIN_BATCH_SIZE: &str = log::BATCH;
 /// The buckets of [`JOIN_BATCH_SIZE`]: one alone, and powers of two up to the largest batch.
 pub const JOIN_BATCH_SIZE_BUCKETS: [f64; 8] = [1.0, 4.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
-/// Tells the recorder what the metrics mean, and starts those at zero that have no label of a sale. Call once, after the
-/// recorder is installed.
+/// What becomes of an event that Stripe delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Webhook {
+    /// It is in the inbox now.
+    Stored,
+    /// It was there before.
+    Duplicate,
+    /// Its signature does not verify.
+    Refused,
+    /// It could not be stored; Stripe will deliver it again.
+    Failed,
+}
+
+impl Webhook {
+    const ALL: [Self; 4] = [Self::Stored, Self::Duplicate, Self::Refused, Self::Failed];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Tells the recorder what the metrics mean. Call once, after the recorder is installed.
 pub fn describe() {
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "How long answers take, by route, method and status.");
     describe_gauge!(QUEUE_WAITING, "Live visitors in line, by sale.");
@@ -80,18 +84,36 @@ pub fn describe() {
     describe_gauge!(SHOPPERS, "Shoppers inside, unused turns included, by sale.");
     describe_gauge!(HOLD_TTL, Unit::Seconds, "How long a hold taken now lasts, by sale.");
     describe_gauge!(SOCKETS, "Open sockets of this gateway.");
+    describe_gauge!(
+        SOCKETS_MAX,
+        "The most sockets this gateway has room for; an event stream takes the room of several."
+    );
     describe_gauge!(EVENT_STREAMS, "Open event streams of this gateway.");
     describe_counter!(HOLDS, "Answers to holds, by sale and outcome.");
     describe_counter!(ORDERS, "Orders, by sale and the state they came to.");
     describe_counter!(STORE_ERRORS, "Failed calls, by store.");
     describe_counter!(CHECKINS, "Scans judged, by sale and verdict.");
     describe_counter!(DISAGREEMENTS, "Holds whose units Postgres did not have free, by sale.");
+    describe_counter!(
+        WEBHOOK_EVENTS,
+        "Events that Stripe delivered, by outcome: stored, duplicate, refused or failed."
+    );
+    sale::describe();
     line::describe();
     log::describe();
+}
+
+/// A gateway starts: what has no label of a sale is there with a zero. An alert on the rise of a counter would not see the first
+/// of what it waits for.
+pub(crate) fn begin(sockets_max: u32) {
     gauge!(SOCKETS).set(0.0);
+    gauge!(SOCKETS_MAX).set(f64::from(sockets_max));
     gauge!(EVENT_STREAMS).set(0.0);
     for store in ["redis", "postgres", "stripe"] {
-        counter!(STORE_ERRORS, "store" => store).absolute(0);
+        counter!(STORE_ERRORS, "store" => store).increment(0);
+    }
+    for outcome in Webhook::ALL {
+        counter!(WEBHOOK_EVENTS, "outcome" => outcome.word()).increment(0);
     }
 }
 
@@ -112,6 +134,12 @@ pub(crate) fn request_ended(route: Option<Route>, method: &Method, status: Statu
     durations.record(took.as_secs_f64());
 }
 
+/// The gateway begins to tick a sale.
+pub(crate) fn sale_begins(sale: SaleId) {
+    sale::begins(sale);
+    turns_given(sale, 0);
+}
+
 pub(crate) fn sale_seen(sale: SaleId, view: &View, hold_ttl_s: u32) {
     line::seen(sale, view);
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 visitors are more than there are people")]
@@ -121,6 +149,7 @@ pub(crate) fn sale_seen(sale: SaleId, view: &View, hold_ttl_s: u32) {
 }
 
 pub(crate) fn sale_ended(sale: SaleId) {
+    sale::ended(sale);
     line::ended(sale);
     log::ended(sale);
     gauge!(QUEUE_WAITING, "sale" => sale.to_string()).set(0.0);
@@ -200,6 +229,10 @@ pub(crate) fn order_created(sale: SaleId, state: OrderState) {
 
 pub(crate) fn store_failed(store: &'static str) {
     counter!(STORE_ERRORS, "store" => store).increment(1);
+}
+
+pub(crate) fn webhook_answered(outcome: Webhook) {
+    counter!(WEBHOOK_EVENTS, "outcome" => outcome.word()).increment(1);
 }
 
 pub(crate) fn stores_disagreed(sale: SaleId) {

@@ -77,6 +77,11 @@ impl Sale {
         self.row.published_at.unwrap_or(self.row.config.opens_at)
     }
 
+    /// When its first phase opens.
+    pub(crate) fn opens_at(&self) -> Timestamp {
+        self.phases.first().map_or(self.row.config.opens_at, |first| first.opens_at)
+    }
+
     /// What visitors see of it.
     pub(crate) fn state(&self, now: Timestamp, stock: Stock) -> SaleState {
         SaleState::of(self.row.state, &self.phases, self.published_at(), now, stock)

@@ -21,6 +21,7 @@
 
 mod documents;
 mod error;
+pub mod metrics;
 mod numbers;
 mod pool;
 mod role;

@@ -3,7 +3,7 @@
 //! Every wait ends: for a connection, for connecting, for a lock, for a statement. A statement that lost a deadlock or a
 //! serialization race was rolled back whole and is sent again, a few times; nothing else is ever repeated here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
-use crate::{LedgerError, Role};
+use crate::{LedgerError, Role, metrics};
 
 /// How many connections, and how long to wait for what.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ impl Default for PoolConfig {
 /// How busy the pool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolStatus {
+    /// The most there may be.
+    pub max: usize,
     /// Connections made.
     pub size: usize,
     /// Of them, free.
@@ -94,12 +96,15 @@ impl Ledger {
         Ok(Self { pool, answer_max: config.statement_max + ANSWER_MARGIN, config: connection })
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers. What it says, and how busy the pool was before, is shown as gauges.
     ///
     /// # Errors
     /// It does not.
     pub async fn ping(&self) -> Result<(), LedgerError> {
-        self.rows("SELECT 1", &[]).await.map(|_| ())
+        metrics::pool_is(self.pool_status());
+        let answer = self.rows("SELECT 1", &[]).await.map(|_| ());
+        metrics::answered(&answer);
+        answer
     }
 
     /// The time that decides on orders, payments and draws: the database's.
@@ -114,7 +119,7 @@ impl Ledger {
     #[must_use]
     pub fn pool_status(&self) -> PoolStatus {
         let status = self.pool.status();
-        PoolStatus { size: status.size, available: status.available, waiting: status.waiting }
+        PoolStatus { max: status.max_size, size: status.size, available: status.available, waiting: status.waiting }
     }
 
     /// The settings of a connection of this role, for one that is kept outside the pool.
@@ -123,7 +128,10 @@ impl Ledger {
     }
 
     pub(crate) async fn client(&self) -> Result<Object, LedgerError> {
-        Ok(self.pool.get().await?)
+        let asked = Instant::now();
+        let client = self.pool.get().await;
+        metrics::waited(asked.elapsed());
+        Ok(client?)
     }
 
     /// Runs one autocommitted statement.

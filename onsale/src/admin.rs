@@ -1,7 +1,7 @@
 //! The admin address: `/livez`, `/readyz?verbose`, `/metrics`. For probes and scrapers, not for the public.
 //!
 //! `/livez` depends on nothing. `/readyz` has a line for each dependency and is 503 while one is away or while the
-//! process drains. Requests are served one connection at a time per scraper with a bound on how long each may take.
+//! process drains. Whether stores answer is looked at every [`LOOK_EVERY`] also when no probe asks, for the gauges. Requests are served one connection at a time per scraper with a bound on how long each may take.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,16 +16,21 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workers::Workers;
+
+use crate::metrics::Exporter;
 
 /// The longest a scrape or a probe may take.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(30);
 /// How long the head of a request may take.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often the process looks whether what it needs is there: more often than anybody scrapes.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A process that can say whether it is ready.
 pub(crate) trait Ready: Send + Sync + 'static {
@@ -48,11 +53,11 @@ impl Ready for Arc<Workers> {
 /// What the admin address tells of.
 pub(crate) struct Admin<R> {
     ready: R,
-    metrics: PrometheusHandle,
+    metrics: Exporter,
 }
 
 impl<R: Ready> Admin<R> {
-    pub(crate) const fn new(ready: R, metrics: PrometheusHandle) -> Self {
+    pub(crate) const fn new(ready: R, metrics: Exporter) -> Self {
         Self { ready, metrics }
     }
 
@@ -69,6 +74,7 @@ impl<R: Ready> Admin<R> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let (admin, connections) = (Arc::new(self), tasks.clone());
+        tasks.spawn(Arc::clone(&admin).keep_looking(stop.clone()));
         tasks.spawn(async move {
             while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
                 let Ok((stream, _)) = accepted else { continue };
@@ -81,6 +87,19 @@ impl<R: Ready> Admin<R> {
             }
         });
         Ok(addr)
+    }
+
+    /// Each part that is asked shows what it answered.
+    async fn keep_looking(self: Arc<Self>, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let looks = async {
+            loop {
+                ticks.tick().await;
+                self.ready.ready().await;
+            }
+        };
+        stop.run_until_cancelled(looks).await;
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream) {

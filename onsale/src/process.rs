@@ -7,7 +7,6 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::admin::{Admin, Ready};
 use crate::command::Failure;
-use crate::metrics;
+use crate::metrics::Exporter;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOG_FILTER: &str = "info,fred=warn";
@@ -80,7 +79,7 @@ pub(crate) async fn asked_to_end() -> std::io::Result<()> {
 
 /// A long-running process.
 pub(crate) struct Process {
-    metrics: PrometheusHandle,
+    metrics: Exporter,
     tasks: TaskTracker,
     draining: CancellationToken,
     stopped: CancellationToken,
@@ -90,12 +89,12 @@ impl Process {
     /// Begins to export metrics. Once a process.
     pub(crate) fn new() -> Result<Self, Failure> {
         let process = Self {
-            metrics: metrics::install()?,
+            metrics: Exporter::install()?,
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         };
-        metrics::keep_up(process.metrics.clone(), &process.tasks, process.stopped.clone());
+        process.metrics.keep_up(&process.tasks, process.stopped.clone());
         Ok(process)
     }
 

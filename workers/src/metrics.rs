@@ -1,38 +1,7 @@
 //! The metrics of the workers: what they are called, what they mean, and the few functions that move them.
+//! `docs/metrics.md` has them all in one table.
 //!
-//! | metric | kind | labels |
-//! |---|---|---|
-//! | `onsale_inbox_pending` | gauge | – |
-//! | `onsale_inbox_oldest_age_seconds` | gauge | – |
-//! | `onsale_jobs_pending` | gauge | queue |
-//! | `onsale_jobs_oldest_age_seconds` | gauge | queue |
-//! | `onsale_dead_letters` | gauge | queue |
-//! | `onsale_jobs_total` | counter | queue, outcome |
-//! | `onsale_job_duration_seconds` | histogram | queue |
-//! | `onsale_sweep_failures_total` | counter | sweep |
-//! | `onsale_reconciler_runs_total` | counter | name, result |
-//! | `onsale_reconciler_findings_total` | counter | name, outcome |
-//! | `onsale_reconciler_good_age_seconds` | gauge | name |
-//! | `onsale_mail_configured` | gauge | – |
-//! | `onsale_tickets_issued_total` | counter | sale |
-//! | `onsale_orders_total` | counter | sale, state |
-//! | `onsale_payment_latency_seconds` | histogram | – |
-//! | `onsale_stripe_events_of_another_version_total` | counter | result |
-//! | `onsale_payment_looks_total` | counter | result |
-//! | `onsale_payment_p99_seconds` | gauge | sale |
-//! | `onsale_payment_authorisations` | gauge | sale |
-//! | `onsale_redis_epoch` | gauge | sale |
-//! | `onsale_draws_total` | counter | attestation |
-//! | `onsale_units` | gauge | sale, tier, state |
-//! | `onsale_waitlist_entries` | gauge | sale, state |
-//! | `onsale_offers_lapsed_total` | counter | – |
-//! | `onsale_called_off_orders_total` | counter | outcome |
-//! | `onsale_oversold_units` | gauge | – |
-//! | `onsale_ledger_imbalance` | gauge | – |
-//! | `onsale_balances_lag_seconds` | gauge | – |
-//! | `onsale_seal_lag_seconds` | gauge | – |
-//!
-//! `queue` is `inbox` or a queue of the outbox. `sale` is a label only for sales that are on sale.
+//! `queue` is `inbox` or a queue of the outbox. `sale` is a label only of live sales: their gauges are set to zero when they end.
 
 use std::time::Duration;
 
@@ -40,10 +9,11 @@ use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histog
 use domain::SaleId;
 use domain::order::OrderState;
 use ledger::draws::Attestation;
-use ledger::payments::latency::PaymentLatency;
+use ledger::outbox::Queue;
 use ledger::reconciliations::{Ended, Findings};
 use ledger::sales::cancelling::MetAs;
 
+use crate::inbox;
 use crate::runner::Verdict;
 
 /// Stripe events stored and not applied yet.
@@ -101,6 +71,12 @@ pub const CALLED_OFF_ORDERS: &str = "onsale_called_off_orders_total";
 pub const OVERSOLD_UNITS: &str = "onsale_oversold_units";
 /// Breaches of I3: transfers that do not sum to zero, balances that are kept wrong, guards that are gone; must be 0.
 pub const LEDGER_IMBALANCE: &str = "onsale_ledger_imbalance";
+/// What the running audit found of each invariant; must be 0. A worker whose turn never came shows 0, too.
+pub const INVARIANT_BREACHES: &str = "onsale_invariant_breaches";
+/// For how long no worker has found all that is new in order.
+pub const AUDIT_GOOD_AGE: &str = "onsale_audit_good_age_seconds";
+/// What was sold, in the books: captured, less what went back, is owed back or was lost in disputes.
+pub const SALES_AMOUNT: &str = "onsale_sales_amount_minor_units";
 /// For how long the oldest transfer waits that is not in the balances kept; reads are exact all the same, only slower.
 pub const BALANCES_LAG: &str = "onsale_balances_lag_seconds";
 /// How long the oldest transfer that no block has sealed has been there; grows while no worker seals, or a transaction stays
@@ -136,12 +112,24 @@ pub fn describe() {
     describe_counter!(CALLED_OFF_ORDERS, "Orders met because their sale was called off, by outcome.");
     describe_gauge!(OVERSOLD_UNITS, "Units that break the stock invariants; must be 0.");
     describe_gauge!(LEDGER_IMBALANCE, "Breaches of the books: transfers, balances kept, guards; must be 0.");
+    describe_gauge!(INVARIANT_BREACHES, "What the running audit found, by invariant; must be 0.");
+    describe_gauge!(
+        AUDIT_GOOD_AGE,
+        Unit::Seconds,
+        "Time since the running audit last found nothing wrong, by any worker."
+    );
+    describe_gauge!(SALES_AMOUNT, "Captured less refunded, in minor units, by sale and currency.");
     describe_gauge!(BALANCES_LAG, Unit::Seconds, "Age of the oldest transfer not added up in the balances kept.");
     describe_gauge!(SEAL_LAG, Unit::Seconds, "Age of the oldest transfer that is not sealed yet.");
 }
 
 /// Counters of what has not happened yet are there with a zero: an alert on their rise would not see the first of what it waits for.
 pub(crate) fn begin() {
+    for queue in [inbox::QUEUE, Queue::Stripe.word(), Queue::Stock.word(), Queue::Mail.word()] {
+        for outcome in Verdict::WORDS {
+            counter!(JOBS, "queue" => queue, "outcome" => outcome).increment(0);
+        }
+    }
     for result in ["read", "unreadable"] {
         counter!(EVENTS_OF_ANOTHER_VERSION, "result" => result).increment(0);
     }
@@ -225,12 +213,6 @@ pub(crate) fn attempt_looked_for(result: &'static str) {
     counter!(PAYMENT_LOOKS, "result" => result).increment(1);
 }
 
-pub(crate) fn payments_measured(sale: SaleId, measured: Option<PaymentLatency>) {
-    let Some(PaymentLatency { p99, authorised, measured_at: _ }) = measured else { return };
-    gauge!(PAYMENT_P99, "sale" => sale.to_string()).set(p99.as_secs_f64());
-    set(&gauge!(PAYMENT_AUTHORISATIONS, "sale" => sale.to_string()), authorised);
-}
-
 pub(crate) fn draw_held(attestation: &Attestation) {
     let attestation = match attestation {
         Attestation::Beacon { .. } => "beacon",
@@ -240,9 +222,14 @@ pub(crate) fn draw_held(attestation: &Attestation) {
 }
 
 /// Sets a gauge to a count.
-#[expect(clippy::cast_precision_loss, reason = "a gauge is an f64, and counts stay far below 2^53")]
 pub(crate) fn set(gauge: &::metrics::Gauge, count: u64) {
-    gauge.set(count as f64);
+    gauge.set(number(count));
+}
+
+/// A count as gauges have it.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is an f64, and counts stay far below 2^53")]
+pub(crate) const fn number(count: u64) -> f64 {
+    count as f64
 }
 
 pub(crate) fn queue_gauge(name: &'static str, queue: &'static str) -> ::metrics::Gauge {

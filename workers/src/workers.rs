@@ -201,7 +201,7 @@ impl Workers {
         self.sweep(HoldDraws { context: context(), sales: sales.clone() });
         self.sweep(MeasurePayments { context: context(), sales: sales.clone() });
         self.sweep(RollUpBalances(context()));
-        self.sweep(PublishGauges { context: context(), sales });
+        self.sweep(PublishGauges::new(context(), sales));
         self.sweep(SealBooks(context()));
         self.sweep(ServeWaitlists(context()));
         self.sweep(WindUpSales(context()));

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::answer::{Answer, json};
 use crate::app::App;
+use crate::metrics::{self, Webhook};
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 
@@ -26,14 +27,19 @@ pub(crate) async fn receive(app: &Arc<App>, request: &Request) -> Result<Answer,
     let signature = request.header(&HeaderName::from_static("stripe-signature")).unwrap_or_default();
     let secrets = &app.config.stripe_webhook_secrets;
     webhook::verify(&request.body, signature, secrets, app.clock.now()).map_err(|fault| {
+        metrics::webhook_answered(Webhook::Refused);
         tracing::warn!(%fault, "a webhook was refused");
         Problem::new(Code::SignatureInvalid)
     })?;
-    let stored = match event_store(&app.ledger, &raw_event(app, &request.body)).await? {
-        Stored::New => "new",
-        Stored::Duplicate => "duplicate",
+    let stored = event_store(&app.ledger, &raw_event(app, &request.body)).await;
+    let (outcome, word) = match &stored {
+        Ok(Stored::New) => (Webhook::Stored, "new"),
+        Ok(Stored::Duplicate) => (Webhook::Duplicate, "duplicate"),
+        Err(_) => (Webhook::Failed, ""),
     };
-    Ok(json(StatusCode::OK, &StoredBody { stored }))
+    metrics::webhook_answered(outcome);
+    stored?;
+    Ok(json(StatusCode::OK, &StoredBody { stored: word }))
 }
 
 fn raw_event(app: &App, raw: &[u8]) -> RawEvent {

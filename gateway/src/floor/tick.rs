@@ -45,6 +45,7 @@ const RECORD_WAIT_MAX: Duration = Duration::from_millis(150);
 
 /// Ticks a sale until it is not live any more or the gateway stops.
 pub(crate) async fn run(app: Arc<App>, floor: Arc<Floor>) {
+    metrics::sale_begins(floor.sale().id());
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut connected_at = None;
@@ -65,6 +66,8 @@ pub(crate) async fn run(app: Arc<App>, floor: Arc<Floor>) {
             floor.presence().count_connected(&draws, Instant::now());
         }
         tick(&app, &floor).await;
+        let sale = floor.sale();
+        metrics::sale_stands(&sale, app.state_of(&sale));
     }
     metrics::sale_ended(floor.sale().id());
 }
@@ -141,6 +144,7 @@ async fn give_turns(app: &Arc<App>, floor: &Arc<Floor>, sale: &Arc<Sale>) -> Res
     let pace = sale.pace(state, now, app.budget_shoppers());
     let queue = app.queue.after(floor.mark()).within(sale.allowed(now).cloned().unwrap_or_default());
     let admission = queue.admit(sale.id(), &pace, &app.pulse.read(Instant::now())).await?;
+    metrics::admission_ticked(sale.id());
     let record = record_of(&admission, now);
     metrics::log_is_behind(sale.id(), age_of(&record, now));
     if record.is_empty() {

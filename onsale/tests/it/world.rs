@@ -466,6 +466,11 @@ impl Process {
         resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
+    /// How many files it has open, sockets among them.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
     /// Waits for the end.
     pub(crate) async fn ends(&mut self) -> ExitStatus {
         let started = Instant::now();

@@ -50,6 +50,9 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// Every [`Self::word`].
+    pub(crate) const WORDS: [&str; 6] = ["done", "retry", "postponed", "not_yet", "parked", "quarantined"];
+
     /// Judges an outcome of the item's `attempt`-th claim.
     pub(crate) fn of(outcome: Outcome, attempt: u32, item: &str) -> Verdict {
         match outcome {

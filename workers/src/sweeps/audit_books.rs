@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::metrics::gauge;
-use ledger::audit::{AuditReport, audit_in_turn, audit_recent};
+use ledger::audit::{AuditReport, audit_in_turn, audit_recent, audited};
 use tokio::time::Instant;
 
 use super::{Sweep, SweepError};
@@ -74,6 +74,10 @@ impl Sweep for AuditBooks {
         // What is known is shown, whether or not more could be known.
         metrics::set(&gauge!(metrics::OVERSOLD_UNITS), self.breaches(&["I1", "I2"]));
         metrics::set(&gauge!(metrics::LEDGER_IMBALANCE), self.breaches(&["I3"]));
+        for invariant in audited() {
+            let gauge = gauge!(metrics::INVARIANT_BREACHES, "invariant" => invariant);
+            metrics::set(&gauge, self.breaches(&[invariant]));
+        }
         looked
     }
 }

@@ -79,6 +79,7 @@ impl LoadRedis {
         for sale in ended {
             self.context.loader.unload(sale).await?;
             self.told.remove(&sale);
+            metrics::set(&gauge!(metrics::REDIS_EPOCH, "sale" => sale.to_string()), 0);
             tracing::info!(%sale, "the sale ended: Redis lets go of it");
         }
         Ok(())

@@ -20,6 +20,7 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).expect("the only recorder of this process");
     workers::metrics::describe();
+    ledger::metrics::describe();
     payments::metrics::describe();
     admission::metrics::describe();
     handle
