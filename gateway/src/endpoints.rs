@@ -87,6 +87,7 @@ pub(crate) async fn answer(route: Route, app: &Arc<App>, request: &mut Request) 
         Route::ShowOwnQueue => Box::pin(organizer::line::show(app, request)),
         Route::ShowOwnWaitlist => Box::pin(organizer::waitlist::show(app, request)),
         Route::ShowLedger => Box::pin(organizer::reports::ledger::show(app, request)),
+        Route::AuditSale => Box::pin(organizer::reports::audit::show(app, request)),
         Route::ListOrders => Box::pin(organizer::reports::orders::list(app, request)),
         Route::ShowStatement => Box::pin(organizer::reports::statement::show(app, request)),
         Route::ExportOrders => Box::pin(organizer::reports::export::show(app, request)),

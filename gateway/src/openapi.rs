@@ -259,6 +259,7 @@ fn components() -> Components {
     add::<organizer::line::BypassedBody>(&mut shapes);
     add::<organizer::line::OwnQueueBody>(&mut shapes);
     add::<organizer::reports::ledger::LedgerBody>(&mut shapes);
+    add::<organizer::reports::audit::AuditBody>(&mut shapes);
     add::<organizer::reports::orders::OrderListBody>(&mut shapes);
     add::<organizer::reports::statement::StatementBody>(&mut shapes);
     add::<challenge::ChallengeBody>(&mut shapes);

@@ -193,6 +193,8 @@ routes! {
     ShowOwnWaitlist = GET "/v1/organizer/sales/{sale}/waitlist", Some(Limit::Organizer), Organizer;
     /// The trial balance of a sale: every account with its debits, credits and balance.
     ShowLedger = GET "/v1/organizer/sales/{sale}/ledger", Some(Limit::Organizer), Organizer;
+    /// The invariants of a sale, checked now: what each was counted over, and what breaks it. One at a time, and not for long.
+    AuditSale = GET "/v1/organizer/sales/{sale}/audit", Some(Limit::Organizer), Organizer;
     /// The orders of a sale, the latest first.
     ListOrders = GET "/v1/organizer/sales/{sale}/orders", Some(Limit::Organizer), Organizer;
     /// Every transfer that was booked for an order, with its entries.

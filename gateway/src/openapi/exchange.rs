@@ -15,6 +15,7 @@ use crate::endpoints::organizer::door::{CheckInBody, CheckedInBody};
 use crate::endpoints::organizer::line::{AdmissionPatch, BypassBody, BypassedBody, OwnQueueBody};
 use crate::endpoints::organizer::notices::TellBody;
 use crate::endpoints::organizer::refunds::{RefundBody, RefundList, RefundedBody};
+use crate::endpoints::organizer::reports::audit::AuditBody;
 use crate::endpoints::organizer::reports::ledger::LedgerBody;
 use crate::endpoints::organizer::reports::orders::OrderListBody;
 use crate::endpoints::organizer::reports::statement::StatementBody;
@@ -194,7 +195,8 @@ pub(super) fn of(route: Route) -> Exchange {
         | Route::BypassQueue
         | Route::ShowOwnQueue => organizer_queue(route),
         Route::ShowOwnWaitlist => shown(shape::<OwnWaitlistBody>()).codes(&[Code::Forbidden]),
-        Route::ShowLedger | Route::ListOrders | Route::ShowStatement | Route::ExportOrders => reports(route),
+        Route::ShowLedger | Route::AuditSale => books(route),
+        Route::ListOrders | Route::ShowStatement | Route::ExportOrders => reports(route),
         Route::PlainPage | Route::ActPlainly => plain(route),
         Route::SalePage => Exchange::default()
             .answers(vec![
@@ -426,14 +428,20 @@ fn organizer_queue(route: Route) -> Exchange {
     }
 }
 
+fn books(route: Route) -> Exchange {
+    match route {
+        Route::AuditSale => shown(shape::<AuditBody>()).codes(&[Code::Forbidden, Code::Overloaded]),
+        _ => shown(shape::<LedgerBody>()).codes(&[Code::Forbidden]),
+    }
+}
+
 fn reports(route: Route) -> Exchange {
     match route {
         Route::ListOrders => {
             shown(shape::<OrderListBody>()).query(ORDERS).codes(&[Code::Forbidden, Code::ValidationFailed])
         }
         Route::ShowStatement => shown(shape::<StatementBody>()).codes(&[Code::Forbidden]),
-        Route::ExportOrders => shown(raw("text/csv; charset=utf-8; header=present")).codes(&[Code::Forbidden]),
-        _ => shown(shape::<LedgerBody>()).codes(&[Code::Forbidden]),
+        _ => shown(raw("text/csv; charset=utf-8; header=present")).codes(&[Code::Forbidden]),
     }
 }
 

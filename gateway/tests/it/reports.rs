@@ -83,6 +83,34 @@ async fn the_trial_balance_has_every_account_and_its_totals_are_zero() {
 }
 
 #[tokio::test]
+async fn the_audit_of_a_sale_names_what_is_broken_in_it_and_nothing_of_others() {
+    let world = World::new().await;
+    let (sale, other) = (world.sale(&jazz(5)).await, world.sale(&jazz(3)).await);
+    let (buyer, _, order) = world.order(&sale, 2).await;
+    world.pays(&buyer, &order, Card::Visa).await.expect(StatusCode::OK).unwrap();
+    let figures = |audit: &Value, invariant: &str| {
+        let lines = audit["lines"].as_array().unwrap();
+        lines.iter().find(|line| line["invariant"] == invariant).unwrap()["figures"].clone()
+    };
+    let audit = reads(&world.organizer, &sale, "audit").await;
+    assert_eq!(audit["holds"], true, "{audit}");
+    let stock = figures(&audit, "I2");
+    assert_eq!((&stock["capacity"], &stock["ordered"]), (&json!(5), &json!(2)));
+    assert_eq!(figures(&audit, "I4"), json!({ "payments": 1 }), "events are of the installation");
+
+    let breach = "SET session_replication_role = replica; UPDATE units SET state = 'withheld'
+                   WHERE state = 'free' AND sale_id = (SELECT sale_id FROM orders)";
+    world.database.execute(breach).await.unwrap();
+    let audit = reads(&world.organizer, &sale, "audit").await;
+    let broken = |line: &&Value| line["breaches"].as_array().is_some_and(|breaches| !breaches.is_empty());
+    let named: Vec<_> =
+        audit["lines"].as_array().unwrap().iter().filter(broken).map(|line| &line["invariant"]).collect();
+    assert_eq!((&audit["holds"], named), (&json!(false), vec![&json!("I2")]), "{audit}");
+    assert_eq!(reads(&world.organizer, &other, "audit").await["holds"], true);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn the_statement_of_an_order_is_its_transfers_one_after_the_other() {
     let world = World::new().await;
     let sale = world.sale(&jazz(5)).await;
@@ -316,7 +344,7 @@ async fn reports_are_for_who_may_read_the_sale() {
     let door = world.somebody(KeyRole::Door, "Blue Note").await;
     let nobody = Organizer::new(&world.edge, "");
     let support = world.somebody(KeyRole::Support, "Blue Note").await;
-    for report in ["ledger", "orders", "export.csv", &format!("orders/{}/statement", order.id)] {
+    for report in ["ledger", "audit", "orders", "export.csv", &format!("orders/{}/statement", order.id)] {
         for (who, code) in [(&nobody, "unauthorized"), (&stranger, "not_found"), (&door, "forbidden")] {
             assert_eq!(asks(who, &sale, report).await.code(), Some(code), "{report}");
         }

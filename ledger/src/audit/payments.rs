@@ -48,6 +48,10 @@ pub(super) const I4: Invariant = Invariant {
          LIMIT $2::bigint",
 };
 
+/// I4 of one sale for its organizer: of which sale an event is, is not known, so events are not counted.
+pub(super) const I4_OF_SALE: Invariant =
+    Invariant { figures: &["payments"], count: "SELECT count(*) FROM payments WHERE sale_id = $1::uuid", ..I4 };
+
 pub(super) const I5: Invariant = Invariant {
     number: "I5",
     title: "nobody is charged without a seat",

@@ -1,14 +1,15 @@
 //! An audit that cannot find anything is worth nothing: every breach, made by hand, must be found and named.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::payment::IntentStatus;
-use ledger::audit::audit;
+use ledger::audit::{AuditSale, audit, audit_sale};
 use ledger::orders::order_create;
 use ledger::refunds::{RefundWish, refund_refused};
 use tokio::task::JoinSet;
 
-use crate::world::{Layout, Price, World, connect, keeping_fees};
+use crate::world::{Layout, Price, World, connect, keeping_fees, within_30_s};
 
 /// A sale with a paid order, an open one and a free unit.
 async fn sold() -> World {
@@ -52,6 +53,34 @@ async fn every_breach_is_found() {
         let found = world.broken().await;
         assert!(found.contains(&invariant), "{breach}: found {found:?}");
     }
+}
+
+/// Whoever may ask for it again and again must not be able to keep the database busy.
+#[tokio::test]
+async fn the_audit_of_a_sale_is_one_at_a_time_and_ends_in_time() {
+    const LONG: Duration = Duration::from_secs(30);
+    const STALLED: Duration = Duration::from_secs(4);
+    let world = World::new().await;
+    let on_sale = world.sale(2, Price::Free).await;
+    on_sale.has_order([0]).await;
+    let sale = on_sale.id;
+    let AuditSale::Done(report) = audit_sale(&world.gateway, sale, LONG).await.unwrap() else { panic!("it is read") };
+    assert!(report.holds(), "{report:#?}");
+
+    let other = connect(&world.database.url).await;
+    other.batch_execute("BEGIN; LOCK TABLE units IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let mut stalled = JoinSet::new();
+    let ledger = world.gateway.clone();
+    stalled.spawn(async move { audit_sale(&ledger, sale, STALLED).await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    within_30_s(async || world.number(waiting).await > 0).await;
+    assert_eq!(audit_sale(&world.gateway, sale, LONG).await.unwrap(), AuditSale::Busy);
+    assert_eq!(stalled.join_next().await.unwrap().unwrap().unwrap(), AuditSale::TooLong);
+    other.batch_execute("COMMIT").await.unwrap();
+    // Its turn ends with it.
+    let is_done = async || matches!(audit_sale(&world.gateway, sale, LONG).await, Ok(AuditSale::Done(_)));
+    within_30_s(is_done).await;
 }
 
 /// Money that goes back, wrong by a cent somewhere: in its parts, its fees, its books, or a ticket that goes back twice.
