@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::SaleId;
@@ -278,9 +279,38 @@ pub(crate) struct Demo {
     /// No scripted buyers: only the servers and the page; SIGUSR1 sets the clock of orders ahead by five minutes
     #[arg(long, conflicts_with = "once")]
     pub(crate) page_only: bool,
+    /// Neither a sale nor buyers: only the servers, for load tests; the same signal. X-Forwarded-For of this machine is believed, so
+    /// that each buyer of a script has an address
+    #[arg(long, conflicts_with_all = ["once", "page_only"])]
+    pub(crate) servers_only: bool,
     /// Where the gateway listens; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) latency: StripeLatency,
+    /// Writes a second that the fake Stripe's account is said to take [default: 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) stripe_writes_per_s: Option<u32>,
+}
+
+/// How long the fake Stripe takes for a call: log-normal, which has a long tail.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct StripeLatency {
+    /// Half the calls to the fake Stripe are quicker; 0 is as fast as it can
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) stripe_latency_ms: u64,
+    /// How long its tail is: 0.5 puts the 99th percentile at 3.2 medians, 1.0 at 10
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.5)]
+    pub(crate) stripe_latency_sigma: f64,
+}
+
+impl From<StripeLatency> for sandbox::Latency {
+    fn from(StripeLatency { stripe_latency_ms, stripe_latency_sigma }: StripeLatency) -> Self {
+        match stripe_latency_ms {
+            0 => Self::None,
+            median_ms => Self::LogNormal { median: Duration::from_millis(median_ms), sigma: stripe_latency_sigma },
+        }
+    }
 }
 
 /// `onsale sandbox`
@@ -297,6 +327,8 @@ pub(crate) enum Sandbox {
         /// What its events are signed with
         #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, default_value = "whsec_sandbox")]
         webhook_secret: String,
+        #[command(flatten)]
+        latency: StripeLatency,
     },
     /// A mail server that keeps everything for you to read
     Mail {

@@ -7,6 +7,9 @@
 //!
 //! With `--page-only`, SIGUSR1 sets the clock of orders and offers ahead by [`LEAP`]: a browser does not wait five minutes for
 //! what the waitlist waits for.
+//!
+//! With `--servers-only` there is neither sale nor buyer, and the same signal; it prints, a name and a value a line, what a load test
+//! needs: where the page, the mail and the metrics are, the organizer's key, and what `onsale audit` needs to look at the stores.
 
 mod buyers;
 mod prequeue;
@@ -75,7 +78,7 @@ pub(crate) fn run(demo: &Demo) -> Result<(), Failure> {
     block_on(async {
         let process = Process::new()?;
         println!("starting private Postgres, Redis, Stripe and mail …");
-        let servers = Servers::start(demo.listen).await?;
+        let servers = Servers::start(demo).await?;
         let gateway = start::gateway(GatewaySettings::read(&servers.variables)?, process.draining()).await?;
         let workers = start::workers(WorkersSettings::read(&servers.variables)?, process.draining()).await?;
         let both = Arc::new(Both { gateway, workers });
@@ -111,6 +114,10 @@ impl Ready for Arc<Both> {
 /// The sale, where to look at it, and the stories. Ends by itself only when something failed, or when asked to end once.
 async fn show(servers: &Servers, demo: &Demo) -> Result<(), Failure> {
     let leaps = signal(SignalKind::user_defined1())?;
+    if demo.servers_only {
+        servers.says_where_they_are();
+        return leap_whenever_asked(servers, leaps).await;
+    }
     let edge = Edge::new(&servers.public_url);
     let hold_s = if demo.once { HOLD_ONCE_S } else { HOLD_S };
     let organizer = Organizer::new(&edge, &servers.organizer_key);

@@ -4,22 +4,23 @@ use std::net::SocketAddr;
 
 use sandbox::{FakeStripe, FakeStripeOptions, MailSink, MailSinkOptions, Webhook};
 
-use crate::cli::Sandbox;
+use crate::cli::{Sandbox, StripeLatency};
 use crate::command::{Failure, block_on};
 use crate::process;
 
 pub(super) fn run(sandbox: Sandbox) -> Result<(), Failure> {
     match sandbox {
-        Sandbox::Stripe { listen, webhook_url, webhook_secret } => {
+        Sandbox::Stripe { listen, webhook_url, webhook_secret, latency } => {
             let webhook = webhook_url.map(|url| Webhook { url, secret: webhook_secret });
-            block_on(stripe(listen, webhook))
+            block_on(stripe(listen, webhook, latency))
         }
         Sandbox::Mail { listen, page_listen } => block_on(mail(listen, page_listen)),
     }
 }
 
-async fn stripe(listen: SocketAddr, webhook: Option<Webhook>) -> Result<(), Failure> {
-    let options = FakeStripeOptions { bind: Some(listen), webhook, ..FakeStripeOptions::default() };
+async fn stripe(listen: SocketAddr, webhook: Option<Webhook>, latency: StripeLatency) -> Result<(), Failure> {
+    let options =
+        FakeStripeOptions { bind: Some(listen), webhook, latency: latency.into(), ..FakeStripeOptions::default() };
     let stripe = FakeStripe::start(options).await?;
     println!("STRIPE_API_BASE={0}\nSTRIPE_BROWSER_BASE={0}", stripe.base_url());
     process::asked_to_end().await?;

@@ -9,7 +9,7 @@ use sandbox::{
     Webhook,
 };
 
-use crate::cli::Purpose;
+use crate::cli::{Demo, Purpose};
 use crate::command::{Failure, fresh_key};
 use crate::config::Variables;
 
@@ -30,8 +30,9 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Starts all of them; the gateway will listen on `listen`, on a free port when that says 0.
-    pub(super) async fn start(listen: SocketAddr) -> Result<Self, Failure> {
+    /// Starts all of them; the gateway will listen where the demo is to, on a free port when that says 0.
+    pub(super) async fn start(demo: &Demo) -> Result<Self, Failure> {
+        let listen = demo.listen;
         let port = if listen.port() == 0 { sandbox::free_port()? } else { listen.port() };
         let public_url = format!("http://{}", SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
         let postgres = Postgres::start(PostgresOptions::default()).await?;
@@ -39,8 +40,9 @@ impl Servers {
         let migrate = async |url: String| ledger::migrate(&url).await.map(|_| ());
         let database = postgres.template("onsale", migrate).await?.fresh_database().await?;
         let webhook = Webhook { url: format!("{public_url}/v1/stripe/webhook"), secret: WEBHOOK_SECRET.to_owned() };
-        let stripe =
-            FakeStripe::start(FakeStripeOptions { webhook: Some(webhook), ..FakeStripeOptions::default() }).await?;
+        let options =
+            FakeStripeOptions { webhook: Some(webhook), latency: demo.latency.into(), ..FakeStripeOptions::default() };
+        let stripe = FakeStripe::start(options).await?;
         let mail = MailSink::start().await?;
         let beacon = FakeBeacon::start().await?;
         let owner = Ledger::connect(&database.url, Role::Owner, PoolConfig::default())?;
@@ -53,6 +55,8 @@ impl Servers {
             stripe_webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
             stripe_api_base: Some(stripe.base_url()),
             stripe_browser_base: Some(stripe.base_url()),
+            stripe_writes_per_s: demo.stripe_writes_per_s.map(|writes| writes.to_string()),
+            trusted_proxies: demo.servers_only.then(|| "127.0.0.0/8".to_owned()),
             beacon_url: Some(beacon.url()),
             smtp_url: Some(mail.url()),
             mail_from: Some("Onsale <tickets@example.com>".to_owned()),
@@ -73,6 +77,12 @@ impl Servers {
             _beacon: beacon,
             _postgres: postgres,
         })
+    }
+
+    /// For programs: a name and a value a line.
+    pub(super) fn says_where_they_are(&self) {
+        println!("mail      {}\nkey       {}", self.mail.page_url(), self.organizer_key);
+        println!("postgres  {}\nredis     {}\npage      {}", self.database.url, self.redis_url(), self.public_url);
     }
 
     pub(super) fn redis_url(&self) -> String {
