@@ -8,26 +8,48 @@ BROWSER_TEST := onsale/tests/browser
 # The tests mostly wait for servers, so more of them than cores run at once.
 TEST_THREADS := 6
 CORES := $(shell nproc)
+# Which load test: a file in loadtest/scenarios. All but smoke are about figures, which only an optimised program has.
+SCENARIO := smoke
+LOADED := $(if $(filter smoke,$(SCENARIO)),debug,release)
 
-.PHONY: help demo test soak check bench browser contract
+.PHONY: help demo test soak check bench browser contract load load-most load-test
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## everything in one process on private servers, with scripted buyers (ARGS=--once to exit afterwards)
 	@$(SETUP) postgres redis
 	@$(CARGO) run --quiet --locked --package onsale -- demo $(ARGS)
 
-test: ## all tests against private servers, and the page in a browser
+test: ## all tests against private servers, the page in a browser, and the load tests' own
 	@$(SETUP) postgres redis promtool chromium python pdf
-	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace
-	@$(MAKE) --no-print-directory browser
+	@# k6 is built meanwhile, where it is missing, behind everything else.
+	@k6=; trap '[ -z "$$k6" ] || kill $$k6' EXIT; \
+		if command -v go >/dev/null; then nice -n 19 node loadtest/run.mjs --build & k6=$$!; fi; \
+		RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace && \
+		$(MAKE) --no-print-directory browser && \
+		if [ -n "$$k6" ]; then wait $$k6 && k6= && $(MAKE) --no-print-directory load-test; \
+		else echo "go is not installed: the load tests are left to the workflow"; fi
 
 browser: ## the page in headless Chromium, as a new visitor would use it
 	@$(SETUP) postgres redis chromium
 	@# The program that the Rust tests have, built with them: alone it would be another, with most of its libraries again.
 	@$(CARGO) test --quiet --locked --workspace --no-run
 	@cd $(BROWSER_TEST) && npm ci --silent --no-audit --no-fund && node --test && node run.mjs
+
+load: ## a load test by name (SCENARIO=smoke), against ONSALE_URL or a sandbox; loadtest/README.md has the knobs
+	@$(SETUP) postgres redis
+	@[ -n "$$ONSALE_URL" ] || $(CARGO) build --quiet --locked --package onsale $(if $(filter release,$(LOADED)),--release)
+	@ONSALE="$${ONSALE:-$(CURDIR)/target/$(LOADED)/onsale}" node loadtest/run.mjs $(SCENARIO)
+
+load-most: ## steps the stampede up until something breaks, and says the most that held
+	@$(MAKE) --no-print-directory load SCENARIO=most
+
+load-test: ## that the load tests pass where they should and fail where they must
+	@$(SETUP) postgres redis
+	@# The program that the Rust tests have: alone it would be another, with most of its libraries again.
+	@$(CARGO) test --quiet --locked --workspace --no-run
+	@node loadtest/check/check.mjs
 
 soak: ## the same tests at their full counts, optimised (about an hour on 2 cores)
 	@$(SETUP) postgres redis promtool python pdf
