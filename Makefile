@@ -12,10 +12,10 @@ CORES := $(shell nproc)
 SCENARIO := smoke
 LOADED := $(if $(filter smoke,$(SCENARIO)),debug,release)
 
-.PHONY: help demo test soak check bench browser contract load load-most load-test
+.PHONY: help demo test soak check dashboards bench browser contract load load-most load-test
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## everything in one process on private servers, with scripted buyers (ARGS=--once to exit afterwards)
 	@$(SETUP) postgres redis
@@ -64,8 +64,12 @@ bench: ## benchmarks, each beside its reference in the same run (ONSALE_BENCH_FU
 contract: ## every request we make of Stripe, against stripe-mock and localstripe (needs go and python3)
 	@CARGO="$(CARGO)" loadtest/sandbox/contract.sh
 
-check: ## formatting, lints, documentation, dependency rules
+check: dashboards ## formatting, lints, documentation, dependency rules, dashboards
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- $(DENY_WARNINGS)
 	RUSTDOCFLAGS="$(DENY_WARNINGS)" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: left to the workflow"; fi
+
+dashboards: ## dashboards and alerts: the linter's rules, every query, every case of every alert
+	@$(SETUP) promtool
+	@node --test grafana/tests/*.test.mjs
