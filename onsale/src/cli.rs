@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::SaleId;
 use domain::sale::LetterKind;
+use http::Uri;
 use ledger::seals::SealHead;
 
 use crate::config::Variables;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Ask a running process whether it is ready; exit 1 when it is not, or does not answer
+    Healthcheck(Healthcheck),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
 }
@@ -329,6 +332,9 @@ pub(crate) enum Sandbox {
         webhook_secret: String,
         #[command(flatten)]
         latency: StripeLatency,
+        /// How a browser reaches it, where that is not where it listens
+        #[arg(long, value_name = "URL")]
+        browser_base: Option<String>,
     },
     /// A mail server that keeps everything for you to read
     Mail {
@@ -339,13 +345,72 @@ pub(crate) enum Sandbox {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8025")]
         page_listen: SocketAddr,
     },
+    /// A sale to try, made once through the API of a running gateway; stays until it is asked to end
+    Sale(Box<SandboxSale>),
+}
+
+/// `onsale sandbox sale`
+#[derive(Debug, Args)]
+pub(crate) struct SandboxSale {
+    /// The gateway
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
 }
 
 /// `onsale config`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Print what would be used, without secrets; every fault named at once, exit 64
-    Check(Variables),
+    Check(Box<CheckConfig>),
+}
+
+/// `onsale config check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfig {
+    /// Only what this command reads; both long-running processes when left out
+    #[arg(value_name = "COMMAND")]
+    pub(crate) of: Option<Configured>,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+}
+
+/// A command whose configuration is looked at.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Configured {
+    /// What `onsale gateway` reads
+    Gateway,
+    /// What `onsale workers` reads
+    Workers,
+    /// What `onsale migrate` reads, and everything else that needs Postgres only
+    Migrate,
+}
+
+/// `onsale healthcheck`
+#[derive(Debug, Args)]
+pub(crate) struct Healthcheck {
+    /// Which one is asked, by its usual admin address
+    #[arg(value_name = "PROCESS", default_value = "gateway")]
+    pub(crate) process: LongRunning,
+    /// Its admin address; where that says every address, loopback is asked
+    #[arg(long, env = "ONSALE_ADMIN_LISTEN", value_name = "ADDR")]
+    pub(crate) admin_listen: Option<String>,
+    /// Only whether it lives, whatever became of what it needs
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Ask this instead; 200 is well
+    #[arg(long, value_name = "URL", conflicts_with = "live")]
+    pub(crate) url: Option<Uri>,
+}
+
+/// A process that has an admin address.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LongRunning {
+    /// A gateway
+    Gateway,
+    /// Workers
+    Workers,
 }
 
 /// Prints what clap has to say, and turns its exit code into ours.

@@ -9,6 +9,7 @@ mod audit;
 mod config;
 mod dead_letters;
 mod gateway;
+mod healthcheck;
 mod keys;
 mod letters;
 mod migrate;
@@ -98,7 +99,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Keys(Keys::Generate { purpose }) => keys::generate(purpose),
         Command::Demo(demo) => crate::demo::run(&demo),
         Command::Sandbox(sandbox) => sandbox::run(sandbox),
-        Command::Config(Config::Check(variables)) => config::check(&variables),
+        Command::Config(Config::Check(wanted)) => config::check(&wanted),
+        Command::Healthcheck(wanted) => healthcheck::run(&wanted),
         Command::Openapi => openapi::run(),
     }
 }

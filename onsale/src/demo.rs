@@ -56,7 +56,7 @@ const LEAP: Duration = Duration::from_secs(301);
 /// Half of what is sold is left for whoever tries the page.
 const CAPACITY: u32 = 30;
 /// The sale's and the tier's names in URLs.
-const SLUG: &str = "night-at-the-opera";
+pub(crate) const SLUG: &str = "night-at-the-opera";
 const TIER: &str = "standing";
 
 /// Why the demo did not show what it is for.
@@ -198,7 +198,7 @@ async fn tells(playing: &mut JoinSet<Ending>, left: usize) -> Vec<Ending> {
 }
 
 /// What is on sale; once open, it lets everybody in quickly.
-fn sale(hold_s: u32) -> Value {
+pub(crate) fn sale(hold_s: u32) -> Value {
     json!({
         "name": "Night at the Opera",
         "slug": SLUG,

@@ -7,13 +7,16 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::{Admin, Ready};
+use crate::cli::Cli;
 use crate::command::Failure;
+use crate::config;
 use crate::metrics::Exporter;
 
 /// What is logged unless `RUST_LOG` says otherwise.
@@ -60,6 +63,13 @@ pub(crate) fn log(format: LogFormat) {
 /// Logs failures only, to standard error. Once a process.
 pub(crate) fn log_quietly() {
     tracing_subscriber::fmt().with_env_filter(filter(QUIET_FILTER)).with_writer(std::io::stderr).init();
+}
+
+/// Says which variables are given and read by nothing. For processes that go on all the same.
+pub(crate) fn warn_of_unknown_variables() {
+    for variable in config::unknown(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
+        tracing::warn!(variable, "is given, and nothing reads it");
+    }
 }
 
 fn filter(default: &str) -> EnvFilter {

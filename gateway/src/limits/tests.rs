@@ -86,9 +86,9 @@ fn a_list_of_limits_is_checked() {
 }
 
 #[test]
-fn the_readme_and_a_refusal_name_every_limit() {
-    let readme = include_str!("../../../README.md");
-    let row = readme.lines().find(|line| line.starts_with("| `ONSALE_RATE_LIMITS`")).unwrap();
+fn the_page_of_variables_and_a_refusal_name_every_limit() {
+    let page = include_str!("../../../docs/configuration.md");
+    let row = page.lines().find(|line| line.starts_with("| `ONSALE_RATE_LIMITS`")).unwrap();
     let refusal = RateLimitsError::Name("jion".to_owned()).to_string();
     for limit in Limit::ALL {
         assert!(row.contains(&format!("`{}`", limit.word())), "{limit:?}: {row}");

@@ -101,7 +101,7 @@ impl FakeStripe {
     /// When the port cannot be bound.
     pub async fn start(options: FakeStripeOptions) -> Result<FakeStripe, SandboxError> {
         let shape = Shape { mode: options.mode, base_url: String::new() };
-        let bind = options.bind;
+        let (bind, browser_base) = (options.bind, options.browser_base.clone());
         let books = Books::new(shape, &options);
         let core = Arc::new(Core::new(options, books));
         let answering = core.clone();
@@ -117,16 +117,22 @@ impl FakeStripe {
         })
         .await?;
         let stripe = FakeStripe { core, listener };
-        stripe.core.state().books.shape.base_url = stripe.base_url();
+        stripe.core.state().books.shape.base_url = browser_base.unwrap_or_else(|| stripe.base_url());
         stripe.core.spawn(webhook::deliver(stripe.core.clone()));
         stripe.core.spawn(clock::keep_time(stripe.core.clone()));
         Ok(stripe)
     }
 
-    /// `http://127.0.0.1:port`, for `STRIPE_API_BASE` and `STRIPE_BROWSER_BASE`.
+    /// `http://127.0.0.1:port`, for `STRIPE_API_BASE`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// The same for `STRIPE_BROWSER_BASE`, unless [`FakeStripeOptions::browser_base`] says otherwise.
+    #[must_use]
+    pub fn browser_base(&self) -> String {
+        self.core.state().books.shape.base_url.clone()
     }
 
     /// Where it listens.

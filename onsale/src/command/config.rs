@@ -1,13 +1,39 @@
 //! `onsale config check`
 
-use crate::command::Failure;
-use crate::config::{Faults, GatewaySettings, Variables, WorkersSettings};
+use clap::CommandFactory as _;
 
-pub(super) fn check(variables: &Variables) -> Result<(), Failure> {
+use crate::cli::{CheckConfig, Cli, Configured};
+use crate::command::Failure;
+use crate::config::{self, DatabaseSettings, Faults, GatewaySettings, WorkersSettings};
+
+pub(super) fn check(wanted: &CheckConfig) -> Result<(), Failure> {
     let mut faults = Faults::default();
-    let gateway = GatewaySettings::read(variables).map_err(|found| faults.merge(found)).ok();
-    let workers = WorkersSettings::read(variables).map_err(|found| faults.merge(found)).ok();
-    let (Some(gateway), Some(workers)) = (gateway, workers) else { return Err(faults.into()) };
-    println!("gateway\n{}\nworkers\n{}", gateway.without_secrets(), workers.without_secrets());
+    for name in config::unknown(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
+        faults.add(&name, "nothing reads it");
+    }
+    let commands = wanted.of.map_or(vec![Configured::Gateway, Configured::Workers], |of| vec![of]);
+    let mut shown = Vec::with_capacity(commands.len());
+    for command in commands {
+        match shown_of(command, wanted) {
+            Ok(text) => shown.push(text),
+            Err(found) => faults.merge(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    println!("{}", shown.join("\n"));
     Ok(())
+}
+
+/// What one command would use, without what must stay secret.
+fn shown_of(command: Configured, wanted: &CheckConfig) -> Result<String, Faults> {
+    let variables = &wanted.variables;
+    Ok(match command {
+        Configured::Gateway => format!("gateway\n{}", GatewaySettings::read(variables)?.without_secrets()),
+        Configured::Workers => format!("workers\n{}", WorkersSettings::read(variables)?.without_secrets()),
+        Configured::Migrate => {
+            DatabaseSettings::read(variables).map(|_| "migrate\n  Postgres         named".to_owned())?
+        }
+    })
 }

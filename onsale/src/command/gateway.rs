@@ -10,6 +10,7 @@ use crate::start;
 pub(super) fn run(variables: &Variables) -> Result<(), Failure> {
     let settings = GatewaySettings::read(variables)?;
     process::log(settings.process.log_format);
+    process::warn_of_unknown_variables();
     block_on(async {
         let process = Process::new()?;
         let admin_listen = settings.process.admin_listen;

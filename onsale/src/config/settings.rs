@@ -25,6 +25,11 @@ const LISTEN: &str = "0.0.0.0:8080";
 const GATEWAY_ADMIN_LISTEN: &str = "127.0.0.1:9464";
 const WORKERS_ADMIN_LISTEN: &str = "127.0.0.1:9465";
 
+/// Where a process says how it is.
+pub(crate) struct AdminSettings {
+    pub(crate) admin_listen: SocketAddr,
+}
+
 /// For commands that need Postgres only.
 pub(crate) struct DatabaseSettings {
     pub(crate) database_url: SecretString,
@@ -70,6 +75,24 @@ pub(crate) struct WorkersSettings {
     pub(crate) mail: Option<MailConfig>,
     /// Without one, draws are self-attested.
     pub(crate) beacon: Option<BeaconUrl>,
+}
+
+impl AdminSettings {
+    /// Of a gateway.
+    pub(crate) fn gateway(listen: Option<&String>) -> Result<Self, Faults> {
+        Self::read(listen, GATEWAY_ADMIN_LISTEN)
+    }
+
+    /// Of workers.
+    pub(crate) fn workers(listen: Option<&String>) -> Result<Self, Faults> {
+        Self::read(listen, WORKERS_ADMIN_LISTEN)
+    }
+
+    fn read(listen: Option<&String>, default: &str) -> Result<Self, Faults> {
+        let mut reader = Reader::default();
+        let admin_listen = reader.or_default("ONSALE_ADMIN_LISTEN", listen, default);
+        reader.finish(admin_listen.map(|admin_listen| Self { admin_listen }))
+    }
 }
 
 impl DatabaseSettings {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// What was given by flag or environment, as text. README's table has the same rows; a test compares.
+/// What was given by flag or environment, as text. docs/configuration.md has the same rows; a test compares.
 #[derive(Debug, Default, Clone, Args)]
 #[command(next_help_heading = "Configuration (flag or environment)")]
 pub(crate) struct Variables {

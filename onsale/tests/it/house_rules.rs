@@ -110,24 +110,51 @@ fn nothing_unfinished_is_left_in_the_source() {
     }
 }
 
-#[test]
-fn the_readme_lists_every_variable_the_command_reads() {
-    let source = read(&root().join("onsale/src/config/variables.rs"));
-    let mut read_by_command = BTreeSet::new();
-    let mut named = None;
-    for line in source.lines().map(str::trim) {
-        if line.starts_with("#[arg(") {
-            named = line.split("env = \"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
-        } else if let Some(field) = line.strip_prefix("pub(crate) ").and_then(|rest| rest.split(':').next())
-            && line.contains("Option<String>")
-        {
-            read_by_command.insert(named.take().unwrap_or_else(|| field.to_uppercase()));
+/// What `--help` says that the long-running processes read: each variable with its flag.
+pub(crate) fn help() -> BTreeMap<String, String> {
+    let output = crate::world::command(&["gateway", "--help"], &[]).output().unwrap();
+    let (mut flag, mut read) = (String::new(), BTreeMap::new());
+    for word in String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().windows(2) {
+        if word[0].starts_with("--") && word[1].starts_with('<') {
+            word[0].clone_into(&mut flag);
+        } else if word[0] == "[env:" {
+            read.insert(word[1].trim_end_matches(['=', ']']).to_owned(), flag.clone());
         }
     }
-    read_by_command.retain(|name| !name.ends_with("_FILE"));
-    let readme = read(&root().join("README.md"));
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    assert_eq!(rows.map(str::to_owned).collect::<BTreeSet<_>>(), read_by_command);
+    read
+}
+
+/// The page has each of them once, with its flag and whether it may be in a file; README has those without which nothing starts.
+#[test]
+fn the_page_the_readme_and_the_help_name_the_same_variables() {
+    let help = help();
+    assert!(help.len() > 20, "{help:?}");
+    let files: BTreeSet<_> = help.keys().filter_map(|name| name.strip_suffix("_FILE")).collect();
+    let read: BTreeMap<_, _> = help
+        .iter()
+        .filter(|(name, _)| !name.ends_with("_FILE"))
+        .map(|(name, flag)| (name.as_str(), (format!("`{flag}`"), files.contains(name.as_str()))))
+        .collect();
+    let page = read_file("docs/configuration.md");
+    let rows = |page: &str| {
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).map(|(name, rest)| {
+            (name.to_owned(), rest.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>())
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let listed = rows(&page);
+    let documented: BTreeMap<_, _> =
+        listed.iter().map(|(name, cells)| (name.as_str(), (cells[0].clone(), cells[1] == "secret"))).collect();
+    assert_eq!(documented.len(), listed.len(), "a variable twice");
+    assert_eq!(documented, read);
+    let required: BTreeSet<_> =
+        listed.iter().filter(|(_, cells)| cells[2] == "required").map(|(name, _)| name).collect();
+    let readme = rows(&read_file("README.md"));
+    assert_eq!(readme.iter().map(|(name, _)| name).collect::<BTreeSet<_>>(), required);
+}
+
+fn read_file(path: &str) -> String {
+    read(&root().join(path))
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod expiring;
 mod faults;
 mod forgery;
 mod growth;
+mod healthcheck;
 mod hold_ttl;
 mod holders;
 mod hostile;

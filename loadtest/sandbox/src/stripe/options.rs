@@ -13,6 +13,8 @@ use super::timers::{BankPace, RefundPace};
 pub struct FakeStripeOptions {
     /// Where to listen; a free loopback port when `None`.
     pub bind: Option<SocketAddr>,
+    /// How a browser reaches it, for links in what it answers; where it listens when `None`.
+    pub browser_base: Option<String>,
     /// Where events go; [`super::FakeStripe::set_webhook`] can say so later.
     pub webhook: Option<Webhook>,
     /// How long calls take.
