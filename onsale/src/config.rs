@@ -3,7 +3,7 @@
 //! [`Variables`] is the text as it was given: one field a variable, the flag and the environment variable of the same
 //! meaning. Each process reads from it what it needs ([`GatewaySettings`], [`WorkersSettings`], [`DatabaseSettings`]);
 //! a [`Faults`] names everything missing or wrong, never a secret's content, and ends the command with exit code 64.
-//! What is given and read by nothing is in [`unknown`]: a fault where the configuration is checked, a warning where a process
+//! What is given and read by nothing is in [`unknown()`]: a fault where the configuration is checked, a warning where a process
 //! starts, because a sale is not to stand still for a variable of the version after this one.
 
 mod faults;

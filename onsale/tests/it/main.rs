@@ -10,6 +10,7 @@ mod archive;
 mod audit;
 mod border;
 mod command;
+mod compose;
 mod dashboards;
 mod dead_letters;
 mod disagreement;
