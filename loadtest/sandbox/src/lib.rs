@@ -12,11 +12,14 @@
 //! - [`MailSink`]: mail that goes nowhere, for tests and for people.
 //! - [`FakeBeacon`]: a public randomness beacon that can be foretold.
 //! - [`actors`]: people, as a gateway sees them from outside.
-//! - [`processor`]: what a process has used of the processor, for benches.
+//! - [`processor`]: what a process has used of the processor, for benches and rehearsals.
+//! - [`open_files`]: as many as this process may have.
+//! - [`Random`]: repeatable randomness from a seed.
 //! - [`strangers`]: programs of others, to check what we write.
 //! - [`FaultProxy`]: outages, stalls and lost replies between a client and a server.
 
 pub mod actors;
+pub mod open_files;
 pub mod processor;
 pub mod strangers;
 
@@ -45,6 +48,7 @@ pub use mail::{Attachment, Mail, MailFault, MailSink, MailSinkOptions};
 pub use ports::free_port;
 pub use postgres::{Database, Durability, Postgres, PostgresOptions, Template};
 pub use proxy::{FaultProxy, LostReplies};
+pub use random::Random;
 pub use redis::{Persistence, Redis, RedisCluster, RedisOptions, RedisSentinel, SlotMove};
 pub use shared::{Shared, shared};
 pub use stripe::{

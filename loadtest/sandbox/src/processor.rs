@@ -5,6 +5,7 @@
 //! left out. When a thread ends it may fall by less than a hundredth, so whoever subtracts does it with saturation. A
 //! process that is not there, or no `/proc`, has used nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -26,6 +27,33 @@ pub fn of(process: u32) -> Duration {
 #[must_use]
 pub fn of_family(process: u32) -> Duration {
     of(process) + counted(process, ENDED) + children(process).map(of).sum::<Duration>()
+}
+
+/// What the threads that live have used, by their names; those of one name together.
+#[must_use]
+pub fn of_threads(process: u32) -> BTreeMap<String, Duration> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten();
+    let mut used = BTreeMap::new();
+    for task in tasks.filter_map(|task| Some(task.ok()?.path())) {
+        if let (Ok(name), Some(ran)) = (fs::read_to_string(task.join("comm")), ran(&task)) {
+            *used.entry(name.trim_end().to_owned()).or_default() += ran;
+        }
+    }
+    used
+}
+
+/// What nobody has used of any core since the machine started, in hundredths of a second.
+#[must_use]
+pub fn idle() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let hundredths: u64 = text
+        .lines()
+        .next()
+        .into_iter()
+        .flat_map(|line| line.split_whitespace().skip(4).take(2))
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(10 * hundredths)
 }
 
 /// Of each thread that lives, in no order.
