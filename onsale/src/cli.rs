@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Everything in one process on private servers, with scripted buyers
     Demo(Demo),
+    /// A sale with a crowd of simulated fans on private servers, and a report of how it went
+    Rehearse(Rehearse),
     /// The fakes as servers of their own
     #[command(subcommand)]
     Sandbox(Sandbox),
@@ -314,6 +316,35 @@ impl From<StripeLatency> for sandbox::Latency {
             median_ms => Self::LogNormal { median: Duration::from_millis(median_ms), sigma: stripe_latency_sigma },
         }
     }
+}
+
+/// `onsale rehearse`
+#[derive(Debug, Args)]
+pub(crate) struct Rehearse {
+    /// The sale: what `POST /v1/organizer/sales` takes or `GET …/sales/{sale}` answers; `-` reads it from standard input
+    #[arg(value_name = "SALE.json")]
+    pub(crate) sale: PathBuf,
+    /// How the fans behave [default: as docs/rehearsing.md says]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crowd: Option<PathBuf>,
+    /// How many fans come [default: ten for each unit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) fans: Option<u32>,
+    /// The same seed is the same fans
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many seconds of the sale pass in one second here [default: as many as these processors carry]
+    #[arg(long, value_name = "X")]
+    pub(crate) speed: Option<f64>,
+    /// Ends the rehearsal after so many minutes here, whatever is left
+    #[arg(long, value_name = "M", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_440))]
+    pub(crate) minutes_max: u32,
+    /// Where report.html and report.json are written
+    #[arg(long, value_name = "DIR", default_value = "rehearsal")]
+    pub(crate) out: PathBuf,
+    /// Only print what the fans have in mind, as JSON; nothing is started
+    #[arg(long)]
+    pub(crate) plan: bool,
 }
 
 /// `onsale sandbox`

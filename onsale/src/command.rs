@@ -98,6 +98,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Keys(Keys::Create(create)) => keys::create(&create),
         Command::Keys(Keys::Generate { purpose }) => keys::generate(purpose),
         Command::Demo(demo) => crate::demo::run(&demo),
+        Command::Rehearse(rehearse) => crate::rehearse::run(&rehearse),
         Command::Sandbox(sandbox) => sandbox::run(sandbox),
         Command::Config(Config::Check(wanted)) => config::check(&wanted),
         Command::Healthcheck(wanted) => healthcheck::run(&wanted),

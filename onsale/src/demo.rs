@@ -14,17 +14,14 @@
 mod buyers;
 mod prequeue;
 mod report;
-mod servers;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::{Store, StoreConfig};
 use domain::ready::ReadyLine;
 use gateway::Gateway;
-use ledger::audit::AuditReport;
-use ledger::{Ledger, PoolConfig, Role};
+use sandbox::FakeStripeOptions;
 use sandbox::actors::{Edge, Organizer};
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,13 +31,12 @@ use workers::Workers;
 
 use self::buyers::{CAST, Ending, Registered, Stage, Story};
 use self::prequeue::DOORS_OPEN_IN;
-use self::servers::Servers;
 use crate::admin::Ready;
-use crate::audit::audit;
 use crate::cli::Demo;
 use crate::command::{Failure, block_on, report_as_text};
 use crate::config::{GatewaySettings, WorkersSettings};
 use crate::process::{self, Process};
+use crate::servers::{Fakes, Servers};
 use crate::start;
 
 /// How long a hold lasts: as long as a person needs to type a name and an address, or, when nobody is there, just longer
@@ -78,7 +74,10 @@ pub(crate) fn run(demo: &Demo) -> Result<(), Failure> {
     block_on(async {
         let process = Process::new()?;
         println!("starting private Postgres, Redis, Stripe and mail …");
-        let servers = Servers::start(demo).await?;
+        let stripe = FakeStripeOptions { latency: demo.latency.into(), ..FakeStripeOptions::default() };
+        let mut servers = Servers::start(demo.listen, Fakes { stripe, ..Fakes::default() }).await?;
+        servers.variables.stripe_writes_per_s = demo.stripe_writes_per_s.map(|writes| writes.to_string());
+        servers.variables.trusted_proxies = demo.servers_only.then(|| "127.0.0.0/8".to_owned());
         let gateway = start::gateway(GatewaySettings::read(&servers.variables)?, process.draining()).await?;
         let workers = start::workers(WorkersSettings::read(&servers.variables)?, process.draining()).await?;
         let both = Arc::new(Both { gateway, workers });
@@ -171,7 +170,7 @@ async fn tells_the_stories(
     let waiting = CAST.iter().filter(|(_, story)| *story == Story::LetsItExpire).count();
     let before_audit = tells(&mut playing, if demo.once { 0 } else { waiting }).await;
     settles(servers).await?;
-    let report = audited(servers).await?;
+    let report = servers.audited().await?;
     println!("\n{}\n", report_as_text(&report));
     if !report.holds() {
         return Err(Failure::Breach);
@@ -218,11 +217,9 @@ pub(crate) fn sale(hold_s: u32) -> Value {
 
 /// Waits until nothing is left to apply, call, return or mail.
 async fn settles(servers: &Servers) -> Result<(), Failure> {
-    const WAITING: &str = "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending')
-                                + (SELECT count(*) FROM outbox WHERE state = 'pending')";
     let started = Instant::now();
     loop {
-        let waiting = servers.database.number(WAITING).await?;
+        let waiting = servers.work_left().await?;
         if waiting == 0 {
             return Ok(());
         }
@@ -231,10 +228,4 @@ async fn settles(servers: &Servers) -> Result<(), Failure> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-async fn audited(servers: &Servers) -> Result<AuditReport, Failure> {
-    let ledger = Ledger::connect(&servers.database.url, Role::ReadOnly, PoolConfig::default())?;
-    let store = Store::connect(&servers.redis_url(), StoreConfig::default()).await?;
-    Ok(audit(&ledger, Some(store), None).await?)
 }

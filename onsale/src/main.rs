@@ -10,6 +10,8 @@ mod config;
 mod demo;
 mod metrics;
 mod process;
+mod rehearse;
+mod servers;
 mod start;
 
 use std::process::ExitCode;

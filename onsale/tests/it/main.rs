@@ -42,6 +42,7 @@ mod races;
 mod reclaim;
 mod reconcile;
 mod refunds;
+mod rehearse;
 mod scale;
 mod seat_map;
 mod seats;
