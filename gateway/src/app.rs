@@ -107,12 +107,14 @@ pub(crate) struct App {
     pub(crate) sockets: Arc<Semaphore>,
     /// Room for exports.
     pub(crate) exports: Arc<ExportRoom>,
-    /// Connections, sockets, and requests that go on when their client is gone: waited for when the gateway stops.
+    /// The listener, connections, sockets, and requests that go on when their client is gone: waited for when the gateway stops.
     pub(crate) visits: TaskTracker,
     /// Ticks and timers: they go last.
     pub(crate) tasks: TaskTracker,
-    /// The gateway stops: no new connections, sockets say good-bye.
+    /// The gateway is to stop: it is not ready any more, and says so to whoever comes.
     pub(crate) draining: CancellationToken,
+    /// The notice is over: no new connections, sockets say good-bye.
+    pub(crate) parting: CancellationToken,
     /// Everybody is gone: ticks and timers end.
     pub(crate) over: CancellationToken,
 }
@@ -157,6 +159,7 @@ impl App {
             visits: TaskTracker::new(),
             tasks: TaskTracker::new(),
             draining,
+            parting: CancellationToken::new(),
             over: CancellationToken::new(),
         }
     }

@@ -61,7 +61,10 @@ impl Default for ExportPatience {
 /// How a gateway stops.
 #[derive(Debug, Clone, Copy)]
 pub struct Drain {
-    /// Sockets are closed one after the other over this long, so that they do not all reconnect at once.
+    /// How long it says that it is not ready and serves everybody who comes as ever, so that load balancers look elsewhere
+    /// before it stops listening.
+    pub notice: Duration,
+    /// After that, sockets are closed one after the other over this long, so that they do not all reconnect at once.
     pub sockets_spread: Duration,
     /// How long requests under way may take to finish.
     pub requests_max: Duration,
@@ -69,7 +72,12 @@ pub struct Drain {
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { sockets_spread: Duration::from_secs(5), requests_max: Duration::from_secs(15) }
+        // Together with what ends after them below the 30 s that orchestrators give by default.
+        Self {
+            notice: Duration::from_secs(5),
+            sockets_spread: Duration::from_secs(5),
+            requests_max: Duration::from_secs(15),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::ready::ReadyLine;
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, GatewayParts, SOCKETS_MAX};
@@ -15,13 +15,16 @@ use crate::config::GatewayConfig;
 use crate::directory::REFRESH;
 use crate::metrics;
 use crate::public_url::PublicUrlError;
-use crate::server::Server;
+use crate::server::{LAST_REQUESTS, Server};
 
 /// How often the limits forget whom they have not seen.
 const PRUNE: Duration = Duration::from_secs(30);
 
 /// How often the budget of writes to Stripe is looked at.
 const BUDGET_LOOK: Duration = Duration::from_secs(1);
+
+/// How long the last frames of the last socket may take: each a client's time to take it, and to hear why.
+const GOOD_BYE_MAX: Duration = Duration::from_secs(6);
 
 /// What tasks may take to end after everybody was told to: they end at once, save for one last call to a store.
 const END_MAX: Duration = Duration::from_secs(5);
@@ -73,8 +76,9 @@ impl Gateway {
         app.tasks.spawn(refresh(Arc::clone(&app)));
         app.tasks.spawn(prune(Arc::clone(&app)));
         app.tasks.spawn(watch_budget(Arc::clone(&app)));
-        app.tasks.spawn(call_at_drain(Arc::clone(&app)));
-        app.tasks.spawn(Arc::new(Server::new(Arc::clone(&app))).accept(listener));
+        app.tasks.spawn(part_after_notice(Arc::clone(&app)));
+        // A visit itself: nobody may find that all visits are over before the listener is closed.
+        app.visits.spawn(Arc::new(Server::new(Arc::clone(&app))).accept(listener));
         tracing::info!(%addr, "the gateway listens");
         Ok(Self { app, addr })
     }
@@ -101,14 +105,15 @@ impl Gateway {
         ]
     }
 
-    /// Waits until the gateway was told to stop, and until it has: no new connections, requests under way finished,
-    /// sockets told to reconnect elsewhere, every task ended, within the bounds of [`Drain`](crate::Drain).
+    /// Waits until the gateway was told to stop, and until it has: notice given, no new connections, requests under way
+    /// finished, sockets told to reconnect elsewhere, every task ended, within the bounds of [`Drain`](crate::Drain).
     pub async fn join(&self) {
         let app = &self.app;
-        app.draining.cancelled().await;
+        app.parting.cancelled().await;
         app.visits.close();
         let drain = app.config.drain;
-        if timeout(drain.sockets_spread + drain.requests_max, app.visits.wait()).await.is_err() {
+        let visits_max = (drain.sockets_spread + GOOD_BYE_MAX).max(LAST_REQUESTS + drain.requests_max);
+        if timeout(visits_max, app.visits.wait()).await.is_err() {
             tracing::warn!(left = app.visits.len(), "the drain took too long; what is left is cut");
         }
         // Ticks go on while sockets are told where they stand: they are the last to go.
@@ -149,9 +154,11 @@ async fn watch_budget(app: Arc<App>) {
     }
 }
 
-/// Sockets and streams wait for news; that the gateway stops is news to all of them.
-async fn call_at_drain(app: Arc<App>) {
+/// Gives notice, and parts then. Sockets and streams wait for news; that the gateway stops is news to all of them.
+async fn part_after_notice(app: Arc<App>) {
     app.draining.cancelled().await;
+    sleep(app.config.drain.notice).await;
+    app.parting.cancel();
     app.floors.part();
 }
 

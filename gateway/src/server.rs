@@ -3,8 +3,15 @@
 //! HTTP/1.1 and HTTP/2 without TLS on one port; TLS ends before us. Each bound is a named constant beside its reason: how
 //! many connections, how long a request's head, its body and its answer may take, how many requests run at once.
 //!
-//! Draining: the listener closes first; connections finish what they are at, sockets say good-bye in their own time (see
-//! [`crate::socket`]); what is left after [`Drain::requests_max`](crate::Drain) is cut.
+//! Draining, so that no request fails that a load balancer still sends here:
+//!
+//! | phase | new connections | requests | connections |
+//! |---|---|---|---|
+//! | notice ([`Drain::notice`](crate::Drain)) | served | answered, with `Connection: close` | stay open until their next answer |
+//! | parting | refused, once those that the system had made are taken | those under way end | idle ones close after [`LAST_REQUESTS`] |
+//! | after [`Drain::requests_max`](crate::Drain) more | refused | | cut |
+//!
+//! Sockets say good-bye in their own time while the gateway parts (see [`crate::socket`]).
 
 use std::convert::Infallible;
 use std::io;
@@ -14,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -66,6 +73,9 @@ const UNREAD_MAX: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_MAX: Duration = Duration::from_secs(20);
 
+/// How long idle connections stay when the listener is closed: what was sent before that is here by then.
+pub(crate) const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
 /// How long accepting pauses after the system refused a connection: most often there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -82,7 +92,7 @@ impl Server {
         Self { app, router: Router::new(), requests: Semaphore::new(REQUESTS_MAX), builder: builder() }
     }
 
-    /// Accepts connections until the gateway drains; closes the listener then.
+    /// Accepts connections until the gateway parts; takes what waits to be accepted then, and closes the listener.
     pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener) {
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
@@ -92,26 +102,47 @@ impl Server {
                 listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
             };
             tokio::select! {
-                () = self.app.draining.cancelled() => break,
+                () = self.app.parting.cancelled() => break,
                 accepted = accepted => self.take(accepted).await,
             }
         }
+        if let Err(error) = self.take_those_who_wait(listener, &connections) {
+            tracing::warn!(%error, "connections that nobody had accepted yet are lost");
+        }
+    }
+
+    /// Takes the connections that the system has made and that nobody has accepted: closing the listener would reset them,
+    /// with the requests that were sent over them. Asks the system itself, because the runtime may not have heard of them.
+    fn take_those_who_wait(self: &Arc<Self>, listener: TcpListener, connections: &Arc<Semaphore>) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        while let Ok(permit) = Arc::clone(connections).try_acquire_owned() {
+            let (stream, peer) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            stream.set_nonblocking(true)?;
+            self.begin(TcpStream::from_std(stream)?, peer, permit);
+        }
+        Ok(())
     }
 
     async fn take(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)>) {
         match accepted {
-            Ok((stream, peer, permit)) => {
-                let server = Arc::clone(self);
-                self.app.visits.spawn(async move {
-                    server.serve(stream, peer.ip()).await;
-                    drop(permit);
-                });
-            }
+            Ok((stream, peer, permit)) => self.begin(stream, peer, permit),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+
+    fn begin(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let server = Arc::clone(self);
+        self.app.visits.spawn(async move {
+            server.serve(stream, peer.ip()).await;
+            drop(permit);
+        });
     }
 
     /// Serves one connection to its end. hyper bounds the time of each head but not of the very first bytes, from which
@@ -127,7 +158,7 @@ impl Server {
         });
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let mut first_request = pin!(tokio::time::sleep(HEAD_MAX));
-        let mut ending = pin!(self.app.draining.cancelled());
+        let mut parting = pin!(self.app.parting.cancelled());
         let mut silent = true;
         loop {
             tokio::select! {
@@ -136,8 +167,11 @@ impl Server {
                     true => silent = false,
                     false => return,
                 },
-                () = &mut ending => break,
+                () = &mut parting => break,
             }
+        }
+        if tokio::time::timeout(LAST_REQUESTS, connection.as_mut()).await.is_ok() {
+            return;
         }
         connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(self.app.config.drain.requests_max, connection).await;
@@ -145,11 +179,16 @@ impl Server {
 
     async fn answer(self: Arc<Self>, request: http::Request<Incoming>, peer: IpAddr) -> Result<Answer, Infallible> {
         let started = Instant::now();
-        let method = request.method().clone();
+        let (method, version) = (request.method().clone(), request.version());
         let (route, mut answer) = self.dispatch(request, peer).await;
         headers::complete(&mut answer, self.app.public_url().transport());
         if method == Method::HEAD {
             cut_body(&mut answer);
+        }
+        // HTTP/2 has no such header; it says so when the listener is closed, and loses nothing by it.
+        let says_close = version <= Version::HTTP_11 && answer.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if says_close && self.app.draining.is_cancelled() {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         metrics::request_ended(route, &method, answer.status(), started.elapsed());
         Ok(answer)

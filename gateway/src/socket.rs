@@ -105,7 +105,7 @@ async fn open_socket(app: &Arc<App>, request: &mut Request) -> Result<Answer, Pr
 /// The sale has no queue, or the gateway stops.
 async fn live_floor(app: &Arc<App>, sale: &Arc<Sale>) -> Result<Arc<Floor>, Problem> {
     let (floor, _) = app.live(sale).await?;
-    if app.draining.is_cancelled() { Err(Code::StoreUnavailable.into()) } else { Ok(floor) }
+    if app.parting.is_cancelled() { Err(Code::StoreUnavailable.into()) } else { Ok(floor) }
 }
 
 /// Room for one more, as long as the value lives.

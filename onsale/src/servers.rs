@@ -68,6 +68,8 @@ impl Servers {
             mail_from: Some("Onsale <tickets@example.com>".to_owned()),
             listen: Some(SocketAddr::new(listen.ip(), port).to_string()),
             public_url: Some(public_url.clone()),
+            // No load balancer looks.
+            drain_notice_s: Some("0".to_owned()),
             signing_keys: Some(fresh_key(Purpose::Signing)?),
             ticket_keys: Some(fresh_key(Purpose::Ticket)?),
             ..Variables::default()

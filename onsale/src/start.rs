@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use admission::{Store, StoreConfig};
 use domain::clock::Clock;
-use gateway::{Gateway, GatewayConfig, GatewayParts};
+use gateway::{Drain, Gateway, GatewayConfig, GatewayParts};
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{Stripe, StripeConfig};
 use secrecy::ExposeSecret as _;
@@ -38,6 +38,7 @@ pub(crate) async fn gateway(settings: GatewaySettings, draining: CancellationTok
         beacon_configured: settings.beacon.is_some(),
         trusted_proxies: settings.trusted_proxies,
         rate_limits: settings.rate_limits,
+        drain: Drain { notice: settings.drain_notice, ..Drain::default() },
         ..GatewayConfig::new(settings.listen)
     };
     Ok(Gateway::start(config, parts, draining).await?)

@@ -439,7 +439,11 @@ fn config(limits: &str) -> GatewayConfig {
         stripe_webhook_secrets: vec![SecretString::from(WEBHOOK_SECRET)],
         trusted_proxies: "127.0.0.0/8".parse().unwrap(),
         rate_limits: limits.parse().unwrap(),
-        drain: Drain { sockets_spread: Duration::from_millis(500), requests_max: Duration::from_secs(5) },
+        drain: Drain {
+            notice: Duration::ZERO,
+            sockets_spread: Duration::from_millis(500),
+            requests_max: Duration::from_secs(5),
+        },
         ..GatewayConfig::new(([127, 0, 0, 1], 0).into())
     }
 }

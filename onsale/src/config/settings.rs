@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
@@ -21,6 +22,8 @@ use crate::process::LogFormat;
 const STRIPE_API_BASE: &str = "https://api.stripe.com";
 /// Stripe's limit in live mode, unless it was raised for the account.
 const STRIPE_WRITES_PER_S: &str = "100";
+/// Three looks of a load balancer that looks every second or two.
+const DRAIN_NOTICE_S: &str = "5";
 const LISTEN: &str = "0.0.0.0:8080";
 const GATEWAY_ADMIN_LISTEN: &str = "127.0.0.1:9464";
 const WORKERS_ADMIN_LISTEN: &str = "127.0.0.1:9465";
@@ -67,6 +70,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) beacon: Option<BeaconUrl>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rate_limits: RateLimits,
+    /// How long a gateway that is to end serves on and says that it is not ready.
+    pub(crate) drain_notice: Duration,
 }
 
 /// For `onsale workers`.
@@ -128,6 +133,8 @@ impl GatewaySettings {
         let beacon = reader.optional("ONSALE_BEACON_URL", variables.beacon_url.as_ref());
         let proxies = reader.optional("ONSALE_TRUSTED_PROXIES", variables.trusted_proxies.as_ref());
         let limits = reader.optional("ONSALE_RATE_LIMITS", variables.rate_limits.as_ref());
+        let notice =
+            reader.or_default::<u16>("ONSALE_DRAIN_NOTICE_S", variables.drain_notice_s.as_ref(), DRAIN_NOTICE_S);
         let settings = || {
             Some(Self {
                 process: process?,
@@ -138,6 +145,7 @@ impl GatewaySettings {
                 beacon,
                 trusted_proxies: proxies.unwrap_or_default(),
                 rate_limits: limits.unwrap_or_default(),
+                drain_notice: Duration::from_secs(notice?.into()),
             })
         };
         let settings = settings();
@@ -151,9 +159,10 @@ impl GatewaySettings {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}\n  beacon           {}",
+            "\n  listens on       {}\n  webhook secrets  {}\n  Stripe.js        {browser_base}\n  drain notice     {} s\n  beacon           {}",
             self.listen,
             self.webhook_secrets.len(),
+            self.drain_notice.as_secs(),
             beacon_in_words(self.beacon.as_ref()),
         );
         text

@@ -117,6 +117,20 @@ fn the_write_limit_is_read_and_shown() {
 }
 
 #[test]
+fn the_notice_of_a_drain_is_read_and_shown() {
+    let shown = |notice: Option<&str>| {
+        let variables = Variables { drain_notice_s: notice.and_then(some), ..complete() };
+        GatewaySettings::read(&variables).unwrap_or_else(|faults| panic!("{faults}")).without_secrets()
+    };
+    assert!(shown(None).contains("drain notice     5 s"));
+    assert!(shown(Some("20")).contains("drain notice     20 s"));
+    for bad in ["-1", "soon", "70000"] {
+        let faults = faults(&Variables { drain_notice_s: some(bad), ..complete() });
+        assert!(faults.len() == 1 && faults[0].starts_with("ONSALE_DRAIN_NOTICE_S: "), "{bad}: {faults:?}");
+    }
+}
+
+#[test]
 fn what_is_shown_has_no_secrets() {
     let gateway = GatewaySettings::read(&complete()).unwrap_or_else(|faults| panic!("{faults}"));
     let shown = gateway.without_secrets();

@@ -81,6 +81,9 @@ pub(crate) struct Variables {
     /// Limits per class as burst/period, like `join=5/10s,hold=…`, or off
     #[arg(long, env = "ONSALE_RATE_LIMITS", value_name = "LIMITS")]
     pub(crate) rate_limits: Option<String>,
+    /// Seconds for which a gateway that is to end is not ready and still serves everybody [default: 5]
+    #[arg(long, env = "ONSALE_DRAIN_NOTICE_S", value_name = "SECONDS")]
+    pub(crate) drain_notice_s: Option<String>,
     /// How to log: text or json [default: text]
     #[arg(long, env = "ONSALE_LOG_FORMAT", value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,

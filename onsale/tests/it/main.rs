@@ -15,6 +15,7 @@ mod dashboards;
 mod dead_letters;
 mod disagreement;
 mod door;
+mod drain;
 mod expiring;
 mod faults;
 mod forgery;

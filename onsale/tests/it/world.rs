@@ -150,6 +150,8 @@ impl World {
             ("ONSALE_TICKET_KEYS", TICKET_KEYS.to_owned()),
             ("RUST_LOG", "error".to_owned()),
             ("ONSALE_TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
+            // No load balancer looks, but in the tests that set it.
+            ("ONSALE_DRAIN_NOTICE_S", "0".to_owned()),
         ];
         // The last value of a name counts.
         variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));

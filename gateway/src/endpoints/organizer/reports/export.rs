@@ -45,9 +45,9 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let (pages, body) = mpsc::channel(PAGES_MAX);
     let patience = app.config.export_patience.whole;
     let export = Export { app: Arc::clone(app), sale: sale.id, as_of, orders: 0, patience, pages };
-    let draining = app.draining.clone();
+    let parting = app.parting.clone();
     app.visits.spawn(async move {
-        draining.run_until_cancelled_owned(export.write(first)).await;
+        parting.run_until_cancelled_owned(export.write(first)).await;
         drop(place);
     });
     Ok(head(&sale, body))
