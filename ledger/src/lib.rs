@@ -21,6 +21,7 @@
 
 mod documents;
 mod error;
+mod hosts;
 pub mod metrics;
 mod numbers;
 mod pool;

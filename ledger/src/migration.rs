@@ -4,8 +4,9 @@
 //! database itself, the migrations that are missing, as the owner, each in a transaction of its own. Who comes second waits
 //! and finds nothing to do. The login needs to be a superuser, or to own the database and have CREATEROLE.
 
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
+use crate::hosts::Hosts;
 use crate::{LedgerError, Role};
 
 mod embedded {
@@ -73,7 +74,7 @@ async fn with_client<T>(
     config: &Config,
     work: impl AsyncFnOnce(&mut Client) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    let (mut client, connection) = config.connect(NoTls).await?;
+    let (mut client, connection) = Hosts::of(config, |_| {}).connect().await?;
     let work = async {
         let done = work(&mut client).await;
         // The connection ends when its client does.

@@ -9,8 +9,9 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, R
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, NoTls, Row};
+use tokio_postgres::{Config, Row};
 
+use crate::hosts::Hosts;
 use crate::{LedgerError, Role, metrics};
 
 /// How many connections, and how long to wait for what.
@@ -62,7 +63,8 @@ pub struct PoolStatus {
 pub struct Ledger {
     pool: Pool,
     answer_max: Duration,
-    config: Config,
+    connect_max: Duration,
+    hosts: Hosts,
 }
 
 /// Parameters of a statement.
@@ -73,6 +75,10 @@ const ATTEMPTS_MAX: u32 = 3;
 
 /// How long an idle connection is trusted before it is asked for a sign of life.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(5);
+/// How often it is asked then, and how often in vain: a server that is gone without a word is known to be within 11 s, also by
+/// a connection that only listens.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
+const KEEPALIVES_MAX: u32 = 3;
 /// What an answer may take longer than its statement on the way.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
@@ -82,9 +88,9 @@ impl Ledger {
     /// # Errors
     /// The URL is not one.
     pub fn connect(url: &str, role: Role, config: PoolConfig) -> Result<Self, LedgerError> {
-        let connection = connection_config(url, role, &config)?;
+        let hosts = Hosts::of(&url.parse()?, |host| dress(host, role, &config));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(connection.clone(), NoTls, recycling);
+        let manager = Manager::from_connect(hosts.any().clone(), hosts.clone(), recycling);
         let pool = Pool::builder(manager)
             .max_size(config.connections_max)
             .runtime(Runtime::Tokio1)
@@ -93,18 +99,25 @@ impl Ledger {
             .recycle_timeout(Some(config.connect_max))
             .build()
             .map_err(|error| LedgerError::Unavailable(Box::new(error)))?;
-        Ok(Self { pool, answer_max: config.statement_max + ANSWER_MARGIN, config: connection })
+        Ok(Self { pool, answer_max: config.statement_max + ANSWER_MARGIN, connect_max: config.connect_max, hosts })
     }
 
-    /// Whether the database answers. What it says, and how busy the pool was before, is shown as gauges.
+    /// Whether the database answers, and takes writes. What it says, and how busy the pool was before, is shown as gauges.
     ///
     /// # Errors
     /// It does not.
     pub async fn ping(&self) -> Result<(), LedgerError> {
         metrics::pool_is(self.pool_status());
-        let answer = self.rows("SELECT 1", &[]).await.map(|_| ());
+        let answer = self.takes_writes().await;
         metrics::answered(&answer);
         answer
+    }
+
+    async fn takes_writes(&self) -> Result<(), LedgerError> {
+        match self.one("SELECT current_setting('transaction_read_only') = 'off'", &[]).await?.try_get(0)? {
+            true => Ok(()),
+            false => Err(LedgerError::Unavailable("it takes no writes".into())),
+        }
     }
 
     /// The time that decides on orders, payments and draws: the database's.
@@ -122,9 +135,9 @@ impl Ledger {
         PoolStatus { max: status.max_size, size: status.size, available: status.available, waiting: status.waiting }
     }
 
-    /// The settings of a connection of this role, for one that is kept outside the pool.
-    pub(crate) fn connection_config(&self) -> &Config {
-        &self.config
+    /// The servers, for a connection of this role that is kept outside the pool, and how long making one may take.
+    pub(crate) fn hosts(&self) -> (&Hosts, Duration) {
+        (&self.hosts, self.connect_max)
     }
 
     pub(crate) async fn client(&self) -> Result<Object, LedgerError> {
@@ -139,14 +152,19 @@ impl Ledger {
         let client = self.client().await?;
         let mut attempt = 1;
         loop {
-            let prepared = client.prepare_cached(statement).await?;
+            let asked = async { client.query(&client.prepare_cached(statement).await?, params).await };
             // The server's own timeouts do not help when the line to it is dead: such a connection is not used again.
-            let Ok(answer) = tokio::time::timeout(self.answer_max, client.query(&prepared, params)).await else {
+            let Ok(answer) = tokio::time::timeout(self.answer_max, asked).await else {
                 drop(Object::take(client));
                 return Err(LedgerError::Unavailable("no answer in time".into()));
             };
             match answer {
                 Err(error) if attempt < ATTEMPTS_MAX && lost_a_race(&error) => attempt += 1,
+                // The server is no primary any more; who is asked next may be.
+                Err(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                    drop(Object::take(client));
+                    return Err(error.into());
+                }
                 result => return Ok(result?),
             }
         }
@@ -164,8 +182,7 @@ impl Ledger {
     }
 }
 
-fn connection_config(url: &str, role: Role, config: &PoolConfig) -> Result<Config, LedgerError> {
-    let mut connection: Config = url.parse()?;
+fn dress(connection: &mut Config, role: Role, config: &PoolConfig) {
     let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
     // Nothing here keeps a transaction open between calls, so an idle one is a bug that must not hold locks for long.
     // No statement runs long enough to be worth compiling. Some switch scans off, which makes a plan without any other way
@@ -180,8 +197,9 @@ fn connection_config(url: &str, role: Role, config: &PoolConfig) -> Result<Confi
     connection.application_name(&config.application);
     connection.connect_timeout(config.connect_max);
     connection.keepalives_idle(KEEPALIVE_AFTER);
+    connection.keepalives_interval(KEEPALIVE_EVERY);
+    connection.keepalives_retries(KEEPALIVES_MAX);
     connection.tcp_user_timeout(config.statement_max);
-    Ok(connection)
 }
 
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {

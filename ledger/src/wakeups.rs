@@ -1,15 +1,15 @@
 //! Wake-ups: a connection of its own that listens, so that workers need not poll often.
 //!
 //! A hint and no more. Notifications that come while the connection is away are lost; each time it is made (again) there is
-//! one wake-up for whatever was missed, and workers poll besides.
+//! one wake-up for whatever was missed, and workers poll besides. Each attempt to make it ends by itself.
 
 use std::future::poll_fn;
 use std::time::Duration;
 
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client};
 
-use crate::Ledger;
+use crate::hosts::{Driver, Hosts};
+use crate::{Ledger, LedgerError};
 
 /// Why to look for work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +22,14 @@ pub enum Wakeup {
 
 /// Listens to channels.
 pub struct Wakeups {
-    config: Config,
+    hosts: Hosts,
+    connect_max: Duration,
     listen: String,
     session: Option<Session>,
 }
 
 /// Between two tries to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
-
-type Driver = Connection<Socket, NoTlsStream>;
 
 struct Session {
     driver: Driver,
@@ -43,7 +42,8 @@ impl Ledger {
     #[must_use]
     pub fn wakeups(&self, channels: &[&'static str]) -> Wakeups {
         let listen = channels.iter().map(|channel| format!("LISTEN {channel};")).collect();
-        Wakeups { config: self.connection_config().clone(), listen, session: None }
+        let (hosts, connect_max) = self.hosts();
+        Wakeups { hosts: hosts.clone(), connect_max, listen, session: None }
     }
 }
 
@@ -58,14 +58,15 @@ impl Wakeups {
                 }
             }
             // Not through `&self`: a session cannot be shared between threads, and this future must be able to move.
-            let (config, listen) = (&self.config, self.listen.as_str());
-            match connect(config, listen).await {
-                Ok(Some(session)) => {
+            let (hosts, listen) = (&self.hosts, self.listen.as_str());
+            match tokio::time::timeout(self.connect_max, connect(hosts, listen)).await {
+                Ok(Ok(Some(session))) => {
                     self.session = Some(session);
                     return Wakeup::Connected;
                 }
-                Ok(None) => tracing::debug!("the connection ended before it listened"),
-                Err(error) => tracing::debug!(%error, "cannot listen yet"),
+                Ok(Ok(None)) => tracing::debug!("the connection ended before it listened"),
+                Ok(Err(error)) => tracing::debug!(%error, "cannot listen yet"),
+                Err(_) => tracing::debug!("no server answers in time"),
             }
             tokio::time::sleep(RECONNECT_PAUSE).await;
         }
@@ -73,8 +74,8 @@ impl Wakeups {
 }
 
 /// A session that listens, or nothing when the connection ended before it did.
-async fn connect(config: &Config, listen: &str) -> Result<Option<Session>, tokio_postgres::Error> {
-    let (client, mut driver) = config.connect(NoTls).await?;
+async fn connect(hosts: &Hosts, listen: &str) -> Result<Option<Session>, LedgerError> {
+    let (client, mut driver) = hosts.connect().await?;
     {
         let listening = client.batch_execute(listen);
         tokio::pin!(listening);

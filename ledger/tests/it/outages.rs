@@ -7,7 +7,7 @@ use domain::order::OrderState;
 use domain::payment::IntentStatus;
 use ledger::orders::{CreateOrder, order_create};
 use ledger::payments::{Applied, BeginPayment, payment_apply, payment_begin};
-use ledger::{Ledger, LedgerError, PoolConfig, Role};
+use ledger::{Ledger, LedgerError, PoolConfig, Role, Wakeup};
 use sandbox::{Durability, FaultProxy, LostReplies, Postgres, PostgresOptions};
 use tokio::time::Instant;
 
@@ -114,4 +114,63 @@ async fn a_lost_answer_is_repaired_by_asking_again() {
 
 fn assert_unavailable<T: std::fmt::Debug>(answer: Result<T, LedgerError>) {
     assert!(matches!(answer, Err(LedgerError::Unavailable(_))), "{answer:?}");
+}
+
+/// Of several servers the first is there and says nothing, as a primary whose machine hangs: the next one is asked soon, by
+/// the pool and by who listens, and from then on it is the first.
+#[tokio::test]
+async fn a_server_that_hangs_keeps_nobody_from_the_next_one() {
+    let world = World::new().await;
+    let port = sandbox::shared().await.unwrap().postgres.port();
+    let own = format!("127.0.0.1:{port}");
+    let hangs = FaultProxy::start(own.parse().unwrap()).await.unwrap();
+    hangs.stall();
+    let both = world.database.url.replace(&own, &format!("{},{own}", hangs.address()));
+    let ledger = Ledger::connect(&both, Role::Workers, PoolConfig::default()).unwrap();
+    let begun = Instant::now();
+    ledger.ping().await.unwrap();
+    let mut wakeups = ledger.wakeups(&[ledger::inbox::CHANNEL]);
+    assert_eq!(tokio::time::timeout(CHANGE_MAX, wakeups.next()).await, Ok(Wakeup::Connected));
+    assert!(begun.elapsed() < CHANGE_MAX, "{:?}", begun.elapsed());
+}
+
+/// Of several servers only one takes writes: it is used, whichever is named first and whatever the URL says of it.
+#[tokio::test]
+async fn a_standby_beside_the_primary_is_never_used() {
+    let made = Postgres::start(PostgresOptions { durability: Durability::Fast }).await.unwrap();
+    let (primary, standby) = made.copy_with_standby().await.unwrap();
+    let url = format!("postgres://postgres@{},{}/postgres", standby.address(), primary.address());
+    ledger::migrate(&url).await.unwrap();
+    let both = Ledger::connect(&url, Role::Gateway, PoolConfig::default()).unwrap();
+    both.ping().await.unwrap();
+    let alone = Ledger::connect(&standby.url("postgres"), Role::Gateway, PoolConfig::default()).unwrap();
+    let refused = alone.ping().await;
+    assert!(
+        matches!(&refused, Err(LedgerError::Unavailable(why)) if why.to_string().contains("writes")),
+        "{refused:?}"
+    );
+
+    primary.kill().await.unwrap();
+    standby.promote().await.unwrap();
+    until(&both, Result::is_ok).await.unwrap();
+}
+
+/// A connection that was made when the server took no writes does not stay in the pool.
+#[tokio::test]
+async fn a_connection_that_takes_no_writes_is_given_up() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let one = PoolConfig { connections_max: 1, ..PoolConfig::default() };
+    let gateway = Ledger::connect(&world.database.url, Role::Gateway, one).unwrap();
+    let database = &world.database.name;
+    // Of new sessions only: those that are there keep what they have.
+    let turn = async |to: &str| {
+        let alter = format!("ALTER DATABASE {database} SET default_transaction_read_only = {to}");
+        world.database.execute(&format!("BEGIN READ WRITE; {alter}; COMMIT")).await.unwrap();
+    };
+    turn("on").await;
+    assert_unavailable(order_create(&gateway, &sale.order([0])).await);
+    turn("off").await;
+    let made = order_create(&gateway, &sale.order([1])).await.unwrap();
+    assert!(matches!(made, CreateOrder::Created(_)), "{made:?}");
 }

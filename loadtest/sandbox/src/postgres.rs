@@ -75,6 +75,41 @@ impl Postgres {
         Ok(Postgres { port, cluster: Mutex::new(copy), templates: Mutex::new(templates), databases })
     }
 
+    /// The same, and a standby that follows it, which is connected when this returns: no commit is answered before the standby
+    /// has it. The primary, then the standby.
+    ///
+    /// # Errors
+    /// As for [`Postgres::copy`]; and when the standby does not connect in time.
+    pub async fn copy_with_standby(&self) -> Result<(Postgres, Postgres), SandboxError> {
+        let (mut primary, mut standby) = {
+            let mut cluster = self.cluster.lock().await;
+            cluster.server.stop().await?;
+            (cluster.copy().await?, cluster.copy().await?)
+        };
+        primary.waits_for_standby();
+        let primary_port = primary.start_somewhere().await?;
+        standby.follows(primary_port)?;
+        let standby_port = standby.start_somewhere().await?;
+        primary.until_in_step(primary_port).await?;
+        let templates = self.templates.lock().await.clone();
+        let databases = self.databases.load(Ordering::Relaxed);
+        let postgres = |port, cluster| Postgres {
+            port,
+            cluster: Mutex::new(cluster),
+            templates: Mutex::new(templates.clone()),
+            databases: AtomicU64::new(databases),
+        };
+        Ok((postgres(primary_port, primary), postgres(standby_port, standby)))
+    }
+
+    /// Makes a standby the primary, and waits until it takes writes.
+    ///
+    /// # Errors
+    /// It is none, or does not answer.
+    pub async fn promote(&self) -> Result<(), SandboxError> {
+        Ok(client::execute(&self.url("postgres"), "SELECT pg_promote()").await?)
+    }
+
     /// The URL of a database of this cluster, as the superuser.
     #[must_use]
     pub fn url(&self, database: &str) -> String {

@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Default, Clone, Args)]
 #[command(next_help_heading = "Configuration (flag or environment)")]
 pub(crate) struct Variables {
-    /// Postgres
+    /// Postgres; of several servers (host:port,host:port) the one that takes writes
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
     /// A file with `DATABASE_URL`

@@ -17,6 +17,7 @@ mod disagreement;
 mod door;
 mod drain;
 mod expiring;
+mod failover;
 mod faults;
 mod forgery;
 mod growth;

@@ -5,6 +5,7 @@
 //! is a 503. Its requests go to all gateways in turn.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +39,22 @@ pub(crate) struct Crowd {
     pub(crate) told: Vec<Told>,
     /// Every number that somebody was given.
     pub(crate) numbers: Vec<u64>,
+    pub(crate) answers: Answers,
+}
+
+/// What all of them were answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answers {
+    /// The holds that somebody was given.
+    pub(crate) holds: Vec<String>,
+    /// The orders that somebody was given.
+    pub(crate) orders: Vec<String>,
+    /// How often what somebody had was gone.
+    pub(crate) gone: usize,
+    /// Requests that were told to come later.
+    pub(crate) declined: usize,
+    /// Requests without any answer.
+    pub(crate) unanswered: Vec<String>,
 }
 
 /// Someone who wants one unit.
@@ -53,6 +70,7 @@ pub(crate) struct Shopper {
     numbers: Vec<u64>,
     /// How many units the order is to have.
     units: usize,
+    answers: Arc<Mutex<Answers>>,
 }
 
 /// How a step ended for someone who goes on.
@@ -72,17 +90,20 @@ pub(crate) async fn crowd(
     meanwhile: impl Future<Output = ()>,
 ) -> Crowd {
     let mut shopping = JoinSet::new();
+    let answers = Arc::new(Mutex::new(Answers::default()));
     for number in 0..shoppers {
-        let shopper = Shopper::new(edges, sale, stripe, number);
+        let mut shopper = Shopper::new(edges, sale, stripe, number);
+        shopper.answers = Arc::clone(&answers);
         shopping.spawn(shopper.shops());
     }
     meanwhile.await;
-    let mut crowd = Crowd { told: Vec::new(), numbers: Vec::new() };
+    let mut crowd = Crowd { told: Vec::new(), numbers: Vec::new(), answers: Answers::default() };
     while let Some(shopped) = shopping.join_next().await {
         let (told, numbers) = shopped.unwrap();
         crowd.told.push(told);
         crowd.numbers.extend(numbers);
     }
+    crowd.answers = answers.lock().unwrap().clone();
     crowd
 }
 
@@ -106,6 +127,7 @@ impl Shopper {
             place: None,
             numbers: Vec::new(),
             units: 1,
+            answers: Arc::default(),
         }
     }
 
@@ -123,6 +145,7 @@ impl Shopper {
             if let Step::End(told) = self.buys(&pass).await {
                 return (told, self.numbers);
             }
+            self.answers.lock().unwrap().gone += 1;
             tokio::time::sleep(AGAIN_AFTER).await;
         }
     }
@@ -167,6 +190,7 @@ impl Shopper {
             _ => panic!("{ordered:?}"),
         }
         let (order, token) = (text(&ordered.body, "id"), text(&ordered.body, "token"));
+        self.answers.lock().unwrap().orders.push(order.clone());
         let paid = self.pays(&order, &token).await;
         match (paid.status, paid.code()) {
             (StatusCode::OK, _) | (_, Some("order_not_payable")) => self.waits_for_end(&order, &token).await,
@@ -181,7 +205,11 @@ impl Shopper {
         loop {
             let held = self.asks(Method::POST, "holds", Some(pass), Some(&key), &wish).await;
             match (held.status, held.code()) {
-                (StatusCode::CREATED, _) => return Ok(text(&held.body, "id")),
+                (StatusCode::CREATED, _) => {
+                    let hold = text(&held.body, "id");
+                    self.answers.lock().unwrap().holds.push(hold.clone());
+                    return Ok(hold);
+                }
                 (_, Some("all_held" | "pass_in_use")) => self.pauses(&held).await,
                 (_, Some("pass_expired" | "pass_invalid")) => return Err(Step::Again),
                 (_, Some("sold_out")) => return Err(Step::End(Told::Refused("sold_out".to_owned()))),
@@ -243,9 +271,17 @@ impl Shopper {
             let answer = edge.ask(method.clone(), &path, &headers, body).await;
             assert!(asked.elapsed() < ANSWERED_WITHIN, "{:?} for {method} {path}: {answer:?}", asked.elapsed());
             match answer {
-                Ok(answer) if answer.status == StatusCode::INTERNAL_SERVER_ERROR => panic!("{answer:?}"),
-                Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => return answer,
-                fault => self.pauses(&fault).await,
+                Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
+                    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+                    self.answers.lock().unwrap().declined += 1;
+                    self.pauses(&answer).await;
+                }
+                Ok(answer) if answer.status.is_server_error() => panic!("{answer:?}"),
+                Ok(answer) => return answer,
+                Err(error) => {
+                    self.answers.lock().unwrap().unanswered.push(format!("{error:?}"));
+                    self.pauses(&error).await;
+                }
             }
         }
     }

@@ -77,6 +77,8 @@ pub(crate) struct Proxies {
 pub(crate) enum Reach {
     Direct,
     Proxied,
+    /// Directly, whichever of the database's own server and the standby at that port takes writes.
+    OrStandby(u16),
 }
 
 impl World {
@@ -98,6 +100,20 @@ impl World {
     /// A world whose processes reach Redis and Postgres through proxies that can do wrong.
     pub(crate) async fn start_behind_proxies(more: &[(&'static str, &str)]) -> Self {
         Self::start_with(Reach::Proxied, more, None).await
+    }
+
+    /// A world whose database has a synchronous standby, of which its processes know; and the standby.
+    pub(crate) async fn start_with_standby(more: &[(&'static str, &str)]) -> (Self, Postgres) {
+        let (postgres, standby) = migrated().await.copy_with_standby().await.unwrap();
+        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        let reach = Reach::OrStandby(standby.port());
+        (Self::start_over((postgres, redis), reach, more, None).await, standby)
+    }
+
+    /// Looks at the database there from now on; the server it had, which is gone for good.
+    pub(crate) fn has_failed_over_to(&mut self, standby: Postgres) -> Postgres {
+        self.database.url = standby.url(&self.database.name);
+        std::mem::replace(&mut self.postgres, standby)
     }
 
     async fn start_with(reach: Reach, more: &[(&'static str, &str)], log: Option<File>) -> Self {
@@ -127,15 +143,23 @@ impl World {
         .unwrap();
         let mail = MailSink::start().await.unwrap();
         let proxies = match reach {
-            Reach::Direct => None,
+            Reach::Direct | Reach::OrStandby(_) => None,
             Reach::Proxied => Some(Proxies {
                 redis: FaultProxy::start(redis.address()).await.unwrap(),
                 postgres: FaultProxy::start(postgres.address()).await.unwrap(),
             }),
         };
         let through = |proxy: Option<&FaultProxy>, url: &str| proxy.map_or(url.to_owned(), |proxy| proxy.through(url));
+        let database_url = match reach {
+            Reach::OrStandby(port) => {
+                let own = postgres.address();
+                let both = database.url.replace(&own.to_string(), &format!("{own},127.0.0.1:{port}"));
+                format!("{both}?target_session_attrs=read-write")
+            }
+            Reach::Direct | Reach::Proxied => through(proxies.as_ref().map(|proxies| &proxies.postgres), &database.url),
+        };
         let mut variables = vec![
-            ("DATABASE_URL", through(proxies.as_ref().map(|proxies| &proxies.postgres), &database.url)),
+            ("DATABASE_URL", database_url),
             ("REDIS_URL", through(proxies.as_ref().map(|proxies| &proxies.redis), &redis.url())),
             ("STRIPE_SECRET_KEY", "sk_test_end_to_end".to_owned()),
             ("STRIPE_PUBLISHABLE_KEY", "pk_test_end_to_end".to_owned()),

@@ -29,6 +29,10 @@ const PASSING: [&str; 3] = [PORT_TAKEN, "pre-existing shared memory block", "ano
 /// Sessions at once: a gateway pool, a workers pool and the test itself, for as many tests as run in parallel.
 const CONNECTIONS_MAX: u32 = 300;
 
+/// What a standby calls itself, and whether the primary waits for it.
+const STANDBY: &str = "standby";
+const IN_STEP: &str = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+
 /// `C` collation and UTF-8 are the same on every machine and the quickest to set up.
 const INITDB: [&str; 7] = [
     "--pgdata=data",
@@ -46,6 +50,8 @@ pub(super) struct Cluster {
     pub(super) server: Server,
     programs: PostgresPrograms,
     durability: Durability,
+    /// What it is told beside the usual.
+    settings: Vec<String>,
 }
 
 impl Cluster {
@@ -54,7 +60,7 @@ impl Cluster {
         let programs = programs::postgres()?;
         let mut server = Server::prepare(&KIND, RunAs::unprivileged()?)?;
         server.run(&programs.initdb, &INITDB.map(String::from)).await?;
-        Ok(Cluster { server, programs, durability })
+        Ok(Cluster { server, programs, durability, settings: Vec::new() })
     }
 
     /// Copies the files of a cluster that does not run; whoever calls keeps it from starting meanwhile.
@@ -62,7 +68,32 @@ impl Cluster {
         let mut server = Server::prepare(&KIND, RunAs::unprivileged()?)?;
         let files = ["-Rp", &self.data().display().to_string(), "data"].map(String::from);
         server.run(Path::new("cp"), &files).await?;
-        Ok(Cluster { server, programs: self.programs.clone(), durability: self.durability })
+        Ok(Cluster { server, programs: self.programs.clone(), durability: self.durability, settings: Vec::new() })
+    }
+
+    /// From the next start on, no commit is answered before the standby has it.
+    pub(super) fn waits_for_standby(&mut self) {
+        self.settings.push(format!("synchronous_standby_names={STANDBY}"));
+    }
+
+    /// From the next start on, it follows the server at that port, of whose files it has a copy.
+    pub(super) fn follows(&mut self, port: u16) -> Result<(), SandboxError> {
+        self.server.write("data/standby.signal", "")?;
+        let primary = format!("host=127.0.0.1 port={port} user=postgres application_name={STANDBY}");
+        self.settings.push(format!("primary_conninfo={primary}"));
+        Ok(())
+    }
+
+    /// Waits until the standby of the server at that port has all of it.
+    pub(super) async fn until_in_step(&self, port: u16) -> Result<(), SandboxError> {
+        let deadline = Instant::now() + START_MAX;
+        while client::query_number(&client::url(port, "postgres"), IN_STEP).await? == 0 {
+            if Instant::now() > deadline {
+                return Err(self.server.too_slow("followed by its standby", START_MAX));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Starts on a free port and says which.
@@ -130,6 +161,7 @@ impl Cluster {
             // Not synchronous_commit=off: that keeps commits back from the kernel, so that a killed Postgres loses them.
             settings.extend(["fsync=off", "full_page_writes=off"].map(String::from));
         }
+        settings.extend_from_slice(&self.settings);
         let mut arguments = vec!["-D".to_owned(), self.data().display().to_string()];
         arguments.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
         arguments
