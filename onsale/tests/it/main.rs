@@ -8,6 +8,7 @@
 mod a_script;
 mod archive;
 mod audit;
+mod balancer;
 mod border;
 mod command;
 mod compose;
@@ -45,6 +46,7 @@ mod reclaim;
 mod reconcile;
 mod refunds;
 mod rehearse;
+mod rolling;
 mod scale;
 mod seat_map;
 mod seats;

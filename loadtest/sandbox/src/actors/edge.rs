@@ -138,6 +138,14 @@ impl Edge {
         Self { base: base.trim_end_matches('/').to_owned(), client }
     }
 
+    /// The same with a connection of its own for each request, as for those who ask once: a load balancer in front of
+    /// gateways sees to each of them.
+    #[must_use]
+    pub fn of_strangers(base: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        Self { base: base.trim_end_matches('/').to_owned(), client }
+    }
+
     /// The gateway's address.
     #[must_use]
     pub fn base(&self) -> &str {
