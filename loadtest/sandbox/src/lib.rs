@@ -52,7 +52,7 @@ pub use random::Random;
 pub use redis::{Persistence, Redis, RedisCluster, RedisOptions, RedisSentinel, SlotMove};
 pub use shared::{Shared, shared};
 pub use stripe::{
-    Authentication, Availability, BankAnswer, BankPace, CallFault, DisputeKind, DisputeStep, EventSummary, FakeStripe,
-    FakeStripeOptions, Fees, IntentSnapshot, IntentStatus, Latency, Limits, Mode, Movement, MovementKind, Operation,
-    RefundOutcome, RefundPace, Refused, Tally, Webhook, WebhookFault, sign_webhook,
+    Account, Authentication, Availability, BankAnswer, BankPace, CallFault, DisputeKind, DisputeStep, EventSummary,
+    FakeStripe, FakeStripeOptions, Fees, IntentSnapshot, IntentStatus, Latency, Limits, Mode, Movement, MovementKind,
+    Operation, RefundOutcome, RefundPace, Refused, Tally, Webhook, WebhookEndpoint, WebhookFault, sign_webhook,
 };

@@ -9,6 +9,8 @@
 //! | disputes | get, list | from the first question to the end |
 //! | balance, balance transactions | get, list | fees |
 //! | events | get, list | by hand, once more |
+//! | account, its country, its payment methods | get, list | what it may do and takes |
+//! | webhook endpoints | create, update, list | set as a seller may have left them |
 //! | webhook | signed, tried again | twice, late, out of order, never, by a wrong clock |
 //! | any call | idempotency keys, `expand[]` | limits, latency, outage, lost answers, 429, 500 |
 //!
@@ -21,6 +23,7 @@
 //! events, deliveries at once and attempts per delivery each have a named one in their module. It does not check amounts
 //! against a currency's own minimum, and has no payouts.
 
+mod account;
 mod audit;
 mod books;
 mod browser;
@@ -56,6 +59,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use self::account::{Account, WebhookEndpoint};
 pub use self::audit::EventSummary;
 pub use self::books::{Authentication, BankAnswer, IntentSnapshot};
 pub use self::call::Operation;
@@ -144,6 +148,22 @@ impl FakeStripe {
     /// Events made from now on go to `webhook`; those under way follow it too.
     pub fn set_webhook(&self, webhook: Webhook) {
         self.core.state().webhook = Some(webhook);
+    }
+
+    /// The seller's account is like this from now on.
+    pub fn set_account(&self, account: Account) {
+        self.core.state().books.seller = account;
+    }
+
+    /// The webhook endpoints, as somebody left them: one for [`FakeStripeOptions::webhook`] unless they were changed.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<WebhookEndpoint> {
+        self.core.state().books.endpoints.clone()
+    }
+
+    /// These are the webhook endpoints from now on. Where events go stays what [`FakeStripe::set_webhook`] says.
+    pub fn set_endpoints(&self, endpoints: Vec<WebhookEndpoint>) {
+        self.core.state().books.endpoints = endpoints;
     }
 
     /// Calls from now on take this long.

@@ -3,6 +3,7 @@
 //! Pure but for ids: no waiting, no network; the time comes with the call. Each change records its events with the object
 //! as it is at that moment, in the order Stripe makes them. Bound: [`INTENTS_MAX`] payment intents, then `rate_limit`.
 
+mod account;
 mod balance;
 mod confirm;
 mod create;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::account::{Account, WebhookEndpoint};
 use super::call::{Caller, Operation};
 use super::charge::{Charge, Refund};
 use super::dispute::Dispute;
@@ -72,6 +74,8 @@ pub(super) struct Cause {
 pub(super) struct Books {
     pub(super) shape: Shape,
     pub(super) account: Option<String>,
+    pub(super) seller: Account,
+    pub(super) endpoints: Vec<WebhookEndpoint>,
     pub(super) journal: Journal,
     /// Numbers of events to deliver, in order; the owner schedules and empties them.
     pub(super) unscheduled: Vec<u64>,
@@ -94,6 +98,8 @@ impl Books {
         Books {
             shape,
             account: options.account.clone(),
+            seller: Account::default(),
+            endpoints: options.webhook.iter().map(|webhook| WebhookEndpoint::of(&webhook.url)).collect(),
             journal: Journal::default(),
             unscheduled: Vec::new(),
             fees: options.fees,
@@ -139,6 +145,12 @@ impl Books {
             Operation::ListMovements => self.list_movements(form, now),
             Operation::ListEvents => self.list_events(form),
             Operation::GetEvent => self.get_event(id),
+            Operation::GetAccount => Ok(self.get_account()),
+            Operation::GetCountry => self.get_country(id),
+            Operation::ListMethodConfigurations => self.list_methods(form),
+            Operation::ListEndpoints => self.list_endpoints(form),
+            Operation::CreateEndpoint => self.create_endpoint(form),
+            Operation::UpdateEndpoint => self.update_endpoint(id, form),
         }?;
         self.expanded(answer, form, now)
     }
@@ -210,7 +222,7 @@ impl Books {
 }
 
 /// A new id that looks like Stripe's: 24 characters after the prefix.
-fn new_id(prefix: &str) -> String {
+pub(super) fn new_id(prefix: &str) -> String {
     let random = Uuid::new_v4().simple().to_string();
     let length = 24 + prefix.find('_').map_or(0, |underscore| underscore + 1) - prefix.len();
     format!("{prefix}{}", &random[..length])

@@ -49,6 +49,18 @@ pub enum Operation {
     ListEvents,
     /// `GET /v1/events/{id}`
     GetEvent,
+    /// `GET /v1/account`
+    GetAccount,
+    /// `GET /v1/country_specs/{country}`
+    GetCountry,
+    /// `GET /v1/payment_method_configurations`
+    ListMethodConfigurations,
+    /// `GET /v1/webhook_endpoints`
+    ListEndpoints,
+    /// `POST /v1/webhook_endpoints`
+    CreateEndpoint,
+    /// `POST /v1/webhook_endpoints/{id}`
+    UpdateEndpoint,
 }
 
 /// Who makes a call.
@@ -88,6 +100,12 @@ impl Operation {
             (&Method::GET, ["balance_transactions"]) => (Operation::ListMovements, ""),
             (&Method::GET, ["events"]) => (Operation::ListEvents, ""),
             (&Method::GET, ["events", id]) => (Operation::GetEvent, id),
+            (&Method::GET, ["account"]) => (Operation::GetAccount, ""),
+            (&Method::GET, ["country_specs", id]) => (Operation::GetCountry, id),
+            (&Method::GET, ["payment_method_configurations"]) => (Operation::ListMethodConfigurations, ""),
+            (&Method::GET, ["webhook_endpoints"]) => (Operation::ListEndpoints, ""),
+            (&Method::POST, ["webhook_endpoints"]) => (Operation::CreateEndpoint, ""),
+            (&Method::POST, ["webhook_endpoints", id]) => (Operation::UpdateEndpoint, id),
             _ => return None,
         })
     }
@@ -101,7 +119,9 @@ impl Operation {
             | Operation::CaptureIntent
             | Operation::CancelIntent
             | Operation::AuthenticateIntent
-            | Operation::CreateRefund => Access::Write,
+            | Operation::CreateRefund
+            | Operation::CreateEndpoint
+            | Operation::UpdateEndpoint => Access::Write,
             Operation::GetIntent
             | Operation::ListIntents
             | Operation::SearchIntents
@@ -115,7 +135,11 @@ impl Operation {
             | Operation::GetMovement
             | Operation::ListMovements
             | Operation::ListEvents
-            | Operation::GetEvent => Access::Read,
+            | Operation::GetEvent
+            | Operation::GetAccount
+            | Operation::GetCountry
+            | Operation::ListMethodConfigurations
+            | Operation::ListEndpoints => Access::Read,
         }
     }
 
