@@ -18,5 +18,6 @@ pub use dispute::{Dispute, DisputeMovement};
 pub use error::{StripeError, UnknownOutcome};
 pub use intent::Intent;
 pub use refund::{Refund, RefundStatus};
+pub use stripe::account::{Account, Endpoint, Methods, api_version};
 pub use stripe::lists::{BalanceObject, BalanceSource, BalanceTransaction, ListedEvent, Page, Span};
 pub use stripe::{BadStripeConfig, CreateIntent, KEY_LIFE_S, RefundIntent, Stripe, StripeConfig};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use metrics::{Unit, describe_histogram, histogram};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
@@ -16,7 +15,7 @@ pub fn describe() {
     describe_histogram!(CALL_DURATION, Unit::Seconds, "Duration of calls to Stripe, by operation and outcome.");
 }
 
-pub(crate) fn call_ended(spec: &RequestBuilder, outcome: &Result<Bytes, StripeError>, took: Duration) {
+pub(crate) fn call_ended<T>(spec: &RequestBuilder, outcome: &Result<T, StripeError>, took: Duration) {
     histogram!(CALL_DURATION, "operation" => operation(spec), "outcome" => word(outcome)).record(took.as_secs_f64());
 }
 
@@ -25,7 +24,14 @@ fn operation(spec: &RequestBuilder) -> &'static str {
     let last = spec.path.rsplit('/').next().unwrap_or_default();
     match (spec.method, last) {
         (StripeMethod::Get, "search") => "search",
-        (StripeMethod::Get, "payment_intents" | "events" | "balance_transactions") => "list",
+        (
+            StripeMethod::Get,
+            "payment_intents"
+            | "events"
+            | "balance_transactions"
+            | "webhook_endpoints"
+            | "payment_method_configurations",
+        ) => "list",
         (StripeMethod::Get, _) => "fetch",
         (_, "payment_intents") => "create",
         (_, "capture") => "capture",
@@ -35,7 +41,7 @@ fn operation(spec: &RequestBuilder) -> &'static str {
     }
 }
 
-pub(crate) fn word(outcome: &Result<Bytes, StripeError>) -> &'static str {
+pub(crate) fn word<T>(outcome: &Result<T, StripeError>) -> &'static str {
     match outcome {
         Ok(_) => "done",
         Err(StripeError::Declined { .. }) => "declined",

@@ -12,6 +12,7 @@
 //! | [`Stripe::find`] | `GET /v1/payment_intents/search` | – |
 //! | [`Stripe::made_between`] | `GET /v1/payment_intents`, page by page | – |
 //! | [`Stripe::balance_transactions`] | `GET /v1/balance_transactions`, a page | – |
+//! | [`Stripe::account`], [`Stripe::endpoints`] and what else there is of the account | see [`account`] | – |
 //!
 //! Keys are the caller's and must be durable before the call: `{operation}:{order}:{attempt}`. Parameters under one key
 //! must not change; they are made from the arguments alone. Two calls on one intent at the same time are the caller's to
@@ -39,6 +40,7 @@ use crate::intent::{ATTEMPT_KEY, Intent, ORDER_KEY, SALE_KEY};
 use crate::refund::{REFUND_KEY, Refund};
 use crate::wire::Wire;
 
+pub(crate) mod account;
 pub(crate) mod lists;
 
 /// How to reach Stripe.

@@ -8,5 +8,5 @@ mod event;
 mod plain;
 mod signature;
 
-pub use event::{Envelope, Event, EventObject, Unreadable, Version, envelope, parse};
+pub use event::{Envelope, Event, EventObject, NEEDED, Unreadable, Version, envelope, parse};
 pub use signature::{BadSignature, TOLERANCE_S, verify};

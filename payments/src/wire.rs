@@ -12,12 +12,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use jiff::Timestamp;
 use stripe_client_core::{
     CustomizedStripeRequest, RequestBuilder, RequestStrategy, StripeClient, StripeMethod, VERSION,
 };
@@ -44,6 +45,12 @@ pub(crate) struct Wire {
     timeout: Duration,
 }
 
+/// An answer, and when it was given by Stripe's clock, where it says so.
+pub(crate) struct Answered {
+    pub(crate) body: Bytes,
+    pub(crate) at: Option<Timestamp>,
+}
+
 impl Wire {
     /// A client for `base`, an absolute `http` or `https` URL without `/v1`. Connects on the first call.
     pub(crate) fn new(base: &str, authorization: HeaderValue, timeout: Duration) -> Wire {
@@ -57,12 +64,24 @@ impl Wire {
 
     /// Asks for what has no type of ours or theirs: a page of a list, to be read by the caller.
     pub(crate) async fn get(&self, path: &str, query: &str) -> Result<Bytes, StripeError> {
+        Ok(self.get_dated(path, query).await?.body)
+    }
+
+    /// The same, with the time of the answer.
+    pub(crate) async fn get_dated(&self, path: &str, query: &str) -> Result<Answered, StripeError> {
         let mut spec = RequestBuilder::new(StripeMethod::Get, path);
         spec.query = Some(query.to_owned());
         self.ask(&spec, None, self.timeout).await
     }
 
-    async fn ask(&self, spec: &RequestBuilder, key: Option<&str>, timeout: Duration) -> Result<Bytes, StripeError> {
+    /// Sends a form of which no money hangs: it has no key, so the caller looks before it repeats one.
+    pub(crate) async fn post(&self, path: &str, form: String) -> Result<Bytes, StripeError> {
+        let mut spec = RequestBuilder::new(StripeMethod::Post, path);
+        spec.body = Some(form);
+        Ok(self.ask(&spec, None, self.timeout).await?.body)
+    }
+
+    async fn ask(&self, spec: &RequestBuilder, key: Option<&str>, timeout: Duration) -> Result<Answered, StripeError> {
         let request = self.request(spec, key).map_err(|error| refused_here(&error))?;
         let started = Instant::now();
         let outcome = tokio::time::timeout(timeout, self.exchange(request))
@@ -72,12 +91,12 @@ impl Wire {
         outcome
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, StripeError> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answered, StripeError> {
         let answer = self.client.request(request).await.map_err(|error| lost(error.into()))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(lost)?.to_bytes();
         match head.status.is_success() {
-            true => Ok(body),
+            true => Ok(Answered { body, at: date(&head.headers) }),
             false => Err(StripeError::classify(head.status, &head.headers, &body)),
         }
     }
@@ -111,7 +130,8 @@ impl StripeClient for Wire {
     async fn execute(&self, req: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
         let (spec, config) = req.into_pieces();
         let key = config.request_strategy.as_ref().and_then(RequestStrategy::get_key);
-        self.ask(&spec, key.as_ref().map(|key| key.as_str()), config.timeout.unwrap_or(self.timeout)).await
+        let key = key.as_ref().map(|key| key.as_str());
+        Ok(self.ask(&spec, key, config.timeout.unwrap_or(self.timeout)).await?.body)
     }
 }
 
@@ -137,6 +157,11 @@ fn method(method: StripeMethod) -> Method {
         StripeMethod::Post => Method::POST,
         StripeMethod::Delete => Method::DELETE,
     }
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(header::DATE)?.to_str().ok()?;
+    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }
 
 fn lost(error: Box<dyn std::error::Error + Send + Sync>) -> StripeError {

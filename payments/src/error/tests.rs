@@ -52,7 +52,7 @@ fn every_status_and_code_has_one_class() {
         (302, "{}", "unknown"),
     ];
     for (status, error, class) in cases {
-        assert_eq!(crate::metrics::word(&Err(classified(status, error))), class, "{status} {error}");
+        assert_eq!(crate::metrics::word::<()>(&Err(classified(status, error))), class, "{status} {error}");
     }
 }
 
@@ -62,7 +62,7 @@ fn an_error_page_that_is_not_json_is_classified_by_its_status() {
     for (status, class) in [(502, "unknown"), (403, "refused"), (429, "rate_limited")] {
         let status = StatusCode::from_u16(status).expect("a status");
         let error = StripeError::classify(status, &HeaderMap::new(), &page);
-        assert_eq!(crate::metrics::word(&Err(error)), class, "{status}");
+        assert_eq!(crate::metrics::word::<()>(&Err(error)), class, "{status}");
     }
 }
 

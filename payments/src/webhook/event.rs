@@ -17,6 +17,25 @@ use crate::dispute::Dispute;
 use crate::intent::Intent;
 use crate::refund::Refund;
 
+/// The events that the webhook's endpoint must hear: each moves an order, or money in the books. Reconcilers look again for what
+/// was not heard, within minutes; a sale whose endpoint lacks one of them shows its buyers that much later what they paid.
+pub const NEEDED: [&str; 14] = [
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.canceled",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.requires_action",
+    "payment_intent.succeeded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+];
+
 /// What storing an event needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Envelope {

@@ -73,6 +73,12 @@ async fn stripes_schema_takes_what_we_do_with_a_payment() {
     is_accepted("refund", stripe.refund(&refund, "refund:1").await);
     is_accepted("refunds", stripe.refunds_of("pi_123").await);
     is_accepted("find", stripe.find(order(), 3).await);
+    is_accepted("account", stripe.account().await);
+    is_accepted("country", stripe.payment_currencies("DE").await);
+    is_accepted("methods", stripe.payment_methods().await);
+    is_accepted("endpoints", stripe.endpoints().await);
+    is_accepted("endpoint", stripe.create_endpoint("https://tickets.example/x", &payments::webhook::NEEDED).await);
+    is_accepted("endpoint again", stripe.update_endpoint("we_1", &payments::webhook::NEEDED).await);
     let at = |second| jiff::Timestamp::from_second(second).expect("a time");
     is_accepted("list", stripe.made_between(at(1_790_000_000), at(1_790_000_100)).await);
 }

@@ -1,5 +1,6 @@
 //! The client and the webhook against a fake Stripe over real HTTP.
 
+mod account;
 mod calls;
 mod contract;
 mod events;
