@@ -24,6 +24,7 @@ mod scripts;
 
 mod error;
 pub mod metrics;
+mod server;
 mod store;
 
 mod bitmap;
@@ -51,6 +52,7 @@ pub use queue::{
     tick::{Admission, Grant, Pace, PaceState},
     view::{Pacing, PlaceView, TierStock, View},
 };
+pub use server::ServerSeen;
 pub use store::{Store, StoreConfig};
 pub use stripe_budget::{BudgetSeen, Spend, StripeBudget, WAITING_MAX, WriteClass};
 pub use units::HeldUnit;

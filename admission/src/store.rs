@@ -158,6 +158,11 @@ impl Store {
         }
     }
 
+    /// One of the connections, for what is asked of a server and not of a sale.
+    pub(crate) fn any_connection(&self) -> Client {
+        self.pool.next_connected().clone()
+    }
+
     fn client(&self) -> WithOptions<Client> {
         self.pool.next_connected().with_options(&self.options)
     }

@@ -113,5 +113,24 @@ impl Keyring {
     }
 }
 
+/// The fewest different bytes in a key of 32 that somebody drew by chance: it has fewer once in 10^20.
+const DIFFERENT_MIN: usize = 16;
+
+/// The keys of a list that nobody drew by chance, by name: made of a few bytes, or counted up, as in examples and tests.
+///
+/// # Errors
+/// The list is no list of keys.
+pub fn guessable(list: &SecretString) -> Result<Vec<Kid>, KeyringError> {
+    let ring = Keyring::parse(list)?;
+    Ok(ring.iter().filter(|(_, key)| is_guessable(key)).map(|(kid, _)| kid).collect())
+}
+
+fn is_guessable(key: &[u8; KEY_BYTES]) -> bool {
+    let different = key.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let step = key[1].wrapping_sub(key[0]);
+    let counted = key.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+    different < DIFFERENT_MIN || counted
+}
+
 #[cfg(test)]
 mod tests;

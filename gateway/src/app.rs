@@ -35,13 +35,13 @@ use crate::takes::{self, Takes};
 
 /// Room for sockets: how many visitors watch through one gateway. At 4 KiB each 400 MiB; an event stream takes the room of
 /// several.
-pub(crate) const SOCKETS_MAX: u32 = 100_000;
+pub const SOCKETS_MAX: u32 = 100_000;
 
 /// How long a shopper is inside until the order is paid, at a guess that is rather short: who takes longer writes less.
-const SHOPPER_S: u32 = 30;
+pub const SHOPPER_S: u32 = 30;
 
 /// Writes to Stripe that one shopper makes: a payment, and its capture.
-const WRITES_PER_SHOPPER: u32 = 2;
+pub const WRITES_PER_SHOPPER: u32 = 2;
 
 /// What a gateway works with; made by whoever starts it.
 pub struct GatewayParts {

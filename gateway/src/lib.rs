@@ -66,9 +66,10 @@ mod socket;
 pub mod metrics;
 pub mod openapi;
 
-pub use app::GatewayParts;
+pub use app::{GatewayParts, SHOPPER_S, SOCKETS_MAX, WRITES_PER_SHOPPER};
 pub use config::{Drain, ExportPatience, GatewayConfig};
 pub use gateway::{Gateway, StartError};
 pub use limits::{RateLimits, RateLimitsError};
 pub use public_url::{PublicUrl, PublicUrlError, Transport};
 pub use request::address::{Cidr, CidrError, TrustedProxies};
+pub use server::CONNECTIONS_MAX;

@@ -40,7 +40,7 @@ use crate::request::{self, Request, address};
 use crate::route::{Matched, Route, Router};
 
 /// Connections at once, before they become sockets; those have a bound of their own.
-const CONNECTIONS_MAX: usize = 100_000;
+pub const CONNECTIONS_MAX: usize = 100_000;
 
 /// Requests answered at once. More than Postgres' pool and Redis' pipeline keep busy; beyond it, waiting only hides that
 /// there are too few gateways.

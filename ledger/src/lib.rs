@@ -66,6 +66,7 @@ pub mod starts;
 
 pub mod audit;
 pub mod seals;
+pub mod server;
 pub mod statements;
 
 pub use error::LedgerError;

@@ -28,6 +28,17 @@ const MAINTENANCE_DATABASE: &str = "postgres";
 /// Held while roles are made; the number spells "onsale", so that nobody else takes it by chance.
 const LOCK: &str = "SELECT pg_advisory_lock(122520172850277)";
 
+/// The versions of all migrations, in order.
+pub(crate) fn versions() -> Vec<u32> {
+    let mut versions: Vec<u32> = embedded::migrations::runner()
+        .get_migrations()
+        .iter()
+        .filter_map(|migration| u32::try_from(migration.version()).ok())
+        .collect();
+    versions.sort_unstable();
+    versions
+}
+
 /// Creates the roles that are missing and applies the migrations that are missing.
 ///
 /// # Errors

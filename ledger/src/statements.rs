@@ -3,7 +3,7 @@
 use crate::{
     access_codes, audit, balance_transactions, balances, checkins, dead_letters, disputes, draws, epochs, holds,
     idempotency, inbox, intent_claims, notices, orders, organizers, outbox, payments, pruning, queue, rebuild,
-    reconciliations, refunds, registrations, sales, seals, starts, tickets, units, waitlist, withholdings,
+    reconciliations, refunds, registrations, sales, seals, server, starts, tickets, units, waitlist, withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -49,6 +49,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         pruning::STATEMENTS,
         audit::STATEMENTS,
         seals::STATEMENTS,
+        server::STATEMENTS,
     ];
     modules.into_iter().flatten().copied()
 }

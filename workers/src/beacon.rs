@@ -98,6 +98,14 @@ enum Health {
     FailingSince { last: Instant },
 }
 
+/// The newest round of a beacon, for who wants to know whether it answers; an error says why not.
+///
+/// # Errors
+/// It does not answer, or not as drand does.
+pub async fn beacon_round(url: BeaconUrl) -> Result<u64, String> {
+    Beacon::new(url).latest().await.map_err(|error| with_causes(&error))
+}
+
 impl Beacon {
     /// The beacon at `url`. Connects on the first call.
     pub(crate) fn new(url: BeaconUrl) -> Self {

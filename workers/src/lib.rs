@@ -43,8 +43,8 @@ mod preview;
 pub mod metrics;
 pub mod stock;
 
-pub use beacon::{BadBeaconUrl, BeaconUrl};
-pub use mail::{BadMailConfig, MailConfig};
+pub use beacon::{BadBeaconUrl, BeaconUrl, beacon_round};
+pub use mail::{BadMailConfig, MailConfig, MailLine, Reach};
 pub use preview::{Reader, preview};
 pub use reconcilers::ReconcilePace;
 pub use runner::PoolSize;

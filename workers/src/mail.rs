@@ -23,6 +23,27 @@ pub(crate) mod message;
 pub struct MailConfig {
     transport: AsyncSmtpTransportBuilder,
     from: Mailbox,
+    line: MailLine,
+}
+
+/// How a mail goes to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailLine {
+    /// Encrypted, or not at all.
+    Encrypted,
+    /// Encrypted where the server offers it.
+    Opportunistic,
+    /// For everybody on the way to read; to a server on this machine nobody is.
+    Plain(Reach),
+}
+
+/// Where the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// On this machine.
+    Loopback,
+    /// Elsewhere.
+    Network,
 }
 
 /// Why a mail configuration is not used.
@@ -46,7 +67,56 @@ impl MailConfig {
         Ok(MailConfig {
             transport: transport.map_err(|_| BadMailConfig::Url)?,
             from: from.parse().map_err(|_| BadMailConfig::From)?,
+            line: MailLine::of(url.expose_secret()),
         })
+    }
+
+    /// How mail goes to the server.
+    #[must_use]
+    pub const fn line(&self) -> MailLine {
+        self.line
+    }
+
+    /// The domain that mail is from.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.from.email.domain()
+    }
+
+    /// Greets the server, encrypts the line as configured and logs in, as before a mail; none is sent. An error says why not.
+    ///
+    /// # Errors
+    /// The server does not answer, or does not take us.
+    pub async fn greets(self) -> Result<(), String> {
+        let transport = self.transport.timeout(Some(CONNECT_MAX)).build::<Tokio1Executor>();
+        match tokio::time::timeout(CONNECT_MAX, transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err("the server hung up after its greeting".to_owned()),
+            Ok(Err(error)) => Err(tell(&error)),
+            Err(_) => Err(format!("no answer within {CONNECT_MAX:?}")),
+        }
+    }
+}
+
+impl MailLine {
+    fn of(url: &str) -> Self {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("smtp", url));
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let wants = |word: &str| query.split('&').any(|part| part == format!("tls={word}"));
+        match scheme {
+            "smtps" => Self::Encrypted,
+            _ if wants("required") => Self::Encrypted,
+            _ if wants("opportunistic") => Self::Opportunistic,
+            _ => Self::Plain(Reach::of(place)),
+        }
+    }
+}
+
+impl Reach {
+    fn of(place: &str) -> Self {
+        let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+        let local = ["127.", "localhost", "[::1]"].iter().any(|name| host.starts_with(name));
+        if local { Self::Loopback } else { Self::Network }
     }
 }
 

@@ -42,3 +42,13 @@ fn a_field_holds_one_kid_in_one_way() {
         assert_eq!(Kid::from_bytes(bytes), None);
     }
 }
+
+#[test]
+fn a_key_of_an_example_is_told_from_one_that_was_drawn() {
+    let counted: [u8; KEY_BYTES] = std::array::from_fn(|index| u8::try_from(index).unwrap());
+    let drawn: [u8; KEY_BYTES] = sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(b"x")).into();
+    let list = format!("same:{},counted:{},drawn:{}", key(7), STANDARD.encode(counted), STANDARD.encode(drawn));
+    let found: Vec<String> =
+        guessable(&SecretString::from(list)).unwrap().into_iter().map(|kid| kid.to_string()).collect();
+    assert_eq!(found, ["same", "counted"]);
+}
