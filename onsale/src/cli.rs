@@ -35,6 +35,11 @@ pub(crate) enum Command {
     Migrate(Variables),
     /// Check the invariants on a running system; exit 1 on a breach
     Audit(Audit),
+    /// Go or no-go before a sale: everything it stands on, looked at; exit 1 on no-go
+    Preflight(Box<Preflight>),
+    /// The account at Stripe
+    #[command(subcommand)]
+    Stripe(Stripe),
     /// Draw a sale's order again from its fairness file, offline; exit 1 when something does not fit
     VerifyShuffle(VerifyShuffle),
     /// What was given up: jobs that failed too often, events that nobody may believe
@@ -81,6 +86,54 @@ pub(crate) struct Audit {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `onsale preflight`
+#[derive(Debug, Args)]
+pub(crate) struct Preflight {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// The sale: its id or its slug
+    #[arg(value_name = "SALE")]
+    pub(crate) sale: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many gateways will run
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) gateways: u32,
+    /// How many workers will run
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) workers: u32,
+    /// The admin address of a process that runs; say it for each [default: the usual two, if they answer]
+    #[arg(long, value_name = "URL")]
+    pub(crate) ready: Vec<Uri>,
+    /// A selector that the mail server signs with; may be said again [default: the usual names are tried]
+    #[arg(long = "dkim-selector", value_name = "NAME")]
+    pub(crate) dkim_selectors: Vec<String>,
+    /// The resolver to ask [default: those of /etc/resolv.conf]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) dns: Option<SocketAddr>,
+    /// Certificates to trust beside the public ones, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Test keys are what is wanted: nobody pays
+    #[arg(long)]
+    pub(crate) rehearsal: bool,
+}
+
+/// `onsale stripe`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Stripe {
+    /// Make the webhook's endpoint, or mend it: version, events; a new one's secret is printed once
+    Setup(Box<StripeSetup>),
+}
+
+/// `onsale stripe setup`
+#[derive(Debug, Args)]
+pub(crate) struct StripeSetup {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
 }
 
 /// `onsale dead-letters`

@@ -14,8 +14,10 @@ mod keys;
 mod letters;
 mod migrate;
 mod openapi;
+mod preflight;
 mod reconciliations;
 mod sandbox;
+mod stripe;
 mod verify_shuffle;
 mod workers;
 
@@ -91,6 +93,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Workers(variables) => workers::run(&variables),
         Command::Migrate(variables) => migrate::run(&variables),
         Command::Audit(audit) => audit::run(&audit),
+        Command::Preflight(wanted) => preflight::run(&wanted),
+        Command::Stripe(wanted) => stripe::run(&wanted),
         Command::VerifyShuffle(verify) => verify_shuffle::run(&verify),
         Command::DeadLetters(letters) => dead_letters::run(&letters),
         Command::Reconciliations(wanted) => reconciliations::run(&wanted),

@@ -14,7 +14,8 @@ mod variables;
 
 pub(crate) use faults::Faults;
 pub(crate) use settings::{
-    AdminSettings, AuditSettings, DatabaseSettings, GatewaySettings, ProcessSettings, WorkersSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, GatewaySettings, PreflightSettings, ProcessSettings,
+    StripeSettings, WorkersSettings,
 };
 pub(crate) use unknown::unknown;
 pub(crate) use variables::Variables;

@@ -9,6 +9,7 @@ mod command;
 mod config;
 mod demo;
 mod metrics;
+mod preflight;
 mod process;
 mod rehearse;
 mod servers;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use admission::{Store, StoreConfig};
 use domain::clock::Clock;
 use gateway::{Drain, Gateway, GatewayConfig, GatewayParts};
+use http::Uri;
 use ledger::{Ledger, PoolConfig, Role};
 use payments::{Stripe, StripeConfig};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 use workers::{Workers, WorkersConfig, WorkersParts};
 
@@ -69,11 +70,12 @@ async fn store(process: &ProcessSettings) -> Result<Store, Failure> {
     Ok(Store::connect(process.redis_url.expose_secret(), StoreConfig::default()).await?)
 }
 
-fn stripe(process: &ProcessSettings) -> Result<Arc<Stripe>, Failure> {
-    let config = StripeConfig {
-        secret_key: process.stripe_secret_key.clone(),
-        api_base: process.stripe_api_base.clone(),
-        timeout: STRIPE_CALL_MAX,
-    };
+pub(crate) fn stripe(process: &ProcessSettings) -> Result<Arc<Stripe>, Failure> {
+    stripe_of(&process.stripe_secret_key, &process.stripe_api_base)
+}
+
+/// Stripe by a key, for a command that needs nothing else.
+pub(crate) fn stripe_of(secret_key: &SecretString, api_base: &Uri) -> Result<Arc<Stripe>, Failure> {
+    let config = StripeConfig { secret_key: secret_key.clone(), api_base: api_base.clone(), timeout: STRIPE_CALL_MAX };
     Ok(Arc::new(Stripe::new(config)?))
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::keyring::{self, Kid};
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
 use gateway::{PublicUrl, RateLimits, TrustedProxies};
@@ -97,6 +98,66 @@ impl AdminSettings {
         let mut reader = Reader::default();
         let admin_listen = reader.or_default("ONSALE_ADMIN_LISTEN", listen, default);
         reader.finish(admin_listen.map(|admin_listen| Self { admin_listen }))
+    }
+}
+
+/// For a look before a sale: what both processes would be told.
+pub(crate) struct PreflightSettings {
+    pub(crate) gateway: GatewaySettings,
+    pub(crate) workers: WorkersSettings,
+    pub(crate) guessable: Guessable,
+}
+
+/// Keys that nobody drew by chance, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Guessable {
+    pub(crate) signing: Vec<Kid>,
+    pub(crate) tickets: Vec<Kid>,
+}
+
+/// For commands that need Stripe only.
+pub(crate) struct StripeSettings {
+    pub(crate) stripe_secret_key: SecretString,
+    pub(crate) stripe_api_base: Uri,
+    pub(crate) public_url: PublicUrl,
+}
+
+impl PreflightSettings {
+    pub(crate) fn read(variables: &Variables) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let gateway = GatewaySettings::read(variables).map_err(|found| faults.merge(found)).ok();
+        let workers = WorkersSettings::read(variables).map_err(|found| faults.merge(found)).ok();
+        let mut reader = Reader::default();
+        let signing = reader
+            .guessable("ONSALE_SIGNING_KEYS", (variables.signing_keys.as_ref(), variables.signing_keys_file.as_ref()));
+        let tickets = reader
+            .guessable("ONSALE_TICKET_KEYS", (variables.ticket_keys.as_ref(), variables.ticket_keys_file.as_ref()));
+        let guessable = reader.finish(signing.zip(tickets)).map_err(|found| faults.merge(found)).ok();
+        match (gateway, workers, guessable) {
+            (Some(gateway), Some(workers), Some((signing, tickets))) => {
+                Ok(Self { gateway, workers, guessable: Guessable { signing, tickets } })
+            }
+            _ => Err(faults),
+        }
+    }
+}
+
+impl StripeSettings {
+    pub(crate) fn read(variables: &Variables) -> Result<Self, Faults> {
+        let mut reader = Reader::default();
+        let key = reader.secret(
+            "STRIPE_SECRET_KEY",
+            variables.stripe_secret_key.as_ref(),
+            variables.stripe_secret_key_file.as_ref(),
+        );
+        let base = reader.or_default("STRIPE_API_BASE", variables.stripe_api_base.as_ref(), STRIPE_API_BASE);
+        let url = reader.required("ONSALE_PUBLIC_URL", variables.public_url.as_ref());
+        let settings = key.zip(base).zip(url);
+        reader.finish(settings.map(|((stripe_secret_key, stripe_api_base), public_url)| Self {
+            stripe_secret_key,
+            stripe_api_base,
+            public_url,
+        }))
     }
 }
 
@@ -258,6 +319,11 @@ impl Reader {
     ) -> Option<T> {
         let keys = self.secret(name, text, file)?;
         self.parsed(name, parse(&keys))
+    }
+
+    fn guessable(&mut self, name: &str, (text, file): (Option<&String>, Option<&String>)) -> Option<Vec<Kid>> {
+        let keys = self.secret(name, text, file)?;
+        self.parsed(name, keyring::guessable(&keys))
     }
 
     fn mail(&mut self, variables: &Variables) -> Option<MailConfig> {

@@ -40,6 +40,7 @@ mod opening;
 mod outage;
 mod pacing;
 mod partition;
+mod preflight;
 mod privacy;
 mod races;
 mod reclaim;

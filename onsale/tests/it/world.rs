@@ -281,6 +281,11 @@ impl World {
         (output.status, String::from_utf8(output.stdout).unwrap())
     }
 
+    /// What its processes were told.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.variables.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// The audit must pass, and must have looked at every invariant it is for.
     pub(crate) fn holds_every_invariant(&self) {
         let (status, printed) = self.audit();
