@@ -128,6 +128,26 @@ impl Postgres {
         ports::loopback(self.port)
     }
 
+    /// Keeps a base backup of the running cluster, taken online as an operator would, in place of an earlier one.
+    ///
+    /// # Errors
+    /// When the cluster does not run, or `pg_basebackup` fails.
+    pub async fn back_up(&self) -> Result<(), SandboxError> {
+        self.cluster.lock().await.back_up(self.port).await
+    }
+
+    /// The disaster: the cluster as it was when it was last backed up takes the place of this one, at the same port. What was
+    /// committed since is gone.
+    ///
+    /// # Errors
+    /// When there is no backup, this one does not stop, or the backup does not start.
+    pub async fn go_back(&self) -> Result<(), SandboxError> {
+        let mut cluster = self.cluster.lock().await;
+        cluster.server.kill().await?;
+        cluster.put_backup_in_place()?;
+        cluster.start_again(self.port).await
+    }
+
     /// Stops the server in an orderly way: sessions are cut, files are complete.
     ///
     /// # Errors

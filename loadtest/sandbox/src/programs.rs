@@ -22,14 +22,15 @@ const INSTALL_POSTGRES: &str =
     "apt-get install postgresql · dnf install postgresql-server · brew install postgresql@17";
 const INSTALL_REDIS: &str = "apt-get install redis-server · dnf install valkey · brew install redis";
 
-/// The two programs a private Postgres needs, of one version.
+/// The programs a private Postgres needs, of one version.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresPrograms {
     pub(crate) initdb: PathBuf,
     pub(crate) postgres: PathBuf,
+    pub(crate) pg_basebackup: PathBuf,
 }
 
-/// Finds `initdb` and the `postgres` beside it.
+/// Finds `initdb`, and `postgres` and `pg_basebackup` beside it.
 pub(crate) fn postgres() -> Result<PostgresPrograms, SandboxError> {
     path_directories()
         .into_iter()
@@ -39,6 +40,7 @@ pub(crate) fn postgres() -> Result<PostgresPrograms, SandboxError> {
             Some(PostgresPrograms {
                 initdb: program(&directory, "initdb")?,
                 postgres: program(&directory, "postgres")?,
+                pg_basebackup: program(&directory, "pg_basebackup")?,
             })
         })
         .ok_or(SandboxError::ProgramMissing { program: "initdb", install: INSTALL_POSTGRES })

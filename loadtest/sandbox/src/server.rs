@@ -103,6 +103,38 @@ impl Server {
         }
     }
 
+    /// Runs `program` in the directory to its end while the server runs; a non-zero exit is an error with the log.
+    pub(crate) async fn run_beside(&self, program: &Path, arguments: &[String]) -> Result<(), SandboxError> {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.directory);
+        command.stdin(Stdio::null()).stdout(self.log()?).stderr(self.log()?);
+        self.run_as.apply(&mut command);
+        let started = || format!("run {}", program.display());
+        let mut process = command.spawn().map_err(SandboxError::io(started()))?;
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            match process.try_wait().map_err(SandboxError::io(started()))? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(self.ended(status)),
+                None if Instant::now() > deadline => {
+                    // It may just have ended.
+                    process.kill().ok();
+                    return Err(self.too_slow("done", START_MAX));
+                }
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    /// Removes a directory in the directory, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), SandboxError> {
+        let path = self.directory.join(name);
+        if !path.exists() {
+            return Ok(());
+        }
+        fs::remove_dir_all(&path).map_err(SandboxError::io(format!("remove {}", path.display())))
+    }
+
     /// The exit status, if the process has ended; it is then forgotten.
     pub(crate) fn take_exit(&mut self) -> Result<Option<ExitStatus>, SandboxError> {
         let Some(process) = self.process.as_mut() else { return Ok(None) };

@@ -44,6 +44,10 @@ const INITDB: [&str; 7] = [
     "--no-instructions",
 ];
 
+/// Where the files of the cluster are, in the directory of the server; and those of its backup.
+const DATA: &str = "data";
+const BACKUP: &str = "backup";
+
 /// A made cluster, running or not.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -96,6 +100,21 @@ impl Cluster {
         Ok(())
     }
 
+    /// Copies the files of the running cluster, and the log that makes them whole.
+    pub(super) async fn back_up(&self, port: u16) -> Result<(), SandboxError> {
+        self.server.remove(BACKUP)?;
+        let from = format!("--dbname=postgresql://postgres@127.0.0.1:{port}");
+        let to = format!("--pgdata={BACKUP}");
+        let arguments = [&from, &to, "--checkpoint=fast", "--wal-method=stream", "--no-sync"].map(String::from);
+        self.server.run_beside(&self.programs.pg_basebackup, &arguments).await
+    }
+
+    /// Puts the backup where the files of this cluster were, which does not run.
+    pub(super) fn put_backup_in_place(&self) -> Result<(), SandboxError> {
+        self.server.remove(DATA)?;
+        self.server.rename(BACKUP, DATA)
+    }
+
     /// Starts on a free port and says which.
     pub(super) async fn start_somewhere(&mut self) -> Result<u16, SandboxError> {
         let mut starts = 0;
@@ -145,7 +164,7 @@ impl Cluster {
     }
 
     fn data(&self) -> PathBuf {
-        self.server.directory().join("data")
+        self.server.directory().join(DATA)
     }
 
     fn arguments(&self, port: u16) -> Vec<String> {
