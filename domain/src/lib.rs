@@ -19,6 +19,7 @@ pub mod order;
 pub mod payment;
 
 pub mod keyring;
+pub mod memo;
 pub mod ticket;
 pub mod token;
 

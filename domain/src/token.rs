@@ -31,6 +31,7 @@ use uuid::Uuid;
 use crate::ids::{EntryId, HoldId, OrderId, PlaceNumber, SaleId, TierId, UnitNo};
 use crate::keyring::{Keyring, KeyringError, Kid};
 
+mod contact;
 mod spot;
 mod wire;
 

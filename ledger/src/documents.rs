@@ -3,6 +3,7 @@
 //! The shapes are those of `order_document`, `payment_document` and `attempt_document`. Ids are plain UUIDs there.
 
 use domain::keyring::Kid;
+use domain::memo::{Contact, Memo};
 use domain::order::{Finality, OrderState};
 use domain::payment::PaymentState;
 use domain::price::{LineKind, OrderLine};
@@ -81,6 +82,17 @@ pub(crate) struct AttemptDocument {
     return_url: String,
     description: String,
     key: String,
+    memo: Option<MemoDocument>,
+    memo_kid: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct MemoDocument {
+    hold: Uuid,
+    number: u64,
+    email: Option<String>,
+    name: Option<String>,
+    units: Units,
 }
 
 #[derive(Deserialize)]
@@ -139,8 +151,10 @@ impl PaymentDocument {
 }
 
 impl AttemptDocument {
-    pub(crate) fn attempt(self) -> PaymentAttempt {
-        PaymentAttempt {
+    pub(crate) fn attempt(self) -> Result<PaymentAttempt, LedgerError> {
+        let unreadable = || LedgerError::Corrupt(format!("the key of payment {}", self.payment.id));
+        let kid = self.memo_kid.map(|kid| kid_of(&kid).ok_or_else(unreadable)).transpose()?;
+        Ok(PaymentAttempt {
             id: PaymentId::from_uuid(self.payment.id),
             sale: SaleId::from_uuid(self.payment.sale),
             order: OrderId::from_uuid(self.payment.order),
@@ -151,6 +165,18 @@ impl AttemptDocument {
             return_url: self.return_url,
             description: self.description,
             key: self.key,
+            memo: self.memo.map(MemoDocument::memo).zip(kid),
+        })
+    }
+}
+
+impl MemoDocument {
+    fn memo(self) -> Memo {
+        Memo {
+            hold: HoldId::from_uuid(self.hold),
+            number: PlaceNumber(self.number),
+            units: self.units,
+            contact: self.email.zip(self.name).map(|(email, name)| Contact { email, name }),
         }
     }
 }

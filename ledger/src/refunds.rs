@@ -27,7 +27,7 @@
 use std::time::Duration;
 
 use domain::order::OrderState;
-use domain::{Currency, Money, OrderId, OrganizerId, RefundId, SaleId, TicketId};
+use domain::{Currency, Money, OrderId, OrganizerId, RefundId, SaleId, TicketId, TierId, UnitNo};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -175,12 +175,13 @@ impl RefundState {
     }
 }
 
-pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, ONE, REFUSED, UNMADE];
+pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, ONE, REFUSED, UNITS, UNMADE];
 
 const ASK: &str = "SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const OF_ORDER: &str = "SELECT refunds_document($1, $2, $3, $4, $5)";
 const ONE: &str = "SELECT refund_document(r) FROM refunds r WHERE sale_id = $1 AND id = $2";
 const REFUSED: &str = "SELECT refund_refused($1, $2)";
+const UNITS: &str = "SELECT refund_units($1, $2)";
 const UNMADE: &str = "
     SELECT greatest(extract(epoch FROM onsale_now() - created_at), 0)::bigint
       FROM refunds WHERE sale_id = $1 AND id = $2 AND state = 'planned' AND stripe_id IS NULL";
@@ -292,6 +293,18 @@ pub async fn refund_unmade_for(
     let Some(row) = ledger.row(UNMADE, &[&sale.uuid(), &refund.uuid()]).await? else { return Ok(None) };
     let waiting_s: i64 = row.try_get(0)?;
     Ok(Some(Duration::from_secs(fit(waiting_s)?)))
+}
+
+/// The units whose tickets a refund gives back; none of money that came too late.
+///
+/// # Errors
+/// The database is away or refuses.
+pub async fn refund_units(
+    ledger: &Ledger,
+    sale: SaleId,
+    refund: RefundId,
+) -> Result<Vec<(TierId, UnitNo)>, LedgerError> {
+    documents::read(ledger.one(UNITS, &[&sale.uuid(), &refund.uuid()]).await?.try_get(0)?)
 }
 
 /// Writes down that Stripe refused to make a refund of ours, for good. Answers whether it was waiting for that.

@@ -52,6 +52,8 @@ pub struct Intent {
     pub capture_before: Option<Timestamp>,
     /// What pays, once a bank said yes; known only when the charge came with the intent. The fingerprint itself is not kept.
     pub paid_with: Option<PaidWith>,
+    /// All metadata, for what it says of its order ([`domain::memo`]).
+    pub metadata: HashMap<String, String>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -118,6 +120,7 @@ impl Intent {
             paid_with: paid_with.and_then(|(sale, charge)| paid_with_in(sale, charge)),
             capture_before: charge.as_ref().and_then(capture_before),
             latest_charge: charge.map(|charge| charge.id().to_string()),
+            metadata: intent.metadata,
             created: time(intent.created)?,
         })
     }

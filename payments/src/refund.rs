@@ -1,6 +1,7 @@
 //! A refund as Onsale sees it.
 
-use domain::{Money, OrderId, RefundId, SaleId};
+use domain::memo::read_units;
+use domain::{Money, OrderId, RefundId, SaleId, TierId, UnitNo};
 use jiff::Timestamp;
 
 use crate::intent::{IntentFault, ORDER_KEY, SALE_KEY, currency, id_in, time};
@@ -25,6 +26,8 @@ pub struct Refund {
     pub sale: Option<SaleId>,
     /// The order it says it is for.
     pub order: Option<OrderId>,
+    /// The units whose tickets it gives back, if it says so ([`domain::memo`]).
+    pub units: Vec<(TierId, UnitNo)>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -89,6 +92,7 @@ impl Refund {
             refund: metadata.and_then(|metadata| id_in(metadata, REFUND_KEY)),
             sale: metadata.and_then(|metadata| id_in(metadata, SALE_KEY)),
             order: metadata.and_then(|metadata| id_in(metadata, ORDER_KEY)),
+            units: metadata.and_then(read_units).unwrap_or_default(),
             created: time(refund.created)?,
         })
     }

@@ -11,6 +11,8 @@
 //! | [`Stripe::undelivered_events`] | `GET /v1/events`, a page | – |
 //! | [`Stripe::find`] | `GET /v1/payment_intents/search` | – |
 //! | [`Stripe::made_between`] | `GET /v1/payment_intents`, page by page | – |
+//! | [`Stripe::events`] | `GET /v1/events`, delivered or not, of some kinds, a page | – |
+//! | [`Stripe::refunds`] | `GET /v1/refunds`, of the whole account, a page | – |
 //! | [`Stripe::balance_transactions`] | `GET /v1/balance_transactions`, a page | – |
 //! | [`Stripe::account`], [`Stripe::endpoints`] and what else there is of the account | see [`account`] | – |
 //!
@@ -87,6 +89,8 @@ pub struct CreateIntent {
     pub capture: CaptureMode,
     /// What the seller reads in Stripe's dashboard; no personal data.
     pub description: String,
+    /// What it says of its order beside its id ([`domain::memo`]): more metadata, the same for every repetition.
+    pub memo: Vec<(String, String)>,
 }
 
 /// Money to send back.
@@ -102,6 +106,8 @@ pub struct RefundIntent {
     pub order: OrderId,
     /// How much.
     pub amount: Money,
+    /// Of which units it gives tickets back ([`domain::memo`]): more metadata, the same for every repetition.
+    pub memo: Vec<(String, String)>,
 }
 
 /// For how long a key surely stands for what was done under it. Stripe keeps keys for a day at least; an hour of it is left for
@@ -207,13 +213,15 @@ impl Stripe {
     /// # Errors
     /// [`StripeError`].
     pub async fn refund(&self, refund: &RefundIntent, key: &str) -> Result<Refund, StripeError> {
-        let request = CreateRefund::new().payment_intent(refund.intent.as_str()).amount(refund.amount.minor).metadata(
-            HashMap::from([
-                (REFUND_KEY.to_owned(), refund.id.to_string()),
-                (SALE_KEY.to_owned(), refund.sale.to_string()),
-                (ORDER_KEY.to_owned(), refund.order.to_string()),
-            ]),
-        );
+        let names = [
+            (REFUND_KEY.to_owned(), refund.id.to_string()),
+            (SALE_KEY.to_owned(), refund.sale.to_string()),
+            (ORDER_KEY.to_owned(), refund.order.to_string()),
+        ];
+        let request = CreateRefund::new()
+            .payment_intent(refund.intent.as_str())
+            .amount(refund.amount.minor)
+            .metadata(metadata(&refund.memo, names));
         let generated = self.call(&request, Some(key)).await?;
         Refund::from_generated(&generated).map_err(unreadable)
     }
@@ -270,16 +278,24 @@ fn create_request(intent: &CreateIntent) -> CreatePaymentIntent {
         .excluded_payment_method_types(DELAYED_NOTIFICATION)
         .return_url(intent.return_url.as_str())
         .description(intent.description.as_str())
-        .metadata(HashMap::from([
-            (SALE_KEY.to_owned(), intent.sale.to_string()),
-            (ORDER_KEY.to_owned(), intent.order.to_string()),
-            (ATTEMPT_KEY.to_owned(), intent.attempt.to_string()),
-        ]))
+        .metadata(metadata(
+            &intent.memo,
+            [
+                (SALE_KEY.to_owned(), intent.sale.to_string()),
+                (ORDER_KEY.to_owned(), intent.order.to_string()),
+                (ATTEMPT_KEY.to_owned(), intent.attempt.to_string()),
+            ],
+        ))
         .expand(expand());
     match intent.capture {
         CaptureMode::Manual => request.payment_method_options(manual_where_possible()),
         CaptureMode::Automatic => request,
     }
+}
+
+/// What names the object wins over what it says beside that.
+fn metadata(memo: &[(String, String)], names: [(String, String); 3]) -> HashMap<String, String> {
+    memo.iter().cloned().chain(names).collect()
 }
 
 /// Manual capture for the methods that have it, automatic for the others: a manual capture method on the intent itself

@@ -199,6 +199,7 @@ fn new_payment(app: &App, sale: &Sale, order: OrderId, confirmation_token: Optio
         capture: sale.config().payment.capture,
         livemode: app.stripe.livemode(),
         window_s: PAYMENT_WINDOW_S,
+        memo_kid: app.signer.kid(),
     }
 }
 
@@ -258,6 +259,7 @@ async fn call(app: &App, attempt: &PaymentAttempt) -> Result<Result<Intent, Stri
         return_url: attempt.return_url.clone(),
         capture: attempt.capture,
         description: attempt.description.clone(),
+        memo: attempt.memo.as_ref().map_or_else(Vec::new, |(memo, kid)| memo.fields(attempt.order, &app.signer, *kid)),
     };
     let (started, mut pause) = (Instant::now(), TRY_PAUSE);
     let mut tries = 0;

@@ -32,6 +32,8 @@
 //! its payment is one that failed: what it promises is cancelled, what it took goes back. Whose place was taken is given up as soon
 //! as it is heard of.
 
+use domain::keyring::Kid;
+use domain::memo::Memo;
 use domain::order::OrderState;
 use domain::payment::IntentFacts;
 use domain::sale::CaptureMode;
@@ -67,6 +69,8 @@ pub struct NewPayment {
     pub livemode: bool,
     /// How long the attempt may take: the order's clock moves to at least that, within the order's life.
     pub window_s: u32,
+    /// The key that seals whose the order is in what Stripe is told of it.
+    pub memo_kid: Kid,
 }
 
 /// Everything the call to Stripe is made of. Written down before the call, so that a repeated call is the same call.
@@ -92,6 +96,8 @@ pub struct PaymentAttempt {
     pub capture: CaptureMode,
     /// The idempotency key of the call, `create:{order}:{attempt}`.
     pub key: String,
+    /// What Stripe is told of the order, and the key that seals whose it is; none in an attempt that began before it was told.
+    pub memo: Option<(Memo, Kid)>,
 }
 
 /// What came of pressing Pay.
@@ -145,7 +151,7 @@ pub struct Answered {
     pub payment: PaymentRow,
 }
 
-pub(super) const BEGIN: &str = "SELECT payment_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+pub(super) const BEGIN: &str = "SELECT payment_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 pub(super) const REFUSED: &str = "SELECT payment_refused($1, $2, $3, $4, $5)";
 
@@ -180,16 +186,16 @@ struct AnsweredDocument {
 pub async fn payment_begin(ledger: &Ledger, payment: &NewPayment) -> Result<BeginPayment, LedgerError> {
     let (window_s, life_max_s) = (fit::<_, i32>(payment.window_s)?, fit::<_, i32>(ORDER_LIFE_MAX_S)?);
     let (id, sale, order) = (payment.id.uuid(), payment.sale.uuid(), payment.order.uuid());
-    let capture = capture_word(payment.capture);
+    let (capture, kid) = (capture_word(payment.capture), payment.memo_kid.to_string());
     #[rustfmt::skip]
-    let params: [&(dyn ToSql + Sync); 10] = [
+    let params: [&(dyn ToSql + Sync); 11] = [
         &id, &sale, &order, &payment.confirmation_token, &payment.return_url, &payment.description, &capture,
-        &payment.livemode, &window_s, &life_max_s,
+        &payment.livemode, &window_s, &life_max_s, &kid,
     ];
     let row = ledger.one(BEGIN, &params).await?;
     Ok(match documents::read(row.try_get(0)?)? {
-        BeginDocument::Begun { attempt } => BeginPayment::Begun(attempt.attempt()),
-        BeginDocument::Resume { attempt } => BeginPayment::Resume(attempt.attempt()),
+        BeginDocument::Begun { attempt } => BeginPayment::Begun(attempt.attempt()?),
+        BeginDocument::Resume { attempt } => BeginPayment::Resume(attempt.attempt()?),
         BeginDocument::LookedFor => BeginPayment::LookedFor,
         BeginDocument::Live { payment } => BeginPayment::Live(payment.row()),
         BeginDocument::NothingUnderWay => BeginPayment::NothingUnderWay,

@@ -361,6 +361,7 @@ pub(crate) fn new_payment(sale: SaleId, order: OrderId) -> NewPayment {
         capture: CaptureMode::Manual,
         livemode: false,
         window_s: 600,
+        memo_kid: kid(),
     }
 }
 

@@ -125,13 +125,29 @@ impl Stripe {
     /// # Errors
     /// [`StripeError`].
     pub async fn undelivered_events(&self, span: &Span) -> Result<Page<ListedEvent>, StripeError> {
+        self.page("/events", &format!("delivery_success=false&{}", query(span)), listed_event).await
+    }
+
+    /// Events of the span of these kinds, whether they reached us or not. Stripe takes at most twenty kinds.
+    ///
+    /// # Errors
+    /// [`StripeError`].
+    pub async fn events(&self, kinds: &[&str], span: &Span) -> Result<Page<ListedEvent>, StripeError> {
+        let kinds: String = kinds.iter().map(|kind| format!("types%5B%5D={kind}&")).collect();
+        self.page("/events", &format!("{kinds}{}", query(span)), listed_event).await
+    }
+
+    /// Refunds that were made in that span, ours and others, also those that failed.
+    ///
+    /// # Errors
+    /// [`StripeError`].
+    pub async fn refunds(&self, span: &Span) -> Result<Page<Refund>, StripeError> {
         let read = |raw: &RawValue| {
-            let raw = raw.get().as_bytes().to_vec();
-            let envelope = envelope(&raw).map_err(|fault| unreadable(&fault))?;
-            let id = envelope.id.clone();
-            Ok((ListedEvent { envelope, raw }, id))
+            let refund = Refund::read(raw.get()).map_err(|fault| unreadable(&fault))?;
+            let id = refund.id.clone();
+            Ok((refund, id))
         };
-        self.page("/events", &format!("delivery_success=false&{}", query(span)), read).await
+        self.page("/refunds", &query(span), read).await
     }
 
     /// What moved in the balance in that span, with what moved it.
@@ -192,6 +208,13 @@ impl BalanceSource {
         let names_a_sale = raw.metadata.contains_key(SALE_KEY);
         Ok(Self { id: raw.id, payment_intent: raw.payment_intent, names_a_sale, object })
     }
+}
+
+fn listed_event(raw: &RawValue) -> Result<(ListedEvent, String), StripeError> {
+    let raw = raw.get().as_bytes().to_vec();
+    let envelope = envelope(&raw).map_err(|fault| unreadable(&fault))?;
+    let id = envelope.id.clone();
+    Ok((ListedEvent { envelope, raw }, id))
 }
 
 fn query(span: &Span) -> String {

@@ -22,6 +22,7 @@ fn intent(capture: CaptureMode) -> CreateIntent {
         return_url: "https://tickets.example/s/x/orders/ord_1".to_owned(),
         capture,
         description: "2 tickets".to_owned(),
+        memo: vec![("units".to_owned(), "ga:0-1".to_owned()), ("order".to_owned(), "another".to_owned())],
     }
 }
 
@@ -73,6 +74,7 @@ fn a_payment_is_confirmed_as_it_is_made_and_names_its_order() {
         "metadata[sale]=sale_0192f0a1b2c37d4e8f90a1b2c3d4e5f6",
         "metadata[order]=ord_0192f0a1b2c37d4e8f90a1b2c3d4e5f7",
         "metadata[attempt]=2",
+        "metadata[units]=ga:0-1",
         "expand[0]=latest_charge",
         "excluded_payment_method_types[0]=acss_debit",
     ] {

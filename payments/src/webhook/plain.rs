@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use domain::Money;
+use domain::memo::read_units;
 use domain::payment::IntentStatus;
 use serde::Deserialize;
 use serde_json::Value;
@@ -67,6 +68,7 @@ pub(super) fn intent(json: &str) -> Result<Intent, IntentFault> {
         latest_charge: intent.latest_charge.as_ref().and_then(id_of),
         capture_before: None,
         paid_with: None,
+        metadata: intent.metadata,
         created: time(intent.created)?,
     })
 }
@@ -82,6 +84,7 @@ pub(super) fn refund(json: &str) -> Result<Refund, IntentFault> {
         refund: id_in(&metadata, REFUND_KEY),
         sale: id_in(&metadata, SALE_KEY),
         order: id_in(&metadata, ORDER_KEY),
+        units: read_units(&metadata).unwrap_or_default(),
         created: time(refund.created)?,
     })
 }

@@ -110,6 +110,7 @@ async fn a_part_of_the_money_goes_back() {
         sale: sale(),
         order: order(),
         amount: Money::new(1_000, price().currency),
+        memo: Vec::new(),
     };
     let answer = till.stripe.refund(&refund, "refund:1").await.expect("there is enough to refund");
     assert_eq!((answer.status, answer.amount), (RefundStatus::Succeeded, refund.amount));
@@ -129,7 +130,14 @@ async fn all_refunds_of_an_intent_are_listed() {
     let id = |number: u32| format!("ref_0192f0a1b2c37d4e8f90a1b2{number:08x}").parse().expect("an id");
     let refunds = async |intent: &str, number| {
         let amount = Money::new(1, price().currency);
-        let refund = RefundIntent { id: id(number), intent: intent.to_owned(), sale: sale(), order: order(), amount };
+        let refund = RefundIntent {
+            id: id(number),
+            intent: intent.to_owned(),
+            sale: sale(),
+            order: order(),
+            amount,
+            memo: Vec::new(),
+        };
         till.stripe.refund(&refund, &format!("refund:{number}")).await.expect("there is enough to refund").id
     };
     let first = refunds(&paid.id, 0).await;

@@ -45,6 +45,7 @@ fn payment(capture: CaptureMode) -> CreateIntent {
         return_url: "https://tickets.example/s/night/orders/x?y=1&z=%20".to_owned(),
         capture,
         description: "2 tickets & a fee, 100 %".to_owned(),
+        memo: Vec::new(),
     }
 }
 
@@ -69,6 +70,7 @@ async fn stripes_schema_takes_what_we_do_with_a_payment() {
         sale: sale(),
         order: order(),
         amount: Money::new(1_000, price().currency),
+        memo: Vec::new(),
     };
     is_accepted("refund", stripe.refund(&refund, "refund:1").await);
     is_accepted("refunds", stripe.refunds_of("pi_123").await);

@@ -83,6 +83,7 @@ async fn every_event_of_a_payment_verifies_and_reads() {
         sale: sale(),
         order: order(),
         amount: price(),
+        memo: Vec::new(),
     };
     till.stripe.refund(&refund, "refund:1").await.expect("it was captured");
 
@@ -124,6 +125,7 @@ async fn every_event_of_a_dispute_and_of_a_failed_refund_reads() {
         sale: sale(),
         order: order(),
         amount: price(),
+        memo: Vec::new(),
     };
     let refunded = till.stripe.refund(&refund, "refund:1").await.expect("the dispute is won");
     till.fake.refund_ends(&refunded.id, RefundOutcome::Fails).expect("it had arrived");

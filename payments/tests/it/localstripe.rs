@@ -67,6 +67,7 @@ async fn what_we_do_with_a_payment_happens_also_at_localstripe() {
         sale: sale(),
         order: order(),
         amount: Money::new(1_000, price().currency),
+        memo: Vec::new(),
     };
     is_accepted("refund", stripe.refund(&refund, "refund:1").await);
     is_accepted("refunds", stripe.refunds_of(&sold).await);

@@ -64,6 +64,7 @@ impl Till {
             return_url: "https://tickets.example/s/night/orders/x".to_owned(),
             capture,
             description: "2 tickets & a fee, 100 %".to_owned(),
+            memo: Vec::new(),
         }
     }
 

@@ -13,10 +13,11 @@
 use std::time::Duration;
 
 use ::payments::{KEY_LIFE_S, Refund, RefundIntent, RefundStatus, StripeError};
+use domain::memo::unit_fields;
 use domain::{Money, RefundId};
 use ledger::outbox::IntentCall;
 use ledger::payments::{self, RefundApplied, RefundFacts, refund_apply};
-use ledger::refunds::{refund_refused, refund_unmade_for};
+use ledger::refunds::{refund_refused, refund_units, refund_unmade_for};
 
 use crate::context::Context;
 use crate::points::Point;
@@ -35,7 +36,11 @@ pub(crate) async fn run(
     amount: Money,
 ) -> Outcome {
     let sale = turn.sale;
-    let request = RefundIntent { id: refund, intent: call.intent.clone(), sale, order: call.order, amount };
+    let memo = match refund_units(&context.ledger, sale, refund).await {
+        Ok(units) => unit_fields(&units),
+        Err(error) => return error.into(),
+    };
+    let request = RefundIntent { id: refund, intent: call.intent.clone(), sale, order: call.order, amount, memo };
     match refund_unmade_for(&context.ledger, sale, refund).await {
         Ok(None) => Outcome::Done("made before, or given up"),
         Ok(Some(waiting)) if waiting < Duration::from_secs(KEY_LIFE_S) => make(context, turn, call, &request).await,

@@ -347,6 +347,7 @@ impl World {
             capture,
             livemode: false,
             window_s,
+            memo_kid: self.ticket_signer.kid(),
         };
         let BeginPayment::Begun(attempt) = payment_begin(&self.gateway, &payment).await.expect("Postgres answers")
         else {
@@ -366,6 +367,7 @@ impl World {
             return_url: attempt.return_url.clone(),
             capture: attempt.capture,
             description: attempt.description.clone(),
+            memo: Vec::new(),
         };
         match self.till.create_and_confirm(&request, &attempt.key).await {
             Ok(intent) => Some(StripeAnswer::Intent(intent.facts())),

@@ -34,7 +34,8 @@ impl World {
     pub(crate) async fn refunds_under_key(&self, order: &OrderRow, intent: &str, minor: i64, key: &str) {
         let amount = Money::new(minor, order.total.currency);
         let id = RefundId::from_uuid(Uuid::now_v7());
-        let refund = RefundIntent { id, intent: intent.to_owned(), sale: order.sale, order: order.id, amount };
+        let refund =
+            RefundIntent { id, intent: intent.to_owned(), sale: order.sale, order: order.id, amount, memo: Vec::new() };
         self.till.refund(&refund, key).await.expect("a refund");
     }
 
@@ -49,6 +50,7 @@ impl World {
             return_url: "https://tickets.example/s/night".to_owned(),
             capture: CaptureMode::Automatic,
             description: "tickets".to_owned(),
+            memo: Vec::new(),
         };
         self.till.create_and_confirm(&request, &Uuid::now_v7().to_string()).await.expect("an intent").id
     }
