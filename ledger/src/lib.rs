@@ -62,6 +62,7 @@ pub mod intent_claims;
 pub mod outbox;
 pub mod pruning;
 pub mod reconciliations;
+pub mod recovery;
 pub mod starts;
 
 pub mod audit;

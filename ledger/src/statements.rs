@@ -3,7 +3,8 @@
 use crate::{
     access_codes, audit, balance_transactions, balances, checkins, dead_letters, disputes, draws, epochs, holds,
     idempotency, inbox, intent_claims, notices, orders, organizers, outbox, payments, pruning, queue, rebuild,
-    reconciliations, refunds, registrations, sales, seals, server, starts, tickets, units, waitlist, withholdings,
+    reconciliations, recovery, refunds, registrations, sales, seals, server, starts, tickets, units, waitlist,
+    withholdings,
 };
 
 /// The modules' statements, one after the other.
@@ -46,6 +47,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         starts::STATEMENTS,
         dead_letters::STATEMENTS,
         reconciliations::STATEMENTS,
+        recovery::STATEMENTS,
         pruning::STATEMENTS,
         audit::STATEMENTS,
         seals::STATEMENTS,

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::SaleId;
 use domain::sale::LetterKind;
 use http::Uri;
+use jiff::Timestamp;
 use ledger::seals::SealHead;
 
 use crate::config::Variables;
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     DeadLetters(DeadLetters),
     /// What the reconcilers looked at last, and what they found that people must look at
     Reconciliations(Reconciliations),
+    /// Hear again from Stripe and Redis what a database has forgotten that was restored to an earlier moment; run it before
+    /// gateways and workers, and again if it fails; exit 1 when the audit finds a breach
+    Recover(Recover),
     /// Letters to buyers
     #[command(subcommand)]
     Letters(Letters),
@@ -220,6 +224,25 @@ pub(crate) struct DropLetters {
 pub(crate) struct Reconciliations {
     #[command(flatten)]
     pub(crate) variables: Variables,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `onsale recover`
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// The moment to which the database was restored, like 2026-12-05T19:02:11Z; an earlier one does no harm
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Timestamp,
+    /// Only look: write nothing, pause nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How far numbers in the queue jump where Redis was lost, too: more than could join in the time that is lost
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub(crate) numbers_ahead: u32,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

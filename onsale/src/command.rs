@@ -16,6 +16,7 @@ mod migrate;
 mod openapi;
 mod preflight;
 mod reconciliations;
+mod recover;
 mod sandbox;
 mod stripe;
 mod verify_shuffle;
@@ -98,6 +99,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::VerifyShuffle(verify) => verify_shuffle::run(&verify),
         Command::DeadLetters(letters) => dead_letters::run(&letters),
         Command::Reconciliations(wanted) => reconciliations::run(&wanted),
+        Command::Recover(wanted) => recover::run(&wanted),
         Command::Letters(Letters::Preview(wanted)) => letters::preview(&wanted),
         Command::Keys(Keys::Create(create)) => keys::create(&create),
         Command::Keys(Keys::Generate { purpose }) => keys::generate(purpose),

@@ -47,6 +47,12 @@ pub(crate) async fn gateway(settings: GatewaySettings, draining: CancellationTok
 
 /// Starts workers; they drain when `draining` is cancelled.
 pub(crate) async fn workers(settings: WorkersSettings, draining: CancellationToken) -> Result<Workers, Failure> {
+    let (config, parts) = workers_parts(settings).await?;
+    Ok(Workers::start(config, parts, draining))
+}
+
+/// What workers work with, for whoever does some of their work without starting them.
+pub(crate) async fn workers_parts(settings: WorkersSettings) -> Result<(WorkersConfig, WorkersParts), Failure> {
     let process = settings.process;
     let parts = WorkersParts {
         ledger: ledger(&process, Role::Workers)?,
@@ -59,7 +65,7 @@ pub(crate) async fn workers(settings: WorkersSettings, draining: CancellationTok
         public_url: process.public_url.origin().to_owned(),
     };
     let config = WorkersConfig { stripe_writes_per_s: process.stripe_writes_per_s, ..WorkersConfig::default() };
-    Ok(Workers::start(config, parts, draining))
+    Ok((config, parts))
 }
 
 fn ledger(process: &ProcessSettings, role: Role) -> Result<Ledger, Failure> {

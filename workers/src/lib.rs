@@ -41,6 +41,7 @@ mod mail;
 mod preview;
 
 pub mod metrics;
+pub mod recovery;
 pub mod stock;
 
 pub use beacon::{BadBeaconUrl, BeaconUrl, beacon_round};

@@ -228,7 +228,7 @@ impl Workers {
     }
 }
 
-fn context(config: &WorkersConfig, parts: WorkersParts, points: Points) -> Arc<Context> {
+pub(crate) fn context(config: &WorkersConfig, parts: WorkersParts, points: Points) -> Arc<Context> {
     let WorkersParts { ledger, store, stripe, ticket_signer, signer, mail, beacon, public_url } = parts;
     Arc::new(Context {
         queue: admission::Queue::new(store.clone()),

@@ -121,7 +121,8 @@ struct TargetDocument {
     order: Uuid,
     payment: Uuid,
     number: u64,
-    units: documents::Units,
+    /// None of an order that was recovered without anybody knowing its units.
+    units: Option<documents::Units>,
     card_first: bool,
 }
 
@@ -141,7 +142,7 @@ pub(super) fn target(document: Value) -> Result<PaymentTarget, LedgerError> {
     let TargetDocument { sale, order, payment, number, units, card_first } = documents::read(document)?;
     let (sale, order) = (SaleId::from_uuid(sale), OrderId::from_uuid(order));
     let (payment, card) = (PaymentId::from_uuid(payment), CardWanted::from(card_first));
-    Ok(PaymentTarget { sale, order, payment, number: PlaceNumber(number), units, card })
+    Ok(PaymentTarget { sale, order, payment, number: PlaceNumber(number), units: units.unwrap_or_default(), card })
 }
 
 /// Applies news of an intent: everything it changes, and the mark on its event, in one call.

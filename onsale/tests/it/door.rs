@@ -44,8 +44,13 @@ impl Door {
 
     /// With a network: what is said of a ticket that is read.
     pub(crate) async fn scans(&self, ticket: &Value) -> String {
+        self.uploads(Uuid::now_v7(), ticket).await
+    }
+
+    /// The same of a scan that has its id; sent again, it is the same scan.
+    pub(crate) async fn uploads(&self, scan: Uuid, ticket: &Value) -> String {
         let at = "2026-12-05T19:02:10Z";
-        let scan = json!({ "id": Uuid::now_v7(), "text": self.text(ticket), "at": at });
+        let scan = json!({ "id": scan, "text": self.text(ticket), "at": at });
         let body = json!({ "device": "gate-3", "sent_at": at, "scans": [scan] });
         let told = self.organizer.asks(Method::POST, &format!("sales/{}/checkins", self.sale), &body).await.unwrap();
         let told = told.expect(StatusCode::OK).unwrap();

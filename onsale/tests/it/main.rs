@@ -15,6 +15,7 @@ mod compose;
 mod dashboards;
 mod dead_letters;
 mod disagreement;
+mod disaster;
 mod door;
 mod drain;
 mod expiring;

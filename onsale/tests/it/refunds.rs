@@ -16,14 +16,14 @@ const BACK_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl World {
-    async fn gives_back(&self, sale: &str, order: &Order, body: &Value) -> Value {
+    pub(crate) async fn gives_back(&self, sale: &str, order: &Order, body: &Value) -> Value {
         let path = format!("sales/{sale}/orders/{}/refunds", order.id);
         let asked = self.organizer.asks(Method::POST, &path, body).await.unwrap();
         asked.expect(StatusCode::CREATED).unwrap()
     }
 
     /// Waits until the first tier has so many units on sale.
-    async fn waits_until_on_sale(&self, sale: &str, units: u64) {
+    pub(crate) async fn waits_until_on_sale(&self, sale: &str, units: u64) {
         let started = Instant::now();
         loop {
             let shown = self.edge.ask(Method::GET, &format!("/v1/sales/{sale}"), &[], &Value::Null).await.unwrap();
@@ -36,7 +36,7 @@ impl World {
     }
 }
 
-async fn only_ticket(buyer: &Buyer, order: &Order) -> Value {
+pub(crate) async fn only_ticket(buyer: &Buyer, order: &Order) -> Value {
     let seen = buyer.looks_at_order(order).await.unwrap().expect(StatusCode::OK).unwrap();
     seen["tickets"][0].clone()
 }

@@ -277,7 +277,7 @@ impl World {
 
     /// Runs the command as an operator would; gives its exit status and what it printed.
     pub(crate) fn runs(&self, arguments: &[&str]) -> (ExitStatus, String) {
-        let output = command(arguments, &self.variables).output().unwrap();
+        let output = command(arguments, &self.variables).stderr(Stdio::inherit()).output().unwrap();
         (output.status, String::from_utf8(output.stdout).unwrap())
     }
 
