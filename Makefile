@@ -8,6 +8,9 @@ BROWSER_TEST := onsale/tests/browser
 # The tests mostly wait for servers, so more of them than cores run at once.
 TEST_THREADS := 6
 CORES := $(shell nproc)
+# Where the tests' private servers keep their files: in memory where there is plenty of it. A copy of a cluster for each test is
+# half of what the tests cost on a disk, and none of them is about the disk.
+SCRATCH := $(or $(TMPDIR),$(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "/dev/shm" }'),/tmp)
 # Which load test: a file in loadtest/scenarios. All but smoke are about figures, which only an optimised program has.
 SCENARIO := smoke
 LOADED := $(if $(filter smoke,$(SCENARIO)),debug,release)
@@ -26,6 +29,7 @@ test: ## all tests against private servers, the page in a browser, and the load 
 	@# k6 is built meanwhile, where it is missing, behind everything else.
 	@k6=; trap '[ -z "$$k6" ] || kill $$k6' EXIT; \
 		if command -v go >/dev/null; then nice -n 19 node loadtest/run.mjs --build & k6=$$!; fi; \
+		export TMPDIR=$(SCRATCH); \
 		RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace && \
 		$(MAKE) --no-print-directory browser && \
 		if [ -n "$$k6" ]; then wait $$k6 && k6= && $(MAKE) --no-print-directory load-test; \
