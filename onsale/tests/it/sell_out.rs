@@ -9,7 +9,7 @@ use sandbox::actors::{Card, Edge, Hold, Turn, Visitor};
 use tokio::task::JoinSet;
 
 use crate::totals;
-use crate::world::World;
+use crate::world::{STRIPE_TAKES_ALL, World};
 
 const BUYERS: usize = 200;
 const UNITS: u32 = 50;
@@ -27,7 +27,7 @@ enum Told {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_buyers_for_fifty_units_leave_fifty_sold_and_everyone_told() {
-    let world = World::start().await;
+    let world = World::start_and_set(&[STRIPE_TAKES_ALL]).await;
     let sale = world.sells(UNITS).await;
     let mut buyers = JoinSet::new();
     for number in 0..BUYERS {
