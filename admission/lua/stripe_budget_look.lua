@@ -19,4 +19,4 @@ redis.call('ZREMRANGEBYSCORE', K.spenders, '-inf', '(' .. now_ms - SPENDER_MS)
 redis.call('EXPIRE', K.spenders, BUDGET_TTL_S)
 local budget = budget_read(tonumber(ARGV[1]))
 local remaining = now_ms < budget.paused_ms and 0 or math.floor((budget.level + budget.floor) / ONE)
-return {'seen', remaining, budget.factor, redis.call('ZCARD', K.spenders)}
+return {'seen', remaining, math.floor(budget.factor), redis.call('ZCARD', K.spenders)}

@@ -45,7 +45,7 @@
 //!
 //! | key              | type   | holds                                             | written by                | read by |
 //! |------------------|--------|---------------------------------------------------|---------------------------|---------|
-//! | `budget`         | hash   | writes that are there and when that was (ms), the share of the limit that is spent, pause and cut; 1 h | take, slow | take, slow, look |
+//! | `budget`         | hash   | writes that are there and when that was (µs), the share of the limit that is spent, pause and cut; 1 h | take, slow | take, slow, look |
 //! | `spenders`       | zset   | process → when it looked last (ms); 1 h           | look                      | look |
 //!
 //! (`take`, `slow` and `look` are the scripts `stripe_budget_…`.)

@@ -2,7 +2,7 @@
 //! moment of their own, and nobody's request fails.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -10,7 +10,7 @@ use sandbox::actors::{Incoming, LiveSocket};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Barrier, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -70,13 +70,11 @@ async fn a_gateway_asked_to_end_sends_a_thousand_elsewhere_and_fails_nobody() {
         asking.spawn(asks_on(Client::new(&address, &sale), Keeps::Nothing, ends.clone()));
     }
     let mut waiting = JoinSet::new();
-    let begun = Arc::new(Mutex::new(0));
+    let begun = Arc::new(Barrier::new(LATE + 1));
     for _ in 0..LATE {
         waiting.spawn(asks_again_late(Client::new(&address, &sale), Arc::clone(&begun), is_late.clone()));
     }
-    while *begun.lock().unwrap() < LATE {
-        tokio::time::sleep(ASK_EVERY).await;
-    }
+    timeout(BOUND, begun.wait()).await.expect("all of them asked once");
 
     let asked = Instant::now();
     ending.send_replace(true);
@@ -207,10 +205,10 @@ async fn asks_on(client: Client, keeps: Keeps, ends: watch::Receiver<bool>) -> A
 }
 
 /// Asks once, and over the same connection again when it is late.
-async fn asks_again_late(client: Client, begun: Arc<Mutex<usize>>, mut is_late: watch::Receiver<bool>) {
+async fn asks_again_late(client: Client, begun: Arc<Barrier>, mut is_late: watch::Receiver<bool>) {
     let mut connection = client.connects().await.unwrap();
     assert!(!client.asks(&mut connection).await.unwrap(), "told to close before the notice");
-    *begun.lock().unwrap() += 1;
+    begun.wait().await;
     is_late.wait_for(|late| *late).await.unwrap();
     assert!(client.asks(&mut connection).await.unwrap(), "told nothing in the notice");
 }
