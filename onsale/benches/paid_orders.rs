@@ -139,7 +139,7 @@ async fn until_all_are_paid(world: &World, orders: u32) {
 
 /// One row a transaction, in a database of its own.
 async fn commits_per_s(world: &World) -> f64 {
-    let database = Database { url: world.postgres.url("postgres"), name: "postgres".to_owned() };
+    let database = Database::at(world.postgres.url("postgres"), "postgres".to_owned());
     database.execute("CREATE TABLE committed (id uuid PRIMARY KEY)").await.unwrap();
     let script = "INSERT INTO committed VALUES (gen_random_uuid());";
     pgbench::transactions_per_s(&database.url, script, SESSIONS, COMMITTING).await

@@ -90,7 +90,7 @@ async fn a_closed_sale_is_archived_and_what_was_changed_in_its_archive_is_told()
     // There is no Redis beside an archive, and an audit that does not compare it says so.
     let skipped = "redis was not compared: REDIS_URL is not set";
     assert!(said(&verified).contains(skipped) && !world.audit().1.contains(skipped), "{}", said(&verified));
-    let (archived, of_sale) = (Database { url, name: "whole".to_owned() }, format!("'{}'", &sale[5..]));
+    let (archived, of_sale) = (Database::at(url, "whole".to_owned()), format!("'{}'", &sale[5..]));
     for counted in ["transfers", "entries", "orders", "tickets", "refunds", "refund_tickets", "units", "audit_log"] {
         let count = format!("SELECT count(*) FROM {counted} WHERE sale_id = {of_sale}");
         let rows = archived.number(&count).await.unwrap();

@@ -1,9 +1,16 @@
-//! One statement at a time as the superuser. Each use opens a connection and drives it on the caller's own task, so nothing
-//! here outlives the call or belongs to a runtime.
+//! One statement at a time as the superuser, over a connection that is driven on the caller's own task: nothing here runs
+//! when nobody asks.
+//!
+//! Statements have a connection each, because what they set would stay in it. Questions keep theirs: opening one costs
+//! Postgres 5 ms of the processor, and most tests ask dozens.
 
+use std::fmt;
+use std::pin::pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, Error, NoTls, Row, Socket};
 
 /// A loopback connection is made in milliseconds or not at all.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -15,30 +22,80 @@ pub(super) fn url(port: u16, database: &str) -> String {
 
 /// Runs statements that return nothing.
 pub(super) async fn execute(url: &str, statements: &str) -> Result<(), Error> {
-    with_client(url, async |client| client.batch_execute(statements).await).await
+    let Session { client, mut connection } = Session::open(url).await?;
+    drive(&mut connection, client.batch_execute(statements)).await
 }
 
 /// The first column of the first row, as text.
 pub(super) async fn query_text(url: &str, statement: &str) -> Result<String, Error> {
-    with_client(url, async |client| client.query_one(statement, &[]).await?.try_get(0)).await
+    Session::open(url).await?.asks(statement).await?.try_get(0)
 }
 
 /// The first column of the first row, as a number.
 pub(super) async fn query_number(url: &str, statement: &str) -> Result<i64, Error> {
-    with_client(url, async |client| client.query_one(statement, &[]).await?.try_get(0)).await
+    Session::open(url).await?.asks(statement).await?.try_get(0)
 }
 
-async fn with_client<T>(url: &str, work: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Error> {
-    let mut config: Config = url.parse()?;
-    config.connect_timeout(CONNECT_MAX);
-    let (client, connection) = config.connect(NoTls).await?;
-    let work = async {
-        let result = work(&client).await;
-        // The connection ends when its client does.
-        drop(client);
-        result
-    };
-    // An error of the connection also reaches the work as an error.
-    let (result, _) = tokio::join!(work, connection);
-    result
+/// Who asks one database again and again. Of those who ask at once only the first has the session that is kept.
+#[derive(Debug, Default)]
+pub(super) struct Asker {
+    kept: Mutex<Option<Session>>,
+}
+
+impl Asker {
+    /// The only row.
+    pub(super) async fn asks(&self, url: &str, question: &str) -> Result<Row, Error> {
+        let kept = self.kept.lock().expect("nobody panics with it").take();
+        if let Some(mut session) = kept
+            && let Ok(row) = session.asks(question).await
+        {
+            self.keep(session);
+            return Ok(row);
+        }
+        // The error may have been the session's, which a test has cut or whose server it has killed since.
+        let mut session = Session::open(url).await?;
+        let row = session.asks(question).await?;
+        self.keep(session);
+        Ok(row)
+    }
+
+    fn keep(&self, session: Session) {
+        *self.kept.lock().expect("nobody panics with it") = Some(session);
+    }
+}
+
+struct Session {
+    client: Client,
+    connection: Connection<Socket, NoTlsStream>,
+}
+
+impl Session {
+    async fn open(url: &str) -> Result<Self, Error> {
+        let mut config: Config = url.parse()?;
+        config.connect_timeout(CONNECT_MAX);
+        let (client, connection) = config.connect(NoTls).await?;
+        Ok(Self { client, connection })
+    }
+
+    async fn asks(&mut self, question: &str) -> Result<Row, Error> {
+        drive(&mut self.connection, self.client.query_one(question, &[])).await
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+async fn drive<T>(
+    connection: &mut Connection<Socket, NoTlsStream>,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let mut work = pin!(work);
+    tokio::select! {
+        result = &mut work => result,
+        // It ends before its client only when something is wrong, which then is an error of the work.
+        _ = connection => work.await,
+    }
 }

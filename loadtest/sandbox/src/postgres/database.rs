@@ -1,6 +1,8 @@
 //! A database of one test, and its clock.
 
-use super::client;
+use std::sync::Arc;
+
+use super::client::{self, Asker};
 use crate::SandboxError;
 
 /// A fresh copy of a template. It lives as long as its cluster.
@@ -10,9 +12,16 @@ pub struct Database {
     pub url: String,
     /// Its name in the cluster.
     pub name: String,
+    asker: Arc<Asker>,
 }
 
 impl Database {
+    /// A database that is already there.
+    #[must_use]
+    pub fn at(url: String, name: String) -> Self {
+        Self { url, name, asker: Arc::default() }
+    }
+
     /// From the next statement on, `onsale_now()` is the real time plus `offset_ms`.
     ///
     /// # Errors
@@ -28,7 +37,7 @@ impl Database {
     /// When the database does not answer.
     pub async fn advance_clock(&self, by_ms: i64) -> Result<i64, SandboxError> {
         let update = format!("UPDATE public.sandbox_clock SET offset_ms = offset_ms + {by_ms} RETURNING offset_ms");
-        Ok(client::query_number(&self.url, &update).await?)
+        Ok(self.asker.asks(&self.url, &update).await?.try_get(0)?)
     }
 
     /// Runs statements as the superuser: for hand-made breaches and for looking around, not for what has an interface.
@@ -44,7 +53,7 @@ impl Database {
     /// # Errors
     /// Whatever the database answers; also when there is not exactly one row.
     pub async fn number(&self, query: &str) -> Result<i64, SandboxError> {
-        Ok(client::query_number(&self.url, query).await?)
+        Ok(self.asker.asks(&self.url, query).await?.try_get(0)?)
     }
 
     /// A text, asked as the superuser: first column of the only row.
@@ -52,6 +61,6 @@ impl Database {
     /// # Errors
     /// Whatever the database answers; also when there is not exactly one row.
     pub async fn text(&self, query: &str) -> Result<String, SandboxError> {
-        Ok(client::query_text(&self.url, query).await?)
+        Ok(self.asker.asks(&self.url, query).await?.try_get(0)?)
     }
 }

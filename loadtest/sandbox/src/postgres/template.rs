@@ -71,7 +71,7 @@ impl Template<'_> {
         let name = format!("{}_{number}", self.name);
         let create = format!(r#"CREATE DATABASE "{name}" TEMPLATE "{}" STRATEGY file_copy"#, self.name);
         client::execute(&self.postgres.url("postgres"), &create).await?;
-        Ok(Database { url: self.postgres.url(&name), name })
+        Ok(Database::at(self.postgres.url(&name), name))
     }
 }
 
