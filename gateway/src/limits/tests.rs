@@ -93,5 +93,8 @@ fn the_page_of_variables_and_a_refusal_name_every_limit() {
     for limit in Limit::ALL {
         assert!(row.contains(&format!("`{}`", limit.word())), "{limit:?}: {row}");
         assert!(refusal.split([' ', ',']).any(|word| word == limit.word()), "{limit:?}: {refusal}");
+        let RateLimit { burst, period_s } = RateLimits::default().of(limit).unwrap();
+        let default = format!("`{}={burst}/{period_s}s`", limit.word());
+        assert!(page.contains(&default), "{default}");
     }
 }

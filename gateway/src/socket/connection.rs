@@ -361,3 +361,6 @@ async fn linger(seat: &Seat<Wire>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

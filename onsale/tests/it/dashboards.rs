@@ -1,5 +1,5 @@
 //! What `grafana/` and the runbook rely on is there: every metric that a panel, a rule or the runbook names is exported by real
-//! processes, and the runbook's statements and commands are ones that exist.
+//! processes, and the runbook's statements, and the commands of every page, are ones that exist.
 //!
 //! What comes out of the alerts, and what the dashboards look like, is `grafana/tests`.
 
@@ -152,22 +152,44 @@ async fn every_statement_can_be_run(world: &World) {
 
 /// With `--help` instead of what it would do: subcommands and options are ones that the command knows.
 #[test]
-fn every_command_of_the_runbook_is_one() {
-    let text = runbook();
-    let blocks = blocks("sh\n");
-    let in_blocks = blocks.iter().flat_map(|block| block.lines()).map(|line| line.split('#').next().unwrap().trim());
-    let in_text = text.split('`').filter(|code| !code.contains('\n'));
-    let lines: BTreeSet<_> = in_blocks.chain(in_text).filter(|line| line.starts_with("onsale ")).collect();
-    assert!(lines.len() >= 8, "{lines:?}");
-    for line in lines {
-        let words: Vec<_> = line.split(' ').skip(1).collect();
-        let is_name = |word: &&str| word.starts_with(|sign: char| sign.is_ascii_lowercase());
-        let path: Vec<_> = words.iter().copied().take_while(is_name).collect();
+fn every_command_of_every_page_is_one() {
+    let targets = fs::read_to_string(root().join("Makefile")).unwrap();
+    let lines: BTreeSet<_> = pages().iter().flat_map(|page| typed(page)).collect();
+    let of = |program: &str| lines.iter().filter_map(move |line| line.strip_prefix(program)).collect::<Vec<_>>();
+    assert!(of("onsale ").len() >= 40 && of("make ").len() >= 8, "{lines:?}");
+    for line in of("make ") {
+        for target in line.split_whitespace().take_while(|word| is_name(word)) {
+            assert!(targets.contains(&format!("\n{target}:")), "make {line}");
+        }
+    }
+    for line in of("onsale ") {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let path: Vec<_> = words.iter().copied().take_while(|word| is_name(word)).collect();
         let output = command(&[&path[..], &["--help"]].concat(), &[]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
-        assert!(help.contains(&format!("Usage: onsale {}", path.join(" "))), "{line}: {help}");
+        assert!(help.contains("Usage: onsale"), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         for option in words.iter().filter(|word| word.starts_with("--")) {
             assert!(help.contains(option), "{line} has no {option}");
         }
     }
+}
+
+fn is_name(word: &str) -> bool {
+    word.starts_with(|sign: char| sign.is_ascii_lowercase()) && !word.contains('.')
+}
+
+/// README and what is in `docs/`.
+fn pages() -> Vec<String> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|file| file.unwrap().path());
+    let paths = docs.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    paths.chain([root().join("README.md")]).map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+/// What a page has somebody type: lines of its blocks, and what stands between backticks. What has a backslash is a format.
+fn typed(page: &str) -> Vec<String> {
+    let (blocks, text): (Vec<_>, Vec<_>) = page.split("```").enumerate().partition(|(at, _)| at % 2 == 1);
+    let lines = blocks.into_iter().flat_map(|(_, block)| block.lines()).filter_map(|line| line.split('#').next());
+    let quoted = text.into_iter().flat_map(|(_, text)| text.split('`').skip(1).step_by(2));
+    let commands = lines.chain(quoted).flat_map(|line| line.split([';', '|', '>', '&'])).map(str::trim);
+    commands.filter(|command| !command.contains('\\')).map(str::to_owned).collect()
 }
