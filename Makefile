@@ -15,7 +15,7 @@ SCRATCH := $(or $(TMPDIR),$(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && 
 SCENARIO := smoke
 LOADED := $(if $(filter smoke,$(SCENARIO)),debug,release)
 
-.PHONY: help demo test soak check dashboards bench browser contract load load-most load-test
+.PHONY: help demo test soak check dashboards bench browser contract load load-most load-forecast load-test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,10 +49,18 @@ load: ## a load test by name (SCENARIO=smoke), against ONSALE_URL or a sandbox; 
 load-most: ## steps the stampede up until something breaks, and says the most that held
 	@$(MAKE) --no-print-directory load SCENARIO=most
 
+load-forecast: ## a rehearsal, and k6 playing the same sale anew: whether the forecast is within 10 % (some 6 minutes)
+	@$(SETUP) postgres redis
+	@$(CARGO) build --quiet --locked --package onsale --release
+	@target/release/onsale rehearse loadtest/rehearsal/sale.json --crowd loadtest/rehearsal/crowd.json --fans 2000 --speed 1 \
+		--out target/rehearsal $(ARGS)
+	@$(MAKE) --no-print-directory load SCENARIO=rehearsed REPORT=target/rehearsal/report.json
+
 load-test: ## that the load tests pass where they should and fail where they must
 	@$(SETUP) postgres redis
 	@# The program that the Rust tests have: alone it would be another, with most of its libraries again.
 	@$(CARGO) test --quiet --locked --workspace --no-run
+	@node --test loadtest/tests/*.test.js
 	@node loadtest/check/check.mjs
 
 soak: ## the same tests at their full counts, optimised (about an hour on 2 cores)

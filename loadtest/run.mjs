@@ -3,14 +3,17 @@
  *
  *     node run.mjs --build      only builds k6
  *     node run.mjs most         steps the stampede up until something breaks, and says the most that held
+ *     node run.mjs rehearsed    compares the forecast of a rehearsal (REPORT) with what k6's fans see of the same sale
  *
  * Against ONSALE_URL, or a sandbox of its own, which ends with it whatever happens. Exit code: 0 when everything held; k6's own when it
- * has one (99: a threshold); 1 for a summary that is missing or an audit that found something; 130 when it was interrupted.
+ * has one (99: a threshold); 1 for a summary that is missing, an audit that found something or a forecast that is off; 130 when it was
+ * interrupted.
  */
 
 import { join, resolve } from 'node:path';
 
 import { ROOT, k6 } from './k6.mjs';
+import { Rehearsal } from './rehearsal.mjs';
 import { Sandbox } from './sandbox.mjs';
 import { runScenario, verdictOf } from './scenario.mjs';
 
@@ -31,17 +34,20 @@ const results = resolve(process.env.RESULTS || join(ROOT, 'target/load', `${name
 async function main() {
   await k6(interrupt.signal);
   if (name === '--build') return 0;
-  const sandbox = process.env.ONSALE_URL ? null : await Sandbox.start({ ...SANDBOX_KNOBS[name], ...process.env });
+  const rehearsal = name === 'rehearsed' ? await Rehearsal.at(process.env.REPORT) : null;
+  const sandbox = process.env.ONSALE_URL ? null : await Sandbox.start({ ...SANDBOX_KNOBS[name], ...rehearsal?.knobs, ...process.env });
   try {
-    const code = name === 'most' ? await most(sandbox) : await one(sandbox);
+    const code = name === 'most' ? await most(sandbox) : await one(sandbox, rehearsal);
     return (await isSound(sandbox)) ? code : code || 1;
   } finally {
     await sandbox?.stop();
   }
 }
 
-async function one(sandbox) {
-  const outcome = await runScenario(name, { env: envOf(sandbox), folder: results, sandbox, signal: interrupt.signal });
+async function one(sandbox, rehearsal) {
+  const how = { env: envOf(sandbox), folder: results, sandbox, signal: interrupt.signal };
+  const { outcome, table } = rehearsal ? await rehearsal.plays(how) : { outcome: await runScenario(name, how) };
+  if (table) console.log(`${table}\n`);
   console.log(verdictOf(outcome));
   return outcome.code || (outcome.faults.length > 0 ? 1 : 0);
 }

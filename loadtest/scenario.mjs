@@ -29,9 +29,10 @@ const LEAP = 'set the clock ahead';
  * @param {import('./sandbox.mjs').Sandbox} [how.sandbox] whose clock may be set ahead
  * @param {AbortSignal} [how.signal] ends it early
  * @param {boolean} [how.isQuiet] whether the summary is left to the files
+ * @param {(line: string) => boolean} [how.takes] is given what the script says, and says whether it is not for people
  * @returns {Promise<Outcome>}
  */
-export async function runScenario(scenario, { env, folder, sandbox, signal, isQuiet = false }) {
+export async function runScenario(scenario, { env, folder, sandbox, signal, isQuiet = false, takes = () => false }) {
   const script = scenario.endsWith('.js') ? scenario : join(ROOT, 'loadtest/scenarios', `${scenario}.js`);
   await mkdir(folder, { recursive: true });
   const started_ms = Date.now();
@@ -52,7 +53,7 @@ export async function runScenario(scenario, { env, folder, sandbox, signal, isQu
   const late = setTimeout(() => ends(`it was not done after ${time_max_s} s`), time_max_s * 1_000);
   signal?.addEventListener('abort', interrupted, { once: true });
   if (signal?.aborted) interrupted();
-  const heard = hears(child.stderr, sandbox, isQuiet);
+  const heard = hears(child.stderr, { sandbox, isQuiet, takes });
   const code = await once(child, 'exit').then(([code]) => code ?? 1);
   await heard;
   clearTimeout(late);
@@ -65,10 +66,10 @@ export async function runScenario(scenario, { env, folder, sandbox, signal, isQu
 }
 
 /** Passes on what the script says, and does what it asks for. */
-async function hears(stderr, sandbox, isQuiet) {
+async function hears(stderr, { sandbox, isQuiet, takes }) {
   for await (const line of createInterface({ input: stderr })) {
     if (line.includes(LEAP)) sandbox?.leaps();
-    else if (!isQuiet) console.error(line);
+    else if (!takes(line) && !isQuiet) console.error(line);
   }
 }
 

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { K6_ENV, ROOT, k6 } from '../k6.mjs';
+import { Rehearsal } from '../rehearsal.mjs';
 import { Sandbox } from '../sandbox.mjs';
 import { THRESHOLD, runScenario, verdictOf } from '../scenario.mjs';
 
@@ -18,6 +19,8 @@ const LOADTEST = join(ROOT, 'loadtest');
 const BREAK_WITHIN_MS = 30_000;
 /** Few people who do not think: whatever else the machine does, so times are not bounded. */
 const QUICK = { FANS: '4', THINK_S: '0.2', SLO_FACTOR: '1000' };
+/** Of a sale that takes seconds, and forecast to take minutes. */
+const REPORT = join(LOADTEST, 'check/report.json');
 /** A unit that nobody sold is not there to be sold any more, and the books know nothing of it. */
 const BREACH = `SET session_replication_role = replica;
   UPDATE units SET state = 'withheld' WHERE (sale_id, tier_id, unit_no) IN (
@@ -59,7 +62,7 @@ async function inspects(scenarios) {
   const program = await k6();
   for (const scenario of scenarios) {
     const script = join(LOADTEST, 'scenarios', `${scenario}.js`);
-    const failure = await run(program, ['inspect', script], { env: { ...process.env, ...K6_ENV } }).then(() => '', ({ stderr }) => stderr);
+    const failure = await run(program, ['inspect', script], { env: { ...process.env, ...K6_ENV, REPORT } }).then(() => '', ({ stderr }) => stderr);
     expect(`${scenario} can be read`, failure === '', failure);
   }
 }
@@ -80,15 +83,22 @@ const withServerPrograms = () => ({ ...process.env, PATH: `${process.env.PATH}:/
 async function runs(sandbox, folder) {
   const runOf = (scenario, name, env = {}) =>
     runScenario(scenario, { env: { ...sandbox.env, ...QUICK, ...env }, folder: join(folder, name), sandbox, isQuiet: true });
-  const [smoke, threshold, summary] = await Promise.all([
+  const rehearsal = await Rehearsal.at(REPORT);
+  const rehearsed = rehearsal.plays({ env: { ...sandbox.env, ...QUICK }, folder: join(folder, 'rehearsed'), sandbox, isQuiet: true });
+  const [smoke, threshold, summary, { outcome: played, table }] = await Promise.all([
     runOf('smoke', 'smoke'),
     runOf('smoke', 'threshold', { SLO_FACTOR: '0' }),
     runOf(join(LOADTEST, 'check/broken_summary.js'), 'summary'),
+    rehearsed,
   ]);
   expect('smoke passes', smoke.code === 0 && smoke.faults.length === 0, verdictOf(smoke));
   expect('a threshold that is crossed fails the run', threshold.code === THRESHOLD && threshold.faults.length > 0, verdictOf(threshold));
   const unwritten = ['txt', 'json', 'html'].every((kind) => summary.faults.includes(`summary.${kind} was not written`));
   expect('a summary that fails fails the run', summary.code === 0 && unwritten, verdictOf(summary));
+  const isPlayed = played.code === 0 && played.faults.every((fault) => fault.startsWith('the forecast is off: ')) && /^units sold +6 +6 /m.test(table);
+  expect('a rehearsed sale is played to its end by fans who all tell of it', isPlayed, `${verdictOf(played)}\n${table}`);
+  const isOff = played.faults.some((fault) => fault.startsWith('the forecast is off: 50 % paid for after, s: forecast 500, '));
+  expect('a forecast that is off fails the run', isOff, verdictOf(played));
   expect('onsale audit holds afterwards', (await sandbox.breaches()) === '');
   const [breached] = await Promise.all([runOf(join(LOADTEST, 'check/breached.js'), 'breached'), breaks(sandbox.postgres)]);
   const isFound = breached.code === THRESHOLD && breached.faults.includes('the audit found a breach');

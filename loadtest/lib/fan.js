@@ -60,7 +60,7 @@ export const PLAN = {
 };
 
 /** How one walk ends before its end. */
-class Ended extends Error {
+export class Ended extends Error {
   constructor(ending, why = '') {
     super(why || ending);
     this.ending = ending;
@@ -80,11 +80,14 @@ const happens = (share) => Math.random() < share;
 const thinks = ([least, most]) => rest((least + Math.random() * (most - least)) * 1_000);
 
 /** The whole walk of one fan; gives its ending. */
-export async function walk(sale, plan = PLAN) {
+export const walk = (sale, plan = PLAN) => life(sale, (fan) => walks(fan, plan), plan.may_still_wait);
+
+/** A fan who does this, and has paid unless it throws how it ended; counts the ending, and gives it. */
+export async function life(sale, does, may_still_wait = false) {
   const fan = { sale, address: newAddress(), place: '', pass: '', watch: null };
   let ending = 'lost';
   try {
-    await walks(fan, plan);
+    await does(fan);
     ending = 'paid';
   } catch (failure) {
     if (!(failure instanceof Ended)) console.error(`a fan's script failed: ${failure.stack ?? failure}`);
@@ -94,7 +97,7 @@ export async function walk(sale, plan = PLAN) {
     if (fan.watch) fan.watch.close();
   }
   fans.add(1, { ending });
-  clear.add(ending !== 'lost' && ending !== 'refused' && (ending !== 'waiting' || plan.may_still_wait));
+  clear.add(ending !== 'lost' && ending !== 'refused' && (ending !== 'waiting' || may_still_wait));
   return ending;
 }
 
@@ -153,18 +156,19 @@ async function waits(fan, plan, until) {
 }
 
 /** What a position says: a pass, the end, or nothing yet. */
-function newsOf({ pass, state, sale_state }) {
+function newsOf({ pass, state, sale_state }, over) {
   if (pass) return { pass };
-  return OVER.includes(sale_state) || state === 'expired' || state === 'left' ? { over: sale_state } : null;
+  return over.includes(sale_state) || state === 'expired' || state === 'left' ? { over: sale_state } : null;
 }
 
-function watches(fan, until) {
+/** Waits by socket, which stays open; `over` are the states in which it goes home. */
+export function watches(fan, until, over = OVER) {
   return new Promise((resolve) => {
     const late = setTimeout(() => resolve({}), until - Date.now());
     fan.watch = new Watch(fan, ({ type, data }) => {
-      const news = type === 'position' ? newsOf(data)
+      const news = type === 'position' ? newsOf(data, over)
         : type === 'admitted' ? { pass: data.pass }
-        : type === 'sale' && OVER.includes(data.state) ? { over: data.state }
+        : type === 'sale' && over.includes(data.state) ? { over: data.state }
         : null;
       if (!news) return;
       clearTimeout(late);
@@ -173,11 +177,12 @@ function watches(fan, until) {
   });
 }
 
-async function polls(fan, until) {
+/** Waits by asking. */
+export async function polls(fan, until, over = OVER) {
   while (Date.now() < until) {
     const answer = await ask('GET', `/v1/sales/${fan.sale}/queue/place`, { name: 'place', address: fan.address, token: fan.place });
     if (!answer.ok && !answer.again) throw refusal('asking for the place', answer);
-    const news = answer.ok ? newsOf(answer.body) : null;
+    const news = answer.ok ? newsOf(answer.body, over) : null;
     if (news) return news;
     const after = answer.ok ? answer.body.poll_after_ms : answer.again_after_ms;
     await rest(Math.min(Math.max(after, POLL_MS[0]), POLL_MS[1]));
@@ -204,12 +209,14 @@ export async function orders(fan, hold) {
   return answer.body;
 }
 
-/** Gets a confirmation token, as a browser does, and presses Pay. */
+const stripeOf = (order) => STRIPE_API_BASE || order.payment.browser_base || STRIPE;
+
+/** Gets a confirmation token, as a browser does, and presses Pay; gives the payment, if there is one and it is known. */
 export async function pays(fan, order, card) {
   // A free order is paid by being made.
-  if (!order.payment) return;
+  if (!order.payment) return null;
   const until = Date.parse(order.expires_at);
-  const base = STRIPE_API_BASE || order.payment.browser_base || STRIPE;
+  const base = stripeOf(order);
   const form = { payment_method: card };
   const token = await insist(until, 'POST', `${base}/v1/test_helpers/confirmation_tokens`, { name: 'card', token: STRIPE_SECRET_KEY, form });
   if (!token.ok) throw refusal('making a confirmation token', token);
@@ -219,6 +226,16 @@ export async function pays(fan, order, card) {
   if (answer.code === 'payment_declined') throw new Ended('declined');
   // No answer is no refusal: the order says how it stands.
   if (!answer.ok && answer.status !== 0) throw refusal('paying', answer);
+  return answer.ok ? answer.body.payment : null;
+}
+
+/** Answers the bank's question, as the page of the fake's 3-D Secure does: `pass` or `fail`. Stripe's own has no such address. */
+export async function answersTheBank(order, { payment_intent, client_secret }, outcome) {
+  const form = { client_secret, outcome };
+  const what = { name: 'bank', token: order.payment.publishable_key, form };
+  const answer = await ask('POST', `${stripeOf(order)}/v1/payment_intents/${payment_intent}/authenticate`, what);
+  // The order was given up meanwhile, and the payment with it.
+  if (!answer.ok) throw new Ended('expired', `answering the bank: ${answer.status}`);
 }
 
 /** Waits for the tickets; gives how many. */
@@ -244,7 +261,8 @@ function valid(tickets, wanted) {
   return good;
 }
 
-function refusal(doing, { status, code, body }) {
+/** What a refusal comes to. */
+export function refusal(doing, { status, code, body }) {
   if (NONE_LEFT.includes(code)) return new Ended('sold_out');
   if (TOO_LATE.includes(code)) return new Ended('expired');
   const why = `${doing}: ${status} ${code} ${body?.detail ?? ''}`;

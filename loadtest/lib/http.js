@@ -14,7 +14,7 @@ import { ONSALE_URL } from './config.js';
 export const FAN_REQUESTS = ['join', 'place', 'leave', 'hold', 'release', 'order', 'show_order', 'pay'];
 /** All names that a request can have. */
 const NAMES = new Set([
-  ...FAN_REQUESTS, 'card', 'organizer', 'audit', 'sale', 'mail', 'wish', 'confirm', 'show_entry', 'claim', 'bot_join', 'bot_place',
+  ...FAN_REQUESTS, 'card', 'bank', 'organizer', 'audit', 'sale', 'mail', 'wish', 'confirm', 'show_entry', 'claim', 'bot_join', 'bot_place',
   'bot_hold', 'bot_forged',
 ]);
 
@@ -93,3 +93,6 @@ export async function insist(until, method, path, what) {
 
 /** Lets others of the VU go on for so long. */
 export const rest = (ms) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+
+/** A time as the API writes it, in milliseconds: the date parser reads so many digits and no more. */
+export const msOf = (time) => Date.parse(String(time).replace(/(\.\d{3})\d+/, '$1'));

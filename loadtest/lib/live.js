@@ -7,6 +7,7 @@ import { Counter, Rate, Trend } from 'k6/metrics';
 import { WebSocket } from 'k6/websockets';
 
 import { ONSALE_URL } from './config.js';
+import { msOf } from './http.js';
 
 const PROTOCOL = 'v1.onsale';
 const BACK_AFTER_MS = [500, 2_000];
@@ -70,8 +71,7 @@ export class Watch {
 
   #hears(data) {
     const frame = JSON.parse(data);
-    // The date parser reads milliseconds and no more.
-    const sent = Date.parse(String(frame.server_time).replace(/(\.\d{3})\d+/, '$1'));
+    const sent = msOf(frame.server_time);
     if (sent > 0) lag.add(Math.max(0, Date.now() - sent), { name: 'live' });
     if (frame.type === 'reconnect') this.#backAfterMs = frame.data.after_ms;
     if (!this.#isOver) this.#onFrame(frame);

@@ -33,7 +33,7 @@ export function organizer(method, path, body) {
   throw new Error(`${method} /v1/organizer/sales${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
 }
 
-const inSeconds = (seconds) => new Date(Date.now() + seconds * 1_000).toISOString();
+export const inSeconds = (seconds) => new Date(Date.now() + seconds * 1_000).toISOString();
 
 /**
  * Puts a sale on sale and waits until it can be joined; gives what the fans need to know.
@@ -41,8 +41,7 @@ const inSeconds = (seconds) => new Date(Date.now() + seconds * 1_000).toISOStrin
  * prequeue @param fields that differ from the usual sale
  */
 export function putsOnSale(name, seats, opens_in_s = 0, fields = {}) {
-  if (!ORGANIZER_KEY) throw new Error('ONSALE_ORGANIZER_KEY is not set: `onsale keys create --role organizer` makes one');
-  const { id } = organizer('POST', '', {
+  return publishes({
     name: `Load test: ${name}`,
     slug: `load-${name}-${Date.now().toString(36)}`,
     currency: 'eur',
@@ -58,10 +57,15 @@ export function putsOnSale(name, seats, opens_in_s = 0, fields = {}) {
     ...(opens_in_s > 0 ? { prequeue_opens_at: inSeconds(0), opens_at: inSeconds(opens_in_s) } : { opens_at: '2026-01-01T00:00:00Z' }),
     ...fields,
   });
+}
+
+/** Publishes a sale and waits until it can be joined; gives what the fans need to know. */
+export function publishes(config) {
+  if (!ORGANIZER_KEY) throw new Error('ONSALE_ORGANIZER_KEY is not set: `onsale keys create --role organizer` makes one');
+  const { id } = organizer('POST', '', config);
   organizer('POST', `/${id}/publish`);
-  const opens_at = Date.now() + opens_in_s * 1_000;
   for (const until = Date.now() + LIVE_WITHIN_S * 1_000; Date.now() < until; sleep(LOOK_EVERY_S)) {
-    if (askNow('GET', `/v1/sales/${id}`, { name: 'sale' }).ok) return { sale: id, opens_at };
+    if (askNow('GET', `/v1/sales/${id}`, { name: 'sale' }).ok) return { sale: id, opens_at: Date.parse(config.opens_at) };
   }
   throw new Error(`the sale ${id} cannot be joined ${LIVE_WITHIN_S} s after it was published`);
 }

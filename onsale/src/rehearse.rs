@@ -306,6 +306,7 @@ impl Asked<'_> {
     ) -> Rehearsal {
         Rehearsal {
             sale: self.configured.config.clone(),
+            in_real_time: self.configured.rehearsed(1.0).config,
             changes: self.rehearsed.changes.clone(),
             drawn: self.configured.opening == Opening::Drawn,
             plan: self.drawing.counts(self.fans),

@@ -263,7 +263,8 @@ fn forecast(report: &Value) -> String {
     let shares = list(&forecast["share_sold_after"]).iter();
     let shares = shares.map(|sold| vec![figure(&sold["share"]), figure(&sold["after_s"])]);
     format!(
-        "<h2>Forecast</h2><p>Sold out after {} s; {} fans served a second. The last units often wait for holds that run out, so the table          says also when most were paid for.</p>{}{}",
+        "<h2>Forecast</h2><p>Sold out after {} s; {} fans served a second. The last units often wait for holds that run out, so the table \
+         says also when most were paid for.</p>{}{}",
         figure(&forecast["sold_out_after_s"]),
         figure(&forecast["fans_served_per_s"]),
         table("Share of the units paid for", &["share", "#after, s"], shares),

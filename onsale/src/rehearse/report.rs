@@ -55,6 +55,8 @@ impl Ended {
 /// All there is to tell.
 pub(super) struct Rehearsal {
     pub(super) sale: SaleConfig,
+    /// The same as it is rehearsed at speed 1.
+    pub(super) in_real_time: SaleConfig,
     pub(super) changes: Vec<String>,
     pub(super) drawn: bool,
     pub(super) plan: Value,
@@ -139,6 +141,7 @@ impl Rehearsal {
                 "open_files_max": self.files,
                 "sockets_max": self.sockets_max,
                 "crowd": self.drawing.crowd,
+                "in_real_time": self.in_real_time,
             },
             "timeline": timeline(&self.samples, self.cores),
         })

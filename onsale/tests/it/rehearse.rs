@@ -135,6 +135,8 @@ fn everything_is_told(report: &Value) {
     }
     let units = report["forecast"]["paid_units_at"].as_array().unwrap();
     assert_eq!(units.last().unwrap()["units"], UNITS);
+    // Another load test plays the sale in its own time, whatever the speed.
+    assert_eq!(report["rehearsed"]["in_real_time"]["admission"]["rate_per_s"], 50);
     let bars = measured["waiting"]["histogram"].as_array().unwrap();
     let drawn: u64 = bars.iter().map(|bar| bar["fans"].as_u64().unwrap()).sum();
     assert_eq!(Some(drawn), measured["waiting"]["turns"].as_u64());
