@@ -2,10 +2,13 @@
 //! view costs when 50,000 are inside.
 //!
 //! A private Redis, one sale at a time, the scripts that production runs. Time of day is the sandbox clock, so a second of
-//! ticks is a second whatever this machine does meanwhile. Bounded: 2.1 million joins and some thousand ticks, about a minute.
+//! ticks is a second whatever this machine does meanwhile. Joins stand beside `redis-benchmark`, which sends the very call that
+//! the queue sends. Bounded: 2.1 million joins and some thousand ticks, about a minute.
 
 #[path = "support/raw.rs"]
 mod raw;
+#[path = "support/redis_benchmark.rs"]
+mod redis_benchmark;
 #[path = "support/timing.rs"]
 mod timing;
 
@@ -35,6 +38,8 @@ const INSIDE: u64 = 50_000;
 const MOVES: usize = 100;
 /// Calls that are timed one by one.
 const TIMED: usize = 200;
+/// Joins one by one.
+const ALONE: u64 = 40_000;
 
 const BYTES_MAX: f64 = 32.0;
 const BYTES_BESIDE_MAX: f64 = 1.0;
@@ -72,17 +77,25 @@ async fn main() {
     inside(&redis).await;
 }
 
-/// Joins a second through four clients at once, in whole batches and one by one.
+/// Joins a second through four clients at once, in whole batches and one by one; and the same call by `redis-benchmark`.
 async fn joins(redis: &Redis) {
     let table = Table::new("joins in Redis");
     let mut rates = Vec::new();
-    for (batch, visitors) in [(JOIN_BATCH_MAX as u64, 400_000), (1, 40_000)] {
+    for (batch, visitors) in [(JOIN_BATCH_MAX as u64, 400_000), (1, ALONE)] {
         let line = Line::empty(redis).await;
         let begun = Instant::now();
         line.fill(1..=visitors, batch).await;
         #[expect(clippy::cast_precision_loss, reason = "counts of a bench")]
         rates.push(visitors as f64 / begun.elapsed().as_secs_f64());
     }
+    let line = Line::empty(redis).await;
+    let call = line.call_of_a_join().await;
+    let theirs = redis_benchmark::calls_per_s(redis, &call, GATEWAYS, ALONE).await;
+    let joined: u64 = line.raw.command(&["HGET", &line.key("totals"), "joined"]).await.as_u64().expect("they joined");
+    assert!(joined > ALONE * 9 / 10, "{joined} joined by redis-benchmark");
+    table.figure(
+        &Figure::new("joins in Redis, one by one", rates[1], "/s").beside("redis-benchmark, the same call", theirs),
+    );
     let figure = Figure::new(format!("joins in Redis, batches of {JOIN_BATCH_MAX}"), rates[0], "/s");
     table.figure(&figure.beside("one by one", rates[1]));
 }
@@ -172,6 +185,23 @@ impl Line {
 
     fn key(&self, name: &str) -> String {
         format!("onsale:{{{}}}:{name}", self.sale)
+    }
+
+    /// The words that the queue sends for one join, as Redis noted them, with anybody for the holder.
+    async fn call_of_a_join(&self) -> Vec<String> {
+        self.raw.command(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]).await;
+        self.queue.join_many(self.sale, &[ask(0)], 0).await.expect("Redis answers");
+        self.raw.command(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]).await;
+        let calls = self.raw.command(&["SLOWLOG", "GET", "-1"]).await.into_array();
+        let words = calls.into_iter().map(|call| call.into_array()[3].clone().into_array());
+        let mut call = words
+            .into_iter()
+            .find(|words| words[0].as_str().is_some_and(|word| word.eq_ignore_ascii_case("evalsha")))
+            .expect("the queue ran its script");
+        // Of the four of an ask, the holder's field is the second.
+        let holder = call.len() - 3;
+        call[holder] = redis_benchmark::ANYBODY.into();
+        call.into_iter().map(|word| word.into_string().expect("text")).collect()
     }
 
     async fn bytes(&self, table: &Table) {
