@@ -39,7 +39,7 @@ use tokio_util::task::TaskTracker;
 /// Connections that join at once.
 const CONNECTIONS: usize = 256;
 /// Turns of each, one after the other, and how long each takes; before the first one, one that does not count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(3);
 /// The target.
 const RATIO_MIN: f64 = 0.5;

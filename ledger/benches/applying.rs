@@ -37,7 +37,7 @@ use tokio_postgres::Client;
 use world::{Paying, Price, World, connect, new_payment};
 
 /// Rounds of each way, one after the other; the first one of each warms up and does not count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 4;
 /// Events of a round.
 const EVENTS: usize = 720;
 /// Orders made ready at once.

@@ -40,7 +40,7 @@ use sandbox::{Durability, Postgres, PostgresOptions, Template};
 use tokio::task::JoinSet;
 
 /// Rounds of each way, by turns; the first one warms up and does not count.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 4;
 const ROUND: Duration = Duration::from_secs(5);
 /// Connections of ours, and of `pgbench`: as many, and as many as it is best with.
 const CONNECTIONS: usize = 8;

@@ -45,7 +45,7 @@ use tokio::time::{Instant, sleep};
 use world::{NO_LIMITS, Reach, STRIPE_TAKES_ALL, World};
 
 /// Orders that count, and those before them.
-const ORDERS: u32 = 3_000;
+const ORDERS: u32 = 2_000;
 const WARMING: u32 = 300;
 /// On their way to Pay at once.
 const AT_ONCE: usize = 64;

@@ -13,7 +13,7 @@ use tickets::pdf::{Sheet, pdf};
 use tickets::qr;
 
 const TICKETS: usize = 2_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const PDF_MIN_PER_S: f64 = 500.0;
 
 fn main() {
