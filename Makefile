@@ -15,7 +15,7 @@ SCRATCH := $(or $(TMPDIR),$(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && 
 SCENARIO := smoke
 LOADED := $(if $(filter smoke,$(SCENARIO)),debug,release)
 
-.PHONY: help demo test soak check dashboards bench browser contract load load-most load-forecast load-test
+.PHONY: help demo test soak check dashboards figures bench browser contract load load-most load-forecast load-test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,20 +67,21 @@ soak: ## the same tests at their full counts, optimised (about an hour on 2 core
 	@$(SETUP) postgres redis promtool python pdf
 	ONSALE_SOAK=1 RUST_TEST_THREADS=$(CORES) $(CARGO) test --release --locked --workspace
 
-bench: ## benchmarks, each beside its reference in the same run (ONSALE_BENCH_FULL=1: books of ten million entries)
+bench: ## every figure beside its reference, in one table that is also written to docs/performance.md (RUNS=3, ONLY=holds)
 	@$(SETUP) postgres redis
-	@for bench in admission:line admission:seats ledger:posting ledger:applying workers:backlog gateway:webhook gateway:joins gateway:holds gateway:sockets gateway:checkins tickets:pdf sandbox:stripe onsale:budget onsale:paid_orders; do \
-		$(CARGO) bench --quiet --locked --package $${bench%:*} --bench $${bench#*:} || exit 1; \
-	done
+	@CARGO="$(CARGO)" node loadtest/bench/run.mjs
 
 contract: ## every request we make of Stripe, against stripe-mock and localstripe (needs go and python3)
 	@CARGO="$(CARGO)" loadtest/sandbox/contract.sh
 
-check: dashboards ## formatting, lints, documentation, dependency rules, dashboards
+check: dashboards figures ## formatting, lints, documentation, dependency rules, dashboards
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- $(DENY_WARNINGS)
 	RUSTDOCFLAGS="$(DENY_WARNINGS)" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: left to the workflow"; fi
+
+figures: ## how the table of make bench is made of what benches print
+	@node --test loadtest/bench/tests/*.test.mjs
 
 dashboards: ## dashboards and alerts: the linter's rules, every query, every case of every alert
 	@$(SETUP) promtool

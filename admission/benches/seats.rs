@@ -3,9 +3,7 @@
 //! A private Redis and the script that production runs; the time is what Redis itself counts for the call, so neither the
 //! network nor this process is in it. Halls are as bad as they get: every row broken up but the last one, and rows as long as
 //! they may be, so that nothing is found before everything was looked at. The last figures are of a rush: holds that are taken
-//! in one call, as gateways do when many come at once. A broken bound ends the bench with an error.
-
-#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+//! in one call, as gateways do when many come at once.
 
 #[path = "support/raw.rs"]
 mod raw;
@@ -14,7 +12,6 @@ mod timing;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use admission::{
@@ -25,6 +22,7 @@ use domain::sale::ROW_SEATS_MAX;
 use domain::token::{Allowance, Holder};
 use domain::{HoldId, PlaceNumber, SaleId, UnitNo};
 use raw::Raw;
+use sandbox::figures::{Figure, Table, Target};
 use sandbox::{Persistence, Redis, RedisOptions};
 use timing::Times;
 use uuid::Uuid;
@@ -34,7 +32,7 @@ const SEATS: u32 = 50_000;
 const TIMED: usize = 1_000;
 /// What a hold of seats together may cost Redis, in the median: 5,000 of them a second. The median, because Redis counts by the
 /// clock on the wall: what else the machine does is in the slow calls.
-const TOGETHER_MAX: Duration = Duration::from_micros(200);
+const TOGETHER_MAX_US: f64 = 200.0;
 const FOREVER_S: u32 = 1_000_000;
 
 const PACE: Pace = Pace {
@@ -50,36 +48,44 @@ const PACE: Pace = Pace {
 };
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() {
     let redis = Redis::start(RedisOptions { persistence: Persistence::None }).await.expect("Redis is installed");
     let any = |quantity| UnitsWish::Any(NonZeroU32::new(quantity).expect("some"));
     let together = |quantity| UnitsWish::Together(NonZeroU32::new(quantity).expect("some"));
     let named: Vec<_> = [0, SEATS / 2, SEATS - 2, SEATS - 1].into_iter().map(UnitNo).collect();
-    println!("Redis' own time for one hold_take of {SEATS} units, {TIMED} calls, µs (median, p99, most)");
+    let table =
+        Table::new(&format!("Redis' own time for a hold among {SEATS} units, {TIMED} calls: median, p99, most"));
     let mut worst = Duration::ZERO;
     let floor = Hall::of(&redis, Vec::new(), Free::All).await;
-    floor.prints("general admission, 4", &any(4)).await;
-    floor.prints("general admission, 2", &any(2)).await;
-    floor.prints_of(&format!("general admission, 2, {TAKE_BATCH_MAX} in a call"), &any(2), TAKE_BATCH_MAX).await;
+    floor.prints(&table, "general admission, 4", &any(4)).await;
+    let alone = floor.prints(&table, "general admission, 2", &any(2)).await;
+    let what = format!("general admission, 2, {TAKE_BATCH_MAX} in a call");
+    let rushed = floor.prints_of(&table, &what, &any(2), TAKE_BATCH_MAX).await;
     for (what, seats) in [("rows of 40", 40), ("rows of 500", ROW_SEATS_MAX)] {
         let rows = vec![seats; (SEATS / seats) as usize];
         let empty = Hall::of(&redis, rows.clone(), Free::All).await;
-        empty.prints(&format!("{what}, all free, named 4"), &UnitsWish::Seats(named.iter().copied().collect())).await;
+        let seats = UnitsWish::Seats(named.iter().copied().collect());
+        empty.prints(&table, &format!("{what}, all free, named 4"), &seats).await;
         for quantity in [2, 6, 20] {
-            worst =
-                worst.max(empty.prints(&format!("{what}, all free, together {quantity}"), &together(quantity)).await);
+            let what = format!("{what}, all free, together {quantity}");
+            worst = worst.max(empty.prints(&table, &what, &together(quantity)).await);
         }
         let what_of_many = format!("{what}, together 2, {TAKE_BATCH_MAX} in a call");
-        empty.prints_of(&what_of_many, &together(2), TAKE_BATCH_MAX).await;
+        empty.prints_of(&table, &what_of_many, &together(2), TAKE_BATCH_MAX).await;
         let full = Hall::of(&redis, rows, Free::BrokenUpButTheLastRow).await;
         for quantity in [2, 6, 20] {
-            worst =
-                worst.max(full.prints(&format!("{what}, broken up, together {quantity}"), &together(quantity)).await);
+            let what = format!("{what}, broken up, together {quantity}");
+            worst = worst.max(full.prints(&table, &what, &together(quantity)).await);
         }
     }
-    let holds = worst <= TOGETHER_MAX;
-    println!("together, median: {worst:?}, at most {TOGETHER_MAX:?}: {}", if holds { "holds" } else { "BROKEN" });
-    if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let figure = Figure::new(format!("Redis for a hold, {TAKE_BATCH_MAX} in a call"), us(rushed), "us");
+    table.figure(&figure.beside("one in a call", us(alone)));
+    let figure = Figure::new(format!("Redis for seats together at worst, of {SEATS}"), us(worst), "us");
+    table.figure(&figure.must_be(Target::AtMost(TOGETHER_MAX_US)));
+}
+
+fn us(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 enum Free {
@@ -124,19 +130,19 @@ impl Hall {
     }
 
     /// Prints what a hold costs, one to a call, and answers the median.
-    async fn prints(&self, what: &str, wish: &UnitsWish) -> Duration {
-        self.prints_of(what, wish, 1).await
+    async fn prints(&self, table: &Table, what: &str, wish: &UnitsWish) -> Duration {
+        self.prints_of(table, what, wish, 1).await
     }
 
     /// Prints what a hold costs of so many in a call, and answers the median.
-    async fn prints_of(&self, what: &str, wish: &UnitsWish, batch: usize) -> Duration {
+    async fn prints_of(&self, table: &Table, what: &str, wish: &UnitsWish, batch: usize) -> Duration {
         let buyers = &self.buyers[..batch];
         self.takes(wish, buyers).await;
         let times =
             Times::of(TIMED / batch, async || self.takes(wish, buyers).await / u32::try_from(batch).expect("few"))
                 .await;
-        let us = |per_cent| times.within(per_cent).as_micros();
-        println!("{what:<38}{:>6}{:>6}{:>6}", us(50), us(99), us(100));
+        let [half, most, all] = [50, 99, 100].map(|per_cent| times.within(per_cent).as_micros());
+        table.note(what, &format!("{half} {most} {all} us"));
         times.within(50)
     }
 

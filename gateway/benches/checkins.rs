@@ -13,9 +13,6 @@ mod bare;
 #[expect(dead_code, reason = "shared with the other benches, which need the rest")]
 #[path = "support/client.rs"]
 mod client;
-#[expect(dead_code, reason = "other benches have targets of other kinds")]
-#[path = "support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "the world of the integration tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -29,9 +26,9 @@ use client::Client;
 use domain::ticket::TicketPayload;
 use domain::{SaleId, TicketId};
 use http::Method;
+use sandbox::figures::{Figure, Table, Target, median, quantile};
 use sandbox::{Durability, Postgres, PostgresOptions};
 use serde_json::{Value, json};
-use table::{Bound, Table, quantile};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 use world::{Setup, World, jazz_with};
@@ -87,16 +84,15 @@ async fn main() {
     let valid = world.database.number("SELECT count(*) FROM checkins WHERE verdict = 'valid'").await.unwrap();
     assert_eq!(usize::try_from(valid).unwrap(), TICKETS, "each was let in");
 
-    let (ours, theirs) = (quantile(&mut ours, 50), quantile(&mut theirs, 50));
+    let (ours, theirs) = (median(&mut ours), median(&mut theirs));
     let table = Table::new(&format!(
         "scans of different tickets over {CONNECTIONS} connections, kept on disk before they are answered"
     ));
-    table.target("one by one", ours, Bound::AtLeast(SCANS_MIN_PER_S), "/s");
-    table.figure("p50", &format!("{:.2} ms", quantile(&mut took_ms, 50)));
-    table.figure("p99", &format!("{:.2} ms", quantile(&mut took_ms, 99)));
-    table.figure(&format!("in batches of {BATCH}"), &format!("{in_batches:.0} /s"));
-    table.figure("a bare handler", &format!("{theirs:.0} /s"));
-    table.figure("scans for each of its answers", &format!("{:.2}", ours / theirs));
+    let one_by_one = Figure::new("scans at the door, one by one", ours, "/s").beside("answers of bare hyper", theirs);
+    table.figure(&one_by_one.should_be(Target::AtLeast(SCANS_MIN_PER_S)));
+    table.note("p50", &format!("{:.2} ms", quantile(&mut took_ms, 50)));
+    table.figure(&Figure::new("p99 of a scan", quantile(&mut took_ms, 99), "ms"));
+    table.figure(&Figure::new(format!("scans in batches of {BATCH}"), in_batches, "/s").beside("one by one", ours));
     world.stop().await;
 }
 

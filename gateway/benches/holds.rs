@@ -30,8 +30,6 @@ mod rounds;
 #[expect(dead_code, reason = "shared with the other benches, which need the rest")]
 #[path = "support/server.rs"]
 mod server;
-#[path = "support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "the world of the integration tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -46,9 +44,9 @@ use http::header::{CONTENT_LENGTH, DATE};
 use http::{Method, StatusCode};
 use redis::Done;
 use rounds::{Round, Rounds};
+use sandbox::figures::{Figure, Table, Target, median, quantile};
 use serde_json::{Value, json};
 use server::{Server, authority};
-use table::{Bound, Table, quantile};
 use tokio_util::task::TaskTracker;
 
 /// Rounds of each, one after the other; before the first one, one that does not count.
@@ -147,16 +145,21 @@ impl Bench {
                 ours.add(of_ours);
                 bare.add(of_bare);
             } else {
-                table.figure("an answer", &format!("{answer} bytes"));
+                table.note("an answer", &format!("{answer} bytes"));
             }
         }
         ours.tell("a hold", &table);
-        table.figure("a hold: time of Redis", &format!("{:.1} µs", quantile(&mut redis_us, 50)));
+        table.note("a hold: time of Redis", &format!("{:.1} µs", median(&mut redis_us)));
         bare.tell("an answer of a bare handler", &table);
-        table.target("holds over bare answers", ours.over(&bare), Bound::AtLeast(HOLDS_RATIO_MIN), "x");
+        let holds = Figure::new(format!("holds, {what}"), ours.per_s(), "/s")
+            .beside("answers of bare hyper", bare.per_s())
+            .by_rounds(ours.over(&bare));
+        table.figure(&holds.should_be(Target::RatioAtLeast(HOLDS_RATIO_MIN)));
+        let processor = Figure::new(format!("the server's processor for a hold, {what}"), ours.server_us(), "us");
+        table.figure(&processor.beside("for an answer of bare hyper", bare.server_us()));
         let told = self.at_rate(&another(sale), HOLDS, body, ours.per_s() / 2.0).await;
         assert!(told.iter().all(|told| told.status == StatusCode::CREATED));
-        tell(&table, "at half that rate", told, HALF_RATE_P99_MAX_MS);
+        tell(&table, &format!("a hold at half that rate, {what}"), told, HALF_RATE_P99_MAX_MS);
         ours.per_s()
     }
 
@@ -169,8 +172,9 @@ impl Bench {
         let held = told.iter().filter(|told| told.status == StatusCode::CREATED).count();
         let refused = told.iter().filter(|told| told.status == StatusCode::CONFLICT).count();
         assert_eq!((held, refused), (usize::try_from(STOCK).unwrap(), buyers - held));
-        table.figure("processor time of the server, all in", &format!("{:.2} s", self.server.busy_s() - before_s));
-        tell(&table, "an answer", told, RUSH_P99_MAX_MS);
+        let busy_us = (self.server.busy_s() - before_s) * 1e6 / per_each(buyers);
+        table.figure(&Figure::new("the server's processor for an answer of the rush", busy_us, "us"));
+        tell(&table, &format!("an answer to {buyers} who want {STOCK} units"), told, RUSH_P99_MAX_MS);
     }
 
     async fn refusals(&mut self) {
@@ -188,11 +192,14 @@ impl Bench {
         }
         let asked = self.redis().await.calls_of(OF_TAKING) - before;
         self.ends(&asks).await;
-        table.figure("an answer", &format!("{answer} bytes"));
+        table.note("an answer", &format!("{answer} bytes"));
         ours.tell("a refusal", &table);
         bare.tell("an answer of a bare handler", &table);
-        table.target("refusals over bare answers", ours.over(&bare), Bound::AtLeast(REFUSALS_RATIO_MIN), "x");
-        table.target("calls to Redis of all refusals", asked, Bound::AtMost(0.0), "");
+        let refusals = Figure::new("refusals after the last unit", ours.per_s(), "/s")
+            .beside("answers of bare hyper", bare.per_s())
+            .by_rounds(ours.over(&bare));
+        table.figure(&refusals.should_be(Target::RatioAtLeast(REFUSALS_RATIO_MIN)));
+        table.figure(&Figure::new("calls to Redis for all refusals", asked, "").should_be(Target::AtMost(0.0)));
     }
 
     /// The last of the buyers orders the only unit.
@@ -244,6 +251,12 @@ fn another(sale: &Value) -> Value {
 
 fn tell(table: &Table, what: &str, told: Vec<Told>, p99_max_ms: f64) {
     let mut times_ms: Vec<_> = told.into_iter().map(|told| told.took_s * 1e3).collect();
-    table.figure(&format!("{what}: p50"), &format!("{:.2} ms", quantile(&mut times_ms, 50)));
-    table.target(&format!("{what}: p99"), quantile(&mut times_ms, 99), Bound::AtMost(p99_max_ms), "ms");
+    table.note(&format!("{what}: p50"), &format!("{:.2} ms", quantile(&mut times_ms, 50)));
+    let p99 = Figure::new(format!("p99 of {what}"), quantile(&mut times_ms, 99), "ms");
+    table.figure(&p99.should_be(Target::AtMost(p99_max_ms)));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousand buyers")]
+fn per_each(buyers: usize) -> f64 {
+    buyers as f64
 }

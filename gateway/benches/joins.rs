@@ -18,9 +18,6 @@ mod rounds;
 #[expect(dead_code, reason = "shared with the other bench, which needs the rest")]
 #[path = "support/server.rs"]
 mod server;
-#[expect(dead_code, reason = "shared with the other bench, which needs the rest")]
-#[path = "support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "the world of the integration tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -33,16 +30,16 @@ use client::Client;
 use http::Method;
 use http::header::{CONTENT_LENGTH, DATE};
 use rounds::{Round, Rounds};
+use sandbox::figures::{Figure, Table, Target};
 use serde_json::json;
 use server::{Server, authority};
-use table::{Bound, Table};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Connections that join at once.
 const CONNECTIONS: usize = 256;
 /// Turns of each, one after the other, and how long each takes; before the first one, one that does not count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(3);
 /// The target.
 const RATIO_MIN: f64 = 0.5;
@@ -75,11 +72,16 @@ async fn main() {
         }
     }
     server.stop().await;
-    let table = Table::new(&format!("joins over {CONNECTIONS} connections"));
-    table.figure("an answer", &format!("{} bytes", answer.len()));
+    let table = Table::new("joins, beside a bare handler");
+    table.note("an answer", &format!("{} bytes", answer.len()));
     ours.tell("a join", &table);
     bare.tell("an answer of a bare handler", &table);
-    table.target("joins over bare answers", ours.over(&bare), Bound::AtLeast(RATIO_MIN), "x");
+    let joins = Figure::new(format!("joins over {CONNECTIONS} connections"), ours.per_s(), "/s")
+        .beside("answers of bare hyper", bare.per_s())
+        .by_rounds(ours.over(&bare));
+    table.figure(&joins.should_be(Target::RatioAtLeast(RATIO_MIN)));
+    let processor = Figure::new("the server's processor for a join", ours.server_us(), "us");
+    table.figure(&processor.beside("for an answer of bare hyper", bare.server_us()));
 }
 
 /// Asks as often as it can over every connection for a while; says how often in all, and in a second.

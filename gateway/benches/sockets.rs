@@ -16,9 +16,6 @@ mod crowd;
 mod meters;
 #[path = "support/server.rs"]
 mod server;
-#[expect(dead_code, reason = "shared with the other bench, which needs the rest")]
-#[path = "support/table.rs"]
-mod table;
 #[path = "support/turns.rs"]
 mod turns;
 #[expect(dead_code, reason = "the world of the integration tests; a bench needs a part of it")]
@@ -30,9 +27,9 @@ use std::time::{Duration, Instant};
 use client::Client;
 use crowd::{Crowd, Told};
 use http::Method;
+use sandbox::figures::{Figure, Table, Target, median};
 use serde_json::json;
 use server::{Server, authority};
-use table::{Bound, Table, quantile};
 use tokio_util::task::TaskTracker;
 
 /// Sockets, when nothing is said.
@@ -98,33 +95,24 @@ impl Bench {
     async fn measures(&mut self, table: &Table) {
         let ours = self.gateway(table).await;
         let bare = self.bare(&ours).await;
-        table.figure("a frame", &format!("{} bytes", ours.text.len()));
-        table.figure("all told, first to last: gateway", &format!("{:.0} ms", ours.span_s * 1e3));
-        table.figure("all told, first to last: bare loop", &format!("{:.0} ms", bare.span_s * 1e3));
-        table.target(
-            "time to tell all, over the bare loop",
-            ours.span_s / bare.span_s,
-            Bound::AtMost(TELL_MAX_RATIO),
-            "x",
-        );
-        table.figure("server time a frame: gateway", &format!("{:.1} µs", ours.busy_s * 1e6));
-        table.figure("server time a frame: bare loop", &format!("{:.1} µs", bare.busy_s * 1e6));
-        table.target(
-            "server time a frame, over the bare loop",
-            ours.busy_s / bare.busy_s,
-            Bound::AtMost(TELL_MAX_RATIO),
-            "x",
-        );
+        table.note("a frame", &format!("{} bytes", ours.text.len()));
+        let span = Figure::new(format!("a position to all of {} sockets", self.count), ours.span_s * 1e3, "ms")
+            .beside("a bare tokio-tungstenite loop", bare.span_s * 1e3);
+        table.figure(&span.should_be(Target::RatioAtMost(TELL_MAX_RATIO)));
+        let busy = Figure::new("the server's processor for a frame", ours.busy_s * 1e6, "us")
+            .beside("for one of the bare loop", bare.busy_s * 1e6);
+        table.figure(&busy.should_be(Target::RatioAtMost(TELL_MAX_RATIO)));
     }
 
     async fn gateway(&mut self, table: &Table) -> Telling {
         let url = format!("{}/v1/sales/{}/live", self.server.at.gateway.replace("http", "ws"), self.sale);
         let (crowd, [resident, slab, buffers]) = self.opens(&url).await;
         crowd.has_been_told().await;
-        table.target("resident memory of an idle socket", resident, Bound::AtMost(IDLE_MAX_KIB), "KiB");
-        table.figure("kernel memory beside it (slab, both ends)", &format!("{slab:.2} KiB"));
-        table.figure("kernel buffers beside it (sockstat, both ends)", &format!("{buffers:.2} KiB"));
-        self.bare_memory(table).await;
+        let bare = self.bare_memory().await;
+        let idle = Figure::new("resident memory of an idle socket", resident, "KiB").beside("of a bare one", bare);
+        table.figure(&idle.should_be(Target::AtMost(IDLE_MAX_KIB)));
+        table.figure(&Figure::new("kernel memory beside it (slab, both ends)", slab, "KiB"));
+        table.note("kernel buffers beside it (sockstat, both ends)", &format!("{buffers:.2} KiB"));
         self.streams(table).await;
         let telling = self.tells_through_gateway(&crowd).await;
         turns::measures(&mut self.server, &self.tasks, table).await;
@@ -150,12 +138,12 @@ impl Bench {
         (crowd, Memory::of(&self.server).each_since(&before, second.len()))
     }
 
-    /// What bare sockets cost, opened when there is nothing to spare any more.
-    async fn bare_memory(&mut self, table: &Table) {
+    /// What a bare socket costs, opened when there is nothing to spare any more.
+    async fn bare_memory(&mut self) -> f64 {
         let (crowd, [resident, ..]) = self.opens_for(&self.bare_url(), &self.places[self.count..]).await;
-        table.figure("resident memory of a bare socket", &format!("{resident:.2} KiB"));
         self.server.does("hang-up").await;
         crowd.hang_up();
+        resident
     }
 
     fn bare_url(&self) -> String {
@@ -195,7 +183,7 @@ impl Bench {
         let more = crowd::open_streams(authority, &path, second).await;
         tokio::time::sleep(REST).await;
         let [resident, ..] = Memory::of(&self.server).each_since(&before, second.len());
-        table.figure("resident memory of an idle event stream", &format!("{resident:.2} KiB"));
+        table.note("resident memory of an idle event stream", &format!("{resident:.2} KiB"));
         drop((streams, more));
     }
 
@@ -233,7 +221,7 @@ impl Telling {
     fn median(tellings: &mut [Self], text: String) -> Self {
         let mut spans: Vec<_> = tellings.iter().map(|telling| telling.span_s).collect();
         let mut busy: Vec<_> = tellings.iter().map(|telling| telling.busy_s).collect();
-        Self { span_s: quantile(&mut spans, 50), busy_s: quantile(&mut busy, 50), text }
+        Self { span_s: median(&mut spans), busy_s: median(&mut busy), text }
     }
 }
 

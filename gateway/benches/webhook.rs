@@ -15,9 +15,6 @@ mod bare;
 #[expect(dead_code, reason = "shared with the other benches, which need the rest")]
 #[path = "support/client.rs"]
 mod client;
-#[expect(dead_code, reason = "other benches have targets of other kinds")]
-#[path = "support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "the world of the integration tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -32,9 +29,9 @@ use client::Client;
 use domain::clock::Clock;
 use http::{Request, StatusCode};
 use http_body_util::Full;
+use sandbox::figures::{Figure, Table, Target, quantile};
 use sandbox::{Durability, Postgres, PostgresOptions, sign_webhook};
 use serde_json::json;
-use table::{Bound, Table, quantile};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use world::{Setup, WEBHOOK_SECRET, World};
@@ -77,10 +74,11 @@ async fn main() {
 
     let table =
         Table::new(&format!("events of Stripe, {PER_S} a second over {CONNECTIONS} connections, stored and answered"));
-    table.figure("from when it should be sent to its 200: p50", &format!("{:.2} ms", quantile(&mut ours, 50)));
-    table.target("p99", quantile(&mut ours, 99), Bound::AtMost(P99_MAX_MS), "ms");
-    table.figure("a bare handler: p50", &format!("{:.2} ms", quantile(&mut theirs, 50)));
-    table.figure("a bare handler: p99", &format!("{:.2} ms", quantile(&mut theirs, 99)));
+    table.note("from when it should be sent to its 200: p50", &format!("{:.2} ms", quantile(&mut ours, 50)));
+    table.note("a bare handler: p50", &format!("{:.2} ms", quantile(&mut theirs, 50)));
+    let p99 = Figure::new(format!("p99 of an event stored and answered, {PER_S}/s"), quantile(&mut ours, 99), "ms")
+        .beside("of bare hyper", quantile(&mut theirs, 99));
+    table.figure(&p99.should_be(Target::AtMost(P99_MAX_MS)));
     world.stop().await;
 }
 

@@ -15,9 +15,6 @@ mod machine;
 #[expect(dead_code, reason = "what the world asks of a test run; a bench is none")]
 #[path = "../tests/it/soak.rs"]
 mod soak;
-#[expect(dead_code, reason = "other benches have targets of other kinds")]
-#[path = "support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "the world of the integration tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -33,14 +30,14 @@ use ledger::payments::{
     payments_apply,
 };
 use ledger::{Ledger, PoolConfig, Role};
+use sandbox::figures::{Figure, Table, Target, median};
 use sandbox::{Durability, Postgres, PostgresOptions};
-use table::{Bound, Table, median};
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 use world::{Paying, Price, World, connect, new_payment};
 
 /// Rounds of each way, one after the other; the first one of each warms up and does not count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 4;
 /// Events of a round.
 const EVENTS: usize = 720;
 /// Orders made ready at once.
@@ -103,12 +100,14 @@ fn prints(rounds: &[Vec<Round>; WAYS.len()]) {
     for (way, rounds) in WAYS.iter().zip(rounds) {
         let Way { what, connections, batch } = way;
         let what = format!("{what}: {connections} connections, batches of {batch}");
-        table.figure(&what, &format!("{:.0}/s", of(rounds, |round| round.per_s)));
-        table.figure("  statements an event", &format!("{:.2}", of(rounds, |round| round.statements)));
+        table.note(&what, &format!("{:.0}/s", of(rounds, |round| round.per_s)));
+        table.note("  statements an event", &format!("{:.2}", of(rounds, |round| round.statements)));
     }
     let [alone, together, few] = [0, 1, 2].map(|way| of(&rounds[way], |round: &Round| round.per_s));
-    table.target("together, to one by one", together / alone, Bound::AtLeast(RATIO_MIN), "x");
-    table.figure("a few together, to one by one", &format!("{:.2} x", few / alone));
+    let figure = |what: &str, per_s| Figure::new(what, per_s, "/s").beside("one by one", alone);
+    let together = figure("payment events applied together", together);
+    table.figure(&together.should_be(Target::RatioAtLeast(RATIO_MIN)));
+    table.figure(&figure(&format!("payment events applied {BATCH_SMALL} together"), few));
 }
 
 /// Orders whose payment is under way, with the events that say that they are paid.

@@ -11,7 +11,7 @@
 //!   many and over many connections, we call `post_batch` with a hundred.
 //! - **Seals.** What was posted is sealed and checked.
 //!
-//! Ratios are of figures taken by turns in one run, whatever else the machine does; one out of its bound fails the bench.
+//! Ratios are of figures taken by turns in one run, whatever else the machine does; those have bounds.
 //! Figures are of this machine at that hour: load and fsync latency are printed beside, with what they should be.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
@@ -26,24 +26,21 @@ mod pgbench;
 #[expect(dead_code, reason = "what the world asks of a test run; a bench is none")]
 #[path = "../tests/it/soak.rs"]
 mod soak;
-#[path = "support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "the world of the integration tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
 
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use books::{BATCH, Books, POST, backend_us, post_batch};
 use ledger::audit::audit_chain;
 use ledger::seals::{SEAL_TRANSFERS_MAX, Sealing, seal_next};
+use sandbox::figures::{Figure, Table, Target, median};
 use sandbox::{Durability, Postgres, PostgresOptions, Template};
-use table::{Bound, Table, Verdict, median};
 use tokio::task::JoinSet;
 
 /// Rounds of each way, by turns; the first one warms up and does not count.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 4;
 const ROUND: Duration = Duration::from_secs(5);
 /// Connections of ours, and of `pgbench`: as many, and as many as it is best with.
 const CONNECTIONS: usize = 8;
@@ -63,19 +60,17 @@ const GROWTH_MAX: f64 = 1.5;
 const ORDERS_PER_S_MIN: f64 = 12_000.0;
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() {
     let postgres = Postgres::start(PostgresOptions { durability: Durability::Durable }).await.unwrap();
     let template = postgres.template("ledger", async |url| ledger::migrate(&url).await.map(|_| ())).await.unwrap();
     let books = Books::open(&template).await;
-    let mut verdict = Verdict::default();
     machine::describe(&books.connection().await).await;
 
-    grows(&mut verdict, &template, &books).await;
-    bursts(&mut verdict, &template).await;
-    compares(&mut verdict, &books).await;
+    grows(&template, &books).await;
+    bursts(&template).await;
+    compares(&books).await;
     seals(&books).await;
     balance(&books).await;
-    verdict.exit()
 }
 
 fn is_full() -> bool {
@@ -83,18 +78,17 @@ fn is_full() -> bool {
 }
 
 /// What an order costs while the books fill.
-async fn grows(verdict: &mut Verdict, template: &Template<'_>, books: &Books) {
+async fn grows(template: &Template<'_>, books: &Books) {
     let table = Table::new(&format!("an order in a batch of {BATCH}, beside one in books just begun, by entries"));
     for size in SIZES.into_iter().chain(is_full().then_some(FULL_SIZE)) {
         books.fill(size).await;
         let begun = just_begun(template).await;
-        let entries = books.entries().await;
-        costs(&table, verdict, &format!("{entries} entries"), books, &begun).await;
+        costs(&table, &format!("an order in books of {size} entries"), books, &begun).await;
     }
 }
 
 /// What an order costs a connection that made its plans before the burst.
-async fn bursts(verdict: &mut Verdict, template: &Template<'_>) {
+async fn bursts(template: &Template<'_>) {
     let table = Table::new("the same in a burst, with plans made before it");
     let books = Books::open(template).await;
     books.execute("ALTER TABLE transfers SET (autovacuum_enabled = off)").await;
@@ -106,8 +100,7 @@ async fn bursts(verdict: &mut Verdict, template: &Template<'_>) {
         books.cost().await;
     }
     let begun = just_begun(template).await;
-    let entries = books.entries().await;
-    costs(&table, verdict, &format!("{entries} entries"), &books, &begun).await;
+    costs(&table, &format!("an order after a burst of {}", BURST * BATCH), &books, &begun).await;
 }
 
 async fn just_begun(template: &Template<'_>) -> Books {
@@ -117,23 +110,25 @@ async fn just_begun(template: &Template<'_>) -> Books {
 }
 
 /// Times pairs of batches, after one that makes the plans of both.
-async fn costs(table: &Table, verdict: &mut Verdict, what: &str, books: &Books, begun: &Books) {
-    let (mut times, mut processor, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+async fn costs(table: &Table, what: &str, books: &Books, begun: &Books) {
+    let (mut times, mut begun_times, mut processor, mut ratios) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for pair in 0..=PAIRS {
         let (cost, small) = (books.cost().await, begun.cost().await);
         if pair > 0 {
             times.push(cost.time_us);
+            begun_times.push(small.time_us);
             processor.push(cost.processor_us);
             ratios.push(cost.time_us / small.time_us);
         }
     }
-    let (time, processor) = (median(&mut times), median(&mut processor));
-    table.figure(&format!("{what}: time, and processor of it"), &format!("{time:.0}, {processor:.0} us"));
-    table.bound(verdict, &format!("{what}, to books just begun"), median(&mut ratios), Bound::AtMost(GROWTH_MAX));
+    let [time, processor, in_begun] = [times, processor, begun_times].map(|mut values| median(&mut values));
+    table.note(&format!("{what}: the processor's part"), &format!("{processor:.0} us"));
+    let figure = Figure::new(what, time, "us").beside("in books just begun", in_begun).by_rounds(median(&mut ratios));
+    table.figure(&figure.must_be(Target::RatioAtMost(GROWTH_MAX)));
 }
 
 /// Ours and theirs by turns.
-async fn compares(verdict: &mut Verdict, books: &Books) {
+async fn compares(books: &Books) {
     let table = Table::new("orders a second, by turns in the same books, medians");
     let (mut ours, mut alike, mut many, mut processor) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -153,14 +148,16 @@ async fn compares(verdict: &mut Verdict, books: &Books) {
     };
     let (to_alike, to_many) = (ratios(&alike), ratios(&many));
     let [ours, alike, many] = [ours, alike, many].map(|mut rounds| median(&mut rounds[1..]));
-    table.figure(&format!("pgbench, an order a transaction, {CONNECTIONS} connections"), &format!("{alike:.0}/s"));
-    table.figure(&format!("pgbench, an order a transaction, {MANY_CONNECTIONS} connections"), &format!("{many:.0}/s"));
-    let what = format!("post_batch of {BATCH}, {CONNECTIONS} connections");
-    table.target(&what, ours, Bound::AtLeast(ORDERS_PER_S_MIN), "/s");
-    table.figure("processor an order, all backends", &format!("{:.0} us", median(&mut processor)));
-    table.figure("fdatasync now, median", &format!("{:.0} us", machine::sync_us()));
-    table.bound(verdict, "to pgbench over as many connections", to_alike, Bound::AtLeast(RATIO_MIN));
-    table.bound(verdict, "to pgbench over as many as it likes", to_many, Bound::AtLeast(RATIO_MIN));
+    let posted = Figure::new(format!("orders posted, batches of {BATCH}, {CONNECTIONS} connections"), ours, "/s");
+    table.figure(&posted.should_be(Target::AtLeast(ORDERS_PER_S_MIN)));
+    table.note("processor an order, all backends", &format!("{:.0} us", median(&mut processor)));
+    table.note("fdatasync now, median", &format!("{:.0} us", machine::sync_us()));
+    for (connections, theirs, ratio) in [(CONNECTIONS, alike, to_alike), (MANY_CONNECTIONS, many, to_many)] {
+        let figure = Figure::new(format!("the same, to pgbench over {connections} connections"), ours, "/s")
+            .beside("orders of pgbench, one a transaction", theirs)
+            .by_rounds(ratio);
+        table.figure(&figure.must_be(Target::RatioAtLeast(RATIO_MIN)));
+    }
 }
 
 async fn pgbench_per_s(books: &Books, connections: usize) -> f64 {
@@ -192,7 +189,7 @@ async fn posts_per_s(books: &Books, processor_us: &mut Vec<f64>) -> f64 {
 
 /// How fast what was posted is sealed, and checked again.
 async fn seals(books: &Books) {
-    let table = Table::new(&format!("transfers a second, in blocks of {SEAL_TRANSFERS_MAX}"));
+    let table = Table::new(&format!("transfers sealed, in blocks of {SEAL_TRANSFERS_MAX}"));
     let begun = Instant::now();
     let mut sealed = 0;
     for _ in 0..BLOCKS {
@@ -201,11 +198,11 @@ async fn seals(books: &Books) {
         }
     }
     assert!(sealed > 0, "nothing was sealed");
-    table.figure("sealed", &format!("{:.0}/s", sealed as f64 / begun.elapsed().as_secs_f64()));
+    table.figure(&Figure::new("transfers sealed", sealed as f64 / begun.elapsed().as_secs_f64(), "/s"));
     let begun = Instant::now();
     let chain = audit_chain(&books.world.readonly, None).await.unwrap();
     assert!(chain.breaches.is_empty(), "{chain:?}");
-    table.figure("audited by the chain", &format!("{:.0}/s", sealed as f64 / begun.elapsed().as_secs_f64()));
+    table.figure(&Figure::new("transfers audited by the chain", sealed as f64 / begun.elapsed().as_secs_f64(), "/s"));
 }
 
 /// What was measured are books.

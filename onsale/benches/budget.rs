@@ -12,8 +12,6 @@
 
 #[path = "support/crowd.rs"]
 mod crowd;
-#[path = "../../gateway/benches/support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "the world of the end-to-end tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -24,8 +22,8 @@ use std::time::Duration;
 use crowd::{Crowd, until_nothing_is_left};
 use futures_util::{StreamExt as _, stream};
 use sandbox::actors::{Buyer, Edge, Order};
+use sandbox::figures::{Figure, Table, Target, quantile};
 use sandbox::{FakeStripe, IntentStatus, Latency, Limits, Operation};
-use table::{Bound, Table, quantile};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use world::{NO_LIMITS, STRIPE_TAKES_ALL, World};
@@ -41,7 +39,7 @@ const MEASURED: Duration = Duration::from_secs(30);
 /// At the till at once, before they pay.
 const AT_ONCE: usize = 32;
 
-const SHARE_MIN_PERCENT: f64 = 95.0;
+const SHARE_MIN: f64 = 0.95;
 
 #[tokio::main]
 async fn main() {
@@ -77,17 +75,18 @@ async fn main() {
     let mut waits: Vec<f64> = paying.join_all().await;
 
     let possible = f64::from(WRITES_PER_S) * took_s / WRITES_PER_SALE;
-    table.figure(&format!("sales in {took_s:.1} s, of {possible:.0} that the budget has room for"), &sold.to_string());
-    let share = 100.0 * f64::from(sold) / possible;
-    table.target("share of the budget that became sales", share, Bound::AtLeast(SHARE_MIN_PERCENT), "%");
-    table.figure("payments and captures begun", &format!("{creates} and {captures}"));
+    let sales = Figure::new(format!("sales of a budget of {WRITES_PER_S} writes/s, in {MEASURED:?}"), sold.into(), "")
+        .beside("what it has room for", possible);
+    table.figure(&sales.should_be(Target::RatioAtLeast(SHARE_MIN)));
+    table.note("payments and captures begun", &format!("{creates} and {captures}"));
     let answers = world.stripe.answers();
     let refused: u64 = answers.iter().filter(|((_, status), _)| *status == 429).map(|(_, count)| count).sum();
-    table.target("calls answered 429", f64::from(u32::try_from(refused).unwrap()), Bound::AtMost(0.0), "");
-    table.figure("most writes within a second", &world.stripe.peak_writes().to_string());
+    let refused = Figure::new("calls answered 429 meanwhile", f64::from(u32::try_from(refused).unwrap()), "");
+    table.figure(&refused.should_be(Target::AtMost(0.0)));
+    table.note("most writes within a second", &world.stripe.peak_writes().to_string());
     let all = waits.len();
-    table.figure("from Pay to its answer, median", &format!("{:.1} s", quantile(&mut waits, 50)));
-    table.figure(&format!("the same, 99 of 100 of {all}"), &format!("{:.1} s", quantile(&mut waits, 99)));
+    table.note("from Pay to its answer, median", &format!("{:.1} s", quantile(&mut waits, 50)));
+    table.note(&format!("the same, 99 of 100 of {all}"), &format!("{:.1} s", quantile(&mut waits, 99)));
     until_nothing_is_left(&world).await;
     world.holds_every_invariant();
 }

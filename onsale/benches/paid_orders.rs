@@ -21,9 +21,6 @@ mod parts;
 mod pgbench;
 #[path = "support/spent.rs"]
 mod spent;
-#[expect(dead_code, reason = "other benches have targets of the other kind")]
-#[path = "../../gateway/benches/support/table.rs"]
-mod table;
 #[expect(dead_code, reason = "a bench refunds nothing")]
 #[path = "../tests/it/totals.rs"]
 mod totals;
@@ -40,15 +37,15 @@ use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use parts::Parts;
 use sandbox::actors::{Buyer, Order};
+use sandbox::figures::{Figure, Table, Target, quantile};
 use sandbox::{Database, Durability, Persistence, Postgres, PostgresOptions, Redis, RedisOptions};
 use spent::Spent;
-use table::{Bound, Table, quantile};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use world::{NO_LIMITS, Reach, STRIPE_TAKES_ALL, World};
 
 /// Orders that count, and those before them.
-const ORDERS: u32 = 3_000;
+const ORDERS: u32 = 2_000;
 const WARMING: u32 = 300;
 /// On their way to Pay at once.
 const AT_ONCE: usize = 64;
@@ -70,20 +67,20 @@ async fn main() {
     buys(&world, &crowd, 0..WARMING).await;
 
     let table = Table::new("paid orders, end to end");
-    table.figure("cores, and load before", &format!("{}, {}", cores(), load()));
+    table.note("cores, and load before", &format!("{}, {}", cores(), load()));
     let (began, before) = (Instant::now(), Spent::until_now(&world).await);
     let (parts, functions) = (Parts::of_processes(&world).await, Parts::of_postgres(&world).await);
     let mut waits = buys(&world, &crowd, WARMING..WARMING + ORDERS).await;
     let (took_s, spent) = (began.elapsed().as_secs_f64(), Spent::until_now(&world).await.since(&before));
     let after = Parts::of_processes(&world).await;
 
-    table.target("paid orders a second", f64::from(ORDERS) / took_s, Bound::AtLeast(PER_S_MIN), "/s");
-    table.figure("from joining to the ticket on the page, median", &format!("{:.1} s", quantile(&mut waits, 50)));
-    table.figure("the same, 99 of 100", &format!("{:.1} s", quantile(&mut waits, 99)));
+    table.note("from joining to the ticket on the page, median", &format!("{:.1} s", quantile(&mut waits, 50)));
+    table.note("the same, 99 of 100", &format!("{:.1} s", quantile(&mut waits, 99)));
     spent.print(took_s, f64::from(ORDERS), &table);
     let commits_per_s = commits_per_s(&world).await;
-    table.figure(&format!("rows that pgbench commits over {SESSIONS} sessions"), &format!("{commits_per_s:.0} /s"));
-    table.figure("a paid order, in such commits", &format!("{:.1}", commits_per_s * took_s / f64::from(ORDERS)));
+    let paid = Figure::new("orders paid end to end, everything on", f64::from(ORDERS) / took_s, "/s")
+        .beside(format!("rows that pgbench commits over {SESSIONS} sessions"), commits_per_s);
+    table.figure(&paid.should_be(Target::AtLeast(PER_S_MIN)));
     let table = Table::new("where the time of a paid order goes, by the wall");
     after.print(&parts, f64::from(ORDERS), &table);
     Parts::of_postgres(&world).await.print(&functions, f64::from(ORDERS), &table);

@@ -7,12 +7,13 @@
 use std::thread;
 use std::time::Instant;
 
+use sandbox::figures::{Figure, Table, Target, median};
 use sandbox::processor;
 use tickets::pdf::{Sheet, pdf};
 use tickets::qr;
 
 const TICKETS: usize = 2_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const PDF_MIN_PER_S: f64 = 500.0;
 
 fn main() {
@@ -30,18 +31,12 @@ fn main() {
             pngs.push(of_png.per_s);
         }
     }
-    let (pdfs, pngs) = (middle(pdfs), middle(pngs));
-    let verdict = if pdfs >= PDF_MIN_PER_S { "PASS" } else { "MISS" };
-    says(&format!("\ntickets as PDF, {cores} cores, {TICKETS} different ones, median of {ROUNDS}"));
-    says(&format!("  {:58} {pdfs:>12.0} /s  >= {PDF_MIN_PER_S} /s  {verdict}", "PDF"));
-    says(&format!(
-        "  {:58} {:>12.0} us",
-        "processor a PDF, which a busy machine does not change much",
-        middle(busy_us)
-    ));
-    says(&format!("  {:58} {pngs:>12.0} /s", "the code alone, as PNG"));
-    says(&format!("  {:58} {:>12.2}", "PDF for each PNG", pdfs / pngs));
-    says(&format!("  {:58} {bytes:>12} bytes", "a PDF"));
+    let table = Table::new(&format!("tickets as PDF, {cores} cores, {TICKETS} different ones, medians of {ROUNDS}"));
+    let files = Figure::new("tickets as PDF, no two alike", median(&mut pdfs), "/s")
+        .beside("their codes alone, as PNG", median(&mut pngs));
+    table.figure(&files.should_be(Target::AtLeast(PDF_MIN_PER_S)));
+    table.figure(&Figure::new("the processor for a PDF", median(&mut busy_us), "us"));
+    table.note("a PDF", &format!("{bytes} bytes"));
 }
 
 struct Measured {
@@ -64,11 +59,6 @@ fn measured(cores: usize, sheets: &[Sheet], work: impl Fn(&Sheet) -> usize + Syn
     });
     let per_s = count / begun.elapsed().as_secs_f64();
     Measured { per_s, busy_us: (busy_s() - busy_before) * 1e6 / count, bytes }
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn sheet(number: usize) -> Sheet {
@@ -95,9 +85,4 @@ fn sheet(number: usize) -> Sheet {
                 company. Tickets are personal and may be given back until the day before."
                 .to_owned(),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "a bench says its figures")]
-fn says(line: &str) {
-    println!("{line}");
 }

@@ -13,9 +13,6 @@
 
 #[path = "../tests/it/eventually.rs"]
 mod eventually;
-#[expect(dead_code, reason = "other benches have targets of other kinds")]
-#[path = "../../ledger/benches/support/table.rs"]
-mod table;
 #[expect(dead_code, unused_imports, reason = "the world of the integration tests; a bench needs a part of it")]
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -27,10 +24,10 @@ use domain::sale::CaptureMode;
 use domain::{PlaceNumber, UnitNo};
 use futures_util::{StreamExt as _, stream};
 use ledger::inbox::inbox_stats;
+use sandbox::figures::{Figure, Table, Target};
 use sandbox::{
     Authentication, Database, Durability, FakeStripeOptions, IntentStatus, Postgres, PostgresOptions, processor,
 };
-use table::{Bound, Table};
 use workers::WorkersConfig;
 use world::{NEEDS_3DS, Post, Sale, VISA, Vouched, World};
 
@@ -75,14 +72,14 @@ async fn main() {
     let plain = rows_alone(&world.database).await;
 
     let table = Table::new("a backlog of payment events, and the same rows only claimed and marked");
-    table.figure("events, of orders", &format!("{}, {ORDERS}", drained.events));
-    table.target("drained", drained.per_s(), Bound::AtLeast(PER_S_MIN), "/s");
-    table.figure("only claimed and marked", &format!("{:.0} /s", plain.per_s()));
-    table.figure("drained, to that", &format!("{:.2} x", drained.per_s() / plain.per_s()));
+    table.note("events, of orders", &format!("{}, {ORDERS}", drained.events));
+    let figure = Figure::new("a backlog of Stripe's events drained", drained.per_s(), "/s")
+        .beside("the same rows, claimed and marked", plain.per_s());
+    table.figure(&figure.should_be(Target::AtLeast(PER_S_MIN)));
     for (what, drained) in [("drained", &drained), ("only claimed and marked", &plain)] {
         let [postgres, here] = drained.processor.map(|spent| spent.as_secs_f64() * 1e6 / drained.events as f64);
-        table.figure(&format!("processor an event, {what}: Postgres"), &format!("{postgres:.0} us"));
-        table.figure("  and here", &format!("{here:.0} us"));
+        table.note(&format!("processor an event, {what}: Postgres"), &format!("{postgres:.0} us"));
+        table.note("  and here", &format!("{here:.0} us"));
     }
     world.audit().await;
 }

@@ -1,9 +1,9 @@
 //! What is asked in rounds, of the gateway and of what it is compared with by turns, and what each answer takes.
 
+use sandbox::figures::{Table, median};
 use sandbox::processor;
 
 use crate::server::Server;
-use crate::table::{Table, quantile};
 
 /// What one round brought.
 pub(crate) struct Round {
@@ -43,18 +43,25 @@ impl Rounds {
     /// How many answers a second there are for each of the other's, in the median of rounds that were next to each other.
     pub(crate) fn over(&self, other: &Self) -> f64 {
         let mut ratios: Vec<_> = self.0.iter().zip(&other.0).map(|(ours, theirs)| ours.per_s / theirs.per_s).collect();
-        quantile(&mut ratios, 50)
+        median(&mut ratios)
+    }
+
+    /// Microseconds of the server's processor for each answer, in the median.
+    pub(crate) fn server_us(&self) -> f64 {
+        self.median(|round| round.server_s) * 1e6
     }
 
     /// Says the medians.
     pub(crate) fn tell(&self, what: &str, table: &Table) {
-        table.figure(&format!("{what}: in a second"), &format!("{:.0}", self.per_s()));
-        let micros = |seconds: f64| format!("{:.1} µs", seconds * 1e6);
-        table.figure(&format!("{what}: server time"), &micros(self.median(|round| round.server_s)));
-        table.figure(&format!("{what}: time of the client"), &micros(self.median(|round| round.client_s)));
+        table.note(&format!("{what}: in a second"), &format!("{:.0}", self.per_s()));
+        table.note(&format!("{what}: server time"), &format!("{:.1} µs", self.server_us()));
+        table.note(
+            &format!("{what}: time of the client"),
+            &format!("{:.1} µs", self.median(|round| round.client_s) * 1e6),
+        );
     }
 
     fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
-        quantile(&mut self.0.iter().map(of).collect::<Vec<_>>(), 50)
+        median(&mut self.0.iter().map(of).collect::<Vec<_>>())
     }
 }

@@ -3,9 +3,8 @@
 use std::io::{Seek as _, Write as _};
 use std::time::Instant;
 
+use sandbox::figures::{Table, median};
 use tokio_postgres::Client;
-
-use crate::table::{Table, median};
 
 /// Syncs that are timed: what a commit waits for.
 const SYNCS: usize = 100;
@@ -16,15 +15,15 @@ const PAGE_BYTES: usize = 8_192;
 pub(crate) async fn describe(client: &Client) {
     let table = Table::new("this machine");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    table.figure("cores", &cores.to_string());
-    table.figure("processor", &line_of("/proc/cpuinfo", "model name").unwrap_or_default());
+    table.note("cores", &cores.to_string());
+    table.note("processor", &line_of("/proc/cpuinfo", "model name").unwrap_or_default());
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    table.figure("load of the last minute, others' included", load.split(' ').next().unwrap_or_default());
+    table.note("load of the last minute, others' included", load.split(' ').next().unwrap_or_default());
     for setting in ["server_version", "fsync", "synchronous_commit", "wal_sync_method", "shared_buffers"] {
         let value: String = client.query_one("SELECT current_setting($1)", &[&setting]).await.unwrap().get(0);
-        table.figure(setting, &value);
+        table.note(setting, &value);
     }
-    table.figure(&format!("fdatasync of {PAGE_BYTES} bytes, median of {SYNCS}"), &format!("{:.0} us", sync_us()));
+    table.note(&format!("fdatasync of {PAGE_BYTES} bytes, median of {SYNCS}"), &format!("{:.0} us", sync_us()));
 }
 
 fn line_of(file: &str, name: &str) -> Option<String> {

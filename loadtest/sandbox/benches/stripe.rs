@@ -7,8 +7,8 @@
 //! server in the same process as the fake, which answers each with as many bytes.
 //!
 //! Bound: processor time of the fake for a payment, which says little about the rest of the machine's load. Payments a second
-//! are printed beside what they should be on a machine that does nothing else; and what this process uses for a payment, so
-//! that what two cores of its own would come to can be told on one that does.
+//! have a target, for a machine that does nothing else; what this process uses for a payment is printed, too, so that what
+//! two cores of its own would come to can be told on one that does.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
 #![expect(clippy::cast_precision_loss, reason = "counts of a bench")]
@@ -18,11 +18,10 @@ mod buyers;
 #[path = "support/served.rs"]
 mod served;
 
-use std::io::Write as _;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use buyers::{Sink, buy};
+use sandbox::figures::{Figure, Table, Target};
 use sandbox::processor;
 use served::Served;
 
@@ -41,14 +40,11 @@ const CPU_US_MAX: f64 = 400.0;
 /// Payments a second, at least, where nothing else runs.
 const PER_S_MIN: f64 = 5_000.0;
 
-fn main() -> ExitCode {
+fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match arguments.iter().position(|argument| argument == "serve") {
-        Some(at) => {
-            runtime.block_on(served::serve(&arguments[at + 1]));
-            ExitCode::SUCCESS
-        }
+        Some(at) => runtime.block_on(served::serve(&arguments[at + 1])),
         None => runtime.block_on(measure()),
     }
 }
@@ -62,7 +58,7 @@ struct Round {
     own_us: f64,
 }
 
-async fn measure() -> ExitCode {
+async fn measure() {
     let sink = Sink::start().await;
     let served = Served::start(&sink.url()).await;
     let (mut paid, mut bare) = (Vec::new(), Vec::new());
@@ -75,32 +71,16 @@ async fn measure() -> ExitCode {
         paid.push(timed(&served, PAYMENTS, payments).await);
     }
     let (paid, bare) = (median(&paid[1..]), median(&bare[1..]));
-    let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "payments {:>9.0}/s  {:>6.1} us of the fake's processor each, {EVENTS} events delivered",
-        paid.per_s, paid.cpu_us
-    )
-    .unwrap();
-    writeln!(
-        out,
-        "bare     {:>9.0}/s  {:>6.1} us each: a payment costs {:.1} bare calls",
-        bare.per_s,
-        bare.cpu_us,
-        paid.cpu_us / bare.cpu_us
-    )
-    .unwrap();
+    let table =
+        Table::new(&format!("payments of the fake Stripe, {EVENTS} events each, beside a server that only answers"));
+    let made = Figure::new("payments of the fake Stripe", paid.per_s, "/s").beside("bare answers as long", bare.per_s);
+    table.figure(&made.should_be(Target::AtLeast(PER_S_MIN)));
+    let processor = Figure::new("the fake's processor for a payment", paid.cpu_us, "us");
+    table.figure(&processor.beside("for a bare answer", bare.cpu_us).must_be(Target::AtMost(CPU_US_MAX)));
+    table.note("buyers and receiver, for a payment", &format!("{:.1} us", paid.own_us));
     let alone = 2e6 / (paid.cpu_us + paid.own_us);
-    writeln!(
-        out,
-        "buyers and receiver {:>6.1} us a payment: two cores of their own do {alone:.0}/s at most",
-        paid.own_us
-    )
-    .unwrap();
-    let idle = if paid.per_s >= PER_S_MIN { "met" } else { "missed: is the machine busy?" };
-    writeln!(out, "at least {PER_S_MIN:.0}/s {idle}; at most {CPU_US_MAX:.0} us").unwrap();
+    table.note("what two cores of its own do, at most", &format!("{alone:.0} /s"));
     served.stop().await;
-    if paid.cpu_us > CPU_US_MAX { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 async fn timed(served: &Served, count: usize, work: impl Future<Output = ()>) -> Round {

@@ -12,6 +12,7 @@
 //! - [`MailSink`]: mail that goes nowhere, for tests and for people.
 //! - [`FakeBeacon`]: a public randomness beacon that can be foretold.
 //! - [`actors`]: people, as a gateway sees them from outside.
+//! - [`figures`]: what benches print.
 //! - [`processor`]: what a process has used of the processor, for benches and rehearsals.
 //! - [`open_files`]: as many as this process may have.
 //! - [`Random`]: repeatable randomness from a seed.
@@ -19,6 +20,7 @@
 //! - [`FaultProxy`]: outages, stalls and lost replies between a client and a server.
 
 pub mod actors;
+pub mod figures;
 pub mod open_files;
 pub mod processor;
 pub mod strangers;

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use sandbox::actors::Edge;
+use sandbox::figures::Table;
 use serde_json::Value;
 
-use crate::table::Table;
 use crate::world::World;
 
 /// What the rows of a part begin with, and how many of them are printed.
@@ -59,7 +59,7 @@ impl Parts {
             let mut rows: Vec<_> = self.0.iter().filter(|(name, _)| name.starts_with(part)).map(taken).collect();
             rows.sort_by(|one, other| other.1.total_cmp(&one.1));
             for (name, ms) in rows.iter().take(ROWS) {
-                table.figure(&format!("  {name}"), &format!("{:.2} ms", ms / orders));
+                table.note(&format!("  {name}"), &format!("{:.2} ms", ms / orders));
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use sandbox::figures::{Figure, Table};
 use sandbox::processor;
 
-use crate::table::Table;
 use crate::world::World;
 
 /// Ours, in the order of [`Spent::ours`].
@@ -50,17 +50,18 @@ impl Spent {
     pub(crate) fn print(&self, took_s: f64, orders: f64, table: &Table) {
         let all: Duration = self.ours.iter().sum();
         let an_order = |spent: Duration| format!("{:.2} ms", 1_000.0 * spent.as_secs_f64() / orders);
-        table.figure("processor time of an order", &an_order(all));
+        let all_ms = 1_000.0 * all.as_secs_f64() / orders;
+        table.figure(&Figure::new("the processor for a paid order, of all processes", all_ms, "ms"));
         for (process, spent) in PROCESSES.iter().zip(self.ours) {
             let share = 100.0 * spent.as_secs_f64() / all.as_secs_f64();
-            table.figure(&format!("  {process}"), &format!("{} {share:>3.0} %", an_order(spent)));
+            table.note(&format!("  {process}"), &format!("{} {share:>3.0} %", an_order(spent)));
         }
         let cores = |spent: Duration| format!("{:.2} cores", spent.as_secs_f64() / took_s);
-        table.figure("of the processor we had", &cores(all));
-        table.figure("  and others meanwhile", &cores(self.everybodys.saturating_sub(all)));
+        table.note("of the processor we had", &cores(all));
+        table.note("  and others meanwhile", &cores(self.everybodys.saturating_sub(all)));
         let alone = 2.0 * orders / all.as_secs_f64();
-        table.figure("two cores of our own could do, at most", &format!("{alone:.0} /s"));
-        table.figure("Postgres' log, an order", &format!("{:.1} kB", self.kilobytes() / orders));
+        table.note("two cores of our own could do, at most", &format!("{alone:.0} /s"));
+        table.note("Postgres' log, an order", &format!("{:.1} kB", self.kilobytes() / orders));
     }
 
     fn kilobytes(&self) -> f64 {

@@ -51,6 +51,7 @@ impl Oracle {
     fn fill(&mut self, now_us: u64) {
         let elapsed = now_us.saturating_sub(self.seen_us.max(self.paused_us)).min(60_000_000);
         self.factor = (self.factor + 0.05 * elapsed as f64).min(WRITE as f64);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the limit")]
         let per_ms = ((self.limit as f64 * self.factor / 1_000.0) as u64).max(1);
         let earned = elapsed * per_ms / 1_000;
         let to_floor = (earned / 2).min(self.floor_max - self.floor);
