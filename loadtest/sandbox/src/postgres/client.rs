@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio_postgres::tls::NoTlsStream;
@@ -22,18 +22,18 @@ pub(super) fn url(port: u16, database: &str) -> String {
 
 /// Runs statements that return nothing.
 pub(super) async fn execute(url: &str, statements: &str) -> Result<(), Error> {
-    let Session { client, mut connection } = Session::open(url).await?;
-    drive(&mut connection, client.batch_execute(statements)).await
+    let Session { client, connection } = Session::open(url).await?;
+    drive(connection, client.batch_execute(statements)).await.0
 }
 
 /// The first column of the first row, as text.
 pub(super) async fn query_text(url: &str, statement: &str) -> Result<String, Error> {
-    Session::open(url).await?.asks(statement).await?.try_get(0)
+    Session::open(url).await?.asks(statement).await.0?.try_get(0)
 }
 
 /// The first column of the first row, as a number.
 pub(super) async fn query_number(url: &str, statement: &str) -> Result<i64, Error> {
-    Session::open(url).await?.asks(statement).await?.try_get(0)
+    Session::open(url).await?.asks(statement).await.0?.try_get(0)
 }
 
 /// Who asks one database again and again. Of those who ask at once only the first has the session that is kept.
@@ -45,22 +45,22 @@ pub(super) struct Asker {
 impl Asker {
     /// The only row.
     pub(super) async fn asks(&self, url: &str, question: &str) -> Result<Row, Error> {
-        let kept = self.kept.lock().expect("nobody panics with it").take();
-        if let Some(mut session) = kept
-            && let Ok(row) = session.asks(question).await
-        {
-            self.keep(session);
-            return Ok(row);
+        let kept = self.kept().take();
+        if let Some(session) = kept {
+            let (row, session) = session.asks(question).await;
+            if row.is_ok() {
+                *self.kept() = session;
+                return row;
+            }
         }
         // The error may have been the session's, which a test has cut or whose server it has killed since.
-        let mut session = Session::open(url).await?;
-        let row = session.asks(question).await?;
-        self.keep(session);
-        Ok(row)
+        let (row, session) = Session::open(url).await?.asks(question).await;
+        *self.kept() = session;
+        row
     }
 
-    fn keep(&self, session: Session) {
-        *self.kept.lock().expect("nobody panics with it") = Some(session);
+    fn kept(&self) -> MutexGuard<'_, Option<Session>> {
+        self.kept.lock().expect("nobody panics with it")
     }
 }
 
@@ -77,8 +77,11 @@ impl Session {
         Ok(Self { client, connection })
     }
 
-    async fn asks(&mut self, question: &str) -> Result<Row, Error> {
-        drive(&mut self.connection, self.client.query_one(question, &[])).await
+    /// The only row, and the session, unless it has ended.
+    async fn asks(self, question: &str) -> (Result<Row, Error>, Option<Self>) {
+        let Self { client, connection } = self;
+        let (row, connection) = drive(connection, client.query_one(question, &[])).await;
+        (row, connection.map(|connection| Self { client, connection }))
     }
 }
 
@@ -88,14 +91,18 @@ impl fmt::Debug for Session {
     }
 }
 
+/// What the work comes to, and the connection, unless it has ended.
 async fn drive<T>(
-    connection: &mut Connection<Socket, NoTlsStream>,
+    mut connection: Connection<Socket, NoTlsStream>,
     work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
+) -> (Result<T, Error>, Option<Connection<Socket, NoTlsStream>>) {
     let mut work = pin!(work);
     tokio::select! {
-        result = &mut work => result,
-        // It ends before its client only when something is wrong, which then is an error of the work.
-        _ = connection => work.await,
+        result = &mut work => (result, Some(connection)),
+        _ = &mut connection => {
+            // While there is a connection, even one that has ended, the work waits for its answer.
+            drop(connection);
+            (work.await, None)
+        }
     }
 }

@@ -210,6 +210,29 @@ async fn a_stop_and_a_kill_cut_sessions_and_lose_nothing() {
     assert_eq!(ask(&url, "SELECT note FROM kept").await, "kept");
 }
 
+/// Its session is kept from question to question.
+#[tokio::test]
+async fn who_asks_again_and_again_is_told_of_a_kill_and_answered_after_it() {
+    const ASLEEP: &str = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let postgres = with_a_row(Durability::Fast).await;
+    let database = Database::at(postgres.url("postgres"), "postgres".to_owned());
+    assert_eq!(database.text("SELECT note FROM kept").await.unwrap(), "kept");
+    let killed = async {
+        while ask(&database.url, ASLEEP).await == "0" {}
+        postgres.kill().await.unwrap();
+    };
+    let asked = database.text("SELECT pg_sleep(600)::text");
+    let (asked, ()) = tokio::time::timeout(CUT_WITHIN, async { tokio::join!(asked, killed) }).await.unwrap();
+    assert!(asked.is_err());
+    postgres.restart().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(database.text("SELECT note FROM kept").await.unwrap(), "kept");
+    }
+    postgres.kill().await.unwrap();
+    postgres.restart().await.unwrap();
+    assert_eq!(database.text("SELECT note FROM kept").await.unwrap(), "kept");
+}
+
 /// The original stops for its copies, and goes on where it was.
 #[tokio::test]
 async fn a_copy_has_what_was_there_and_is_another() {
