@@ -62,7 +62,7 @@ async function inspects(scenarios) {
   const program = await k6();
   for (const scenario of scenarios) {
     const script = join(LOADTEST, 'scenarios', `${scenario}.js`);
-    const failure = await run(program, ['inspect', script], { env: { ...process.env, ...K6_ENV, REPORT } }).then(() => '', ({ stderr }) => stderr);
+    const failure = await run(program, ['inspect', '--include-system-env-vars', script], { env: { ...process.env, ...K6_ENV, REPORT } }).then(() => '', ({ stderr }) => stderr);
     expect(`${scenario} can be read`, failure === '', failure);
   }
 }
