@@ -113,7 +113,7 @@ impl Holder {
     pub(crate) async fn pays(self, stripe: String) -> Vec<u64> {
         let Self { buyer, hold, told } = self;
         let order = orders(&buyer, &hold, &format!("{}@example.com", &hold.id[5..])).await;
-        buyer.pays(&order, Card::Visa, &stripe).await.unwrap().expect(StatusCode::OK).unwrap();
+        buyer.pays_in_a_rush(&order, Card::Visa, &stripe, BOUND).await.unwrap();
         let paid = buyer.waits_until_order_is(&order, "paid", BOUND).await.unwrap();
         let tickets = paid["tickets"].as_array().unwrap().iter();
         let mut ticketed: Vec<_> = tickets.map(|ticket| ticket["unit"].as_u64().unwrap()).collect();

@@ -86,7 +86,7 @@ async fn tries_to_buy(edge: &Edge, sale: &str, stripe: &str, number: usize) -> T
     }
     let hold = Hold::of(held).unwrap();
     let order = buyer.orders(&hold, &format!("buyer{number}@example.com"), "A Buyer").await.unwrap();
-    buyer.pays(&order, Card::Visa, stripe).await.unwrap().expect(StatusCode::OK).unwrap();
+    buyer.pays_in_a_rush(&order, Card::Visa, stripe, PAID_WITHIN).await.unwrap();
     let paid = buyer.waits_until_order_is(&order, "paid", PAID_WITHIN).await.unwrap();
     assert_eq!(paid["tickets"].as_array().map(Vec::len), Some(1), "{paid}");
     Told::Paid

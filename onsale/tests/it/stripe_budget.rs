@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use http::StatusCode;
-use sandbox::actors::{Buyer, Card, Order};
+use sandbox::actors::Card;
 use sandbox::{IntentStatus, Latency, Limits};
 use tokio::time::Instant;
 
@@ -40,12 +39,12 @@ async fn a_queue_of_captures_and_cancellations_meets_no_limit_and_loses_none() {
 
     let orders: Vec<_> =
         stream::iter(0..buyers).map(|_| world.has_order(&sale)).buffer_unordered(AT_ONCE).collect().await;
-    let began = Instant::now();
+    let (began, stripe) = (Instant::now(), world.stripe.base_url());
     let pays = orders.iter().enumerate().map(|(number, (buyer, order))| {
         let card = if number % ABANDONED == 0 { Card::AuthenticationRequired } else { Card::Visa };
-        pays(&world, buyer, order, card)
+        buyer.pays_in_a_rush(order, card, &stripe, BOUND)
     });
-    let refused: u32 = futures_util::future::join_all(pays).await.into_iter().sum();
+    let refused: u32 = futures_util::future::join_all(pays).await.into_iter().map(Result::unwrap).sum();
     let paid_s = began.elapsed().as_secs_f64();
     let queued = "SELECT count(*) FROM outbox WHERE kind = 'payment_capture' AND state = 'pending'";
     let abandoned = buyers.div_ceil(ABANDONED);
@@ -72,23 +71,6 @@ async fn a_queue_of_captures_and_cancellations_meets_no_limit_and_loses_none() {
     assert_eq!(world.counts("SELECT count(*) FROM outbox WHERE state = 'parked'").await, 0);
     assert_eq!(world.counts("SELECT count(*) FROM intent_claims").await, 0, "no claim is left");
     world.holds_every_invariant();
-}
-
-/// Presses Pay until it is through; answers how often it was told to try again.
-async fn pays(world: &World, buyer: &Buyer, order: &Order, card: Card) -> u32 {
-    let (began, mut refused) = (Instant::now(), 0);
-    loop {
-        let answer = buyer.pays(order, card, &world.stripe.base_url()).await.unwrap();
-        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
-            answer.expect(StatusCode::OK).unwrap();
-            return refused;
-        }
-        assert_eq!(answer.code(), Some("overloaded"), "{answer:?}");
-        assert!(began.elapsed() < BOUND, "{answer:?}");
-        refused += 1;
-        let after_s = answer.header("retry-after").unwrap().parse().unwrap();
-        tokio::time::sleep(Duration::from_secs(after_s)).await;
-    }
 }
 
 async fn until_all_is_done(world: &World, buyers: usize) {

@@ -180,6 +180,32 @@ impl Buyer {
         self.posts(&format!("orders/{}/pay", order.id), &order.token, &idempotency_key(), &body).await
     }
 
+    /// Pays, and presses Pay again as often as the gateway says that many are paying at this moment; answers how often.
+    ///
+    /// # Errors
+    /// It is still so after the bound; any other answer than that the bank was asked; no answer.
+    pub async fn pays_in_a_rush(
+        &self,
+        order: &Order,
+        card: Card,
+        stripe_api_base: &str,
+        bound: Duration,
+    ) -> Result<u32, ActorError> {
+        let (started, mut told) = (Instant::now(), 0);
+        loop {
+            let answer = self.pays(order, card, stripe_api_base).await?;
+            if answer.code() != Some("overloaded") || started.elapsed() > bound {
+                return answer.expect(StatusCode::OK).map(|_| told);
+            }
+            told += 1;
+            let after_s = answer.header("retry-after").and_then(|after| after.parse().ok());
+            let Some(after_s) = after_s else {
+                return Err(ActorError::Missing { field: "Retry-After", body: answer.body });
+            };
+            tokio::time::sleep(Duration::from_secs(after_s)).await;
+        }
+    }
+
     /// Presses Pay without a card, to go on with the payment that is under way.
     ///
     /// # Errors
