@@ -28,6 +28,7 @@ pub mod proof_of_work;
 
 pub mod clock;
 pub mod ready;
+pub mod trace;
 
 pub use ids::{
     EntryId, HoldId, KeyId, OfferId, OrderId, OrganizerId, PaymentId, PhaseId, PlaceNumber, RefundId, SaleId, TicketId,

@@ -32,6 +32,7 @@ use crate::public_url::PublicUrl;
 use crate::pulse::PaymentPulse;
 use crate::sale::Sale;
 use crate::takes::{self, Takes};
+use crate::trace;
 
 /// Room for sockets: how many visitors watch through one gateway. At 4 KiB each 400 MiB; an event stream takes the room of
 /// several.
@@ -174,7 +175,11 @@ impl App {
     /// # Errors
     /// There is none, or Postgres is away and it is not known here.
     pub(crate) async fn sale(&self, name: &str) -> Result<Arc<Sale>, Problem> {
-        self.directory.find(&self.ledger, name).await?.ok_or_else(|| Code::NotFound.into())
+        let sale = self.directory.find(&self.ledger, name).await?.ok_or(Code::NotFound)?;
+        if sale.slug() == name {
+            trace::is_about_sale(sale.id());
+        }
+        Ok(sale)
     }
 
     /// The floor of a live sale.

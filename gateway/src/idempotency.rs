@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, StatusCode};
 use ledger::idempotency::Begin;
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
 
 use crate::answer::Answer;
 use crate::app::App;
@@ -68,7 +69,7 @@ impl Once {
         remember: impl FnOnce(&T) -> (StatusCode, Vec<u8>) + Send + 'static,
     ) -> Result<T, Problem> {
         let ledger = app.ledger.clone();
-        let task = app.visits.spawn(async move {
+        let working = async move {
             let result = work.await;
             let noted = match &result {
                 Ok(done) => {
@@ -82,7 +83,8 @@ impl Once {
                 tracing::warn!(%error, "a request's outcome was not remembered");
             }
             result
-        });
+        };
+        let task = app.visits.spawn(working.in_current_span());
         task.await.map_err(|_| Problem::new(Code::InternalError))?
     }
 }

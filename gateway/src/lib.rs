@@ -39,6 +39,7 @@ mod headers;
 mod limits;
 mod request;
 mod route;
+mod trace;
 
 mod answer;
 mod csv;

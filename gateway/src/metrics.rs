@@ -239,7 +239,7 @@ pub(crate) fn stores_disagreed(sale: SaleId) {
     counter!(DISAGREEMENTS, "sale" => sale.to_string()).increment(1);
 }
 
-fn method_word(method: &Method) -> &'static str {
+pub(crate) fn method_word(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

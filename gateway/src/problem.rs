@@ -2,12 +2,14 @@
 //!
 //! [`Code`] is the closed list of what can go wrong; it carries its own status, title and, where waiting helps, how long.
 //! This is also the one place that turns the failures of the stores and of Stripe into answers: what is behind a failure
-//! goes to the log, never to the client. A refusal is no failure: endpoints name its code themselves.
+//! goes to the log, never to the client. A refusal is no failure: endpoints name its code themselves. The body names the
+//! trace, by which the log has it.
 
 use std::borrow::Cow;
 
 use admission::AdmissionError;
 use domain::sale::Fault;
+use domain::trace::TraceId;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use ledger::LedgerError;
 use payments::StripeError;
@@ -112,13 +114,14 @@ impl Problem {
     }
 
     /// The JSON of it, for answers and for frames.
-    pub(crate) fn body(&self) -> ProblemBody<'_> {
+    pub(crate) fn body(&self, trace: TraceId) -> ProblemBody<'_> {
         ProblemBody {
             r#type: format!("/problems/{}", self.code.word()),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: self.detail.as_deref(),
             code: self.code.word(),
+            trace_id: trace,
             errors: &self.errors,
             decline_code: self.rare.as_ref().and_then(|rare| rare.decline_code.as_deref()),
             waitlist: self.rare.as_ref().and_then(|rare| rare.waitlist.as_deref()),
@@ -127,8 +130,9 @@ impl Problem {
     }
 
     /// The answer.
-    pub(crate) fn into_answer(self) -> Answer {
-        let body = serde_json::to_vec(&self.body()).expect("a problem is made of text and numbers");
+    pub(crate) fn into_answer(self, trace: TraceId) -> Answer {
+        tracing::debug!(code = self.code.word(), "refused");
+        let body = serde_json::to_vec(&self.body(trace)).expect("a problem is made of text and numbers");
         let mut answer = bytes_answer(self.code.status(), MEDIA_TYPE, body.into());
         if let Some(seconds) = self.retry_after_s {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -215,6 +219,9 @@ pub(crate) struct ProblemBody<'a> {
     detail: Option<&'a str>,
     /// The kind of problem, for programs.
     code: &'static str,
+    /// The trace of the request, as our log has it.
+    #[schema(value_type = String, example = "4bf92f3577b34da6a3ce929d0e0e4736")]
+    trace_id: TraceId,
     /// What is wrong with the input.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Vec<FaultBody>)]

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::json;
 use crate::problem::{Code, Problem};
+use crate::trace::Trace;
 
 pub(crate) mod address;
 
@@ -39,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) params: Params,
     /// Whose limits count.
     pub(crate) client: IpAddr,
+    /// Which trace it belongs to.
+    pub(crate) trace: Trace,
     /// The connection itself, for a WebSocket.
     pub(crate) upgrade: Option<OnUpgrade>,
 }
@@ -52,6 +55,11 @@ impl Params {
     pub(crate) fn text(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).expect("a handler asks only for placeholders of its own path")
+    }
+
+    /// What stands in place of `{name}`, where the path has it and it can be read as such.
+    pub(crate) fn named<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.0.iter().find(|(key, _)| key == name)?.1.parse().ok()
     }
 
     /// The id in place of `{name}`. Another kind of text names nothing that exists.

@@ -28,6 +28,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 use crate::answer::{Answer, Body, With as _, empty};
 use crate::app::App;
@@ -36,8 +37,9 @@ use crate::headers;
 use crate::limits::Client;
 use crate::metrics;
 use crate::problem::{Code, Problem};
-use crate::request::{self, Request, address};
+use crate::request::{self, Params, Request, address};
 use crate::route::{Matched, Route, Router};
+use crate::trace::Trace;
 
 /// Connections at once, before they become sockets; those have a bound of their own.
 pub const CONNECTIONS_MAX: usize = 100_000;
@@ -180,7 +182,13 @@ impl Server {
     async fn answer(self: Arc<Self>, request: http::Request<Incoming>, peer: IpAddr) -> Result<Answer, Infallible> {
         let started = Instant::now();
         let (method, version) = (request.method().clone(), request.version());
-        let (route, mut answer) = self.dispatch(request, peer).await;
+        let trace = Trace::of(request.headers());
+        let matched = self.router.find(&method, request.uri().path());
+        let span = match &matched {
+            Matched::To(route, params) => trace.span(&method, Some(*route), params),
+            Matched::Options(_) | Matched::Refused(_) => trace.span(&method, None, &Params::default()),
+        };
+        let (route, mut answer) = self.dispatch(matched, request, peer, trace).instrument(span.clone()).await;
         headers::complete(&mut answer, self.app.public_url().transport());
         if method == Method::HEAD {
             cut_body(&mut answer);
@@ -190,34 +198,44 @@ impl Server {
         if says_close && self.app.draining.is_cancelled() {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        metrics::request_ended(route, &method, answer.status(), started.elapsed());
+        let took = started.elapsed();
+        metrics::request_ended(route, &method, answer.status(), took);
+        span.in_scope(|| tracing::debug!(status = answer.status().as_u16(), ?took, "answered"));
         Ok(answer)
     }
 
-    async fn dispatch(&self, request: http::Request<Incoming>, peer: IpAddr) -> (Option<Route>, Answer) {
-        match self.router.find(request.method(), request.uri().path()) {
+    async fn dispatch(
+        &self,
+        matched: Matched,
+        request: http::Request<Incoming>,
+        peer: IpAddr,
+        trace: Trace,
+    ) -> (Option<Route>, Answer) {
+        match matched {
             Matched::To(route, params) => {
                 let client = address::client(peer, request.headers(), &self.app.config.trusted_proxies);
                 let (parts, body) = request.into_parts();
-                let mut request = Request { parts, body: bytes::Bytes::new(), params, client, upgrade: None };
+                let mut request = Request { parts, body: bytes::Bytes::new(), params, client, trace, upgrade: None };
                 (Some(route), self.limited(route, &mut request, body).await)
             }
             Matched::Options(allow) => (None, empty(StatusCode::NO_CONTENT).with(header::ALLOW, allow)),
-            Matched::Refused(problem) => (None, problem.into_answer()),
+            Matched::Refused(problem) => (None, problem.into_answer(trace.here.trace)),
         }
     }
 
     /// Counts the request, and lets it in if there is room.
     async fn limited(&self, route: Route, request: &mut Request, body: Incoming) -> Answer {
+        let trace_id = request.trace.here.trace;
+        let refusal = |problem: Problem| problem.into_answer(trace_id);
         let left = match route.limit().map(|limit| self.app.count(limit, Client::Address(request.client))) {
-            Some(Err(refused)) => return refused.into_answer(),
+            Some(Err(refused)) => return refusal(refused),
             Some(Ok(left)) => left,
             None => None,
         };
         let Ok(_room) = self.requests.try_acquire() else {
-            return Problem::new(Code::Overloaded).into_answer();
+            return refusal(Problem::new(Code::Overloaded));
         };
-        let mut answer = self.handled(route, request, body).await.unwrap_or_else(Problem::into_answer);
+        let mut answer = self.handled(route, request, body).await.unwrap_or_else(refusal);
         if let Some(left) = left {
             left.tell(&mut answer);
         }

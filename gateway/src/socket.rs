@@ -73,7 +73,7 @@ async fn open_stream(app: &Arc<App>, request: &Request) -> Result<Answer, Proble
         return Ok(event_stream::head());
     }
     let room = take_room(app, STREAM_ROOM)?;
-    event_stream::open(app, floor, shown, room)
+    event_stream::open(app, floor, (shown, request.trace.here.trace), room)
 }
 
 /// A bearer token may be an entry's.
@@ -91,7 +91,7 @@ async fn open_socket(app: &Arc<App>, request: &mut Request) -> Result<Answer, Pr
     let floor = live_floor(app, &sale).await?;
     let room = take_room(app, SOCKET_ROOM)?;
     let upgrade = request.upgrade.take().ok_or(Code::UpgradeRequired)?;
-    app.visits.spawn(connection::run(Arc::clone(app), floor, place, upgrade, room));
+    app.visits.spawn(connection::run(Arc::clone(app), floor, (place, request.trace.here.trace), upgrade, room));
     Ok(empty(StatusCode::SWITCHING_PROTOCOLS)
         .with(header::UPGRADE, HeaderValue::from_static("websocket"))
         .with(header::CONNECTION, HeaderValue::from_static("upgrade"))

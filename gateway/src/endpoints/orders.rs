@@ -37,6 +37,7 @@ use crate::openapi::schema::MoneyBody;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
+use crate::trace;
 
 mod disagreement;
 
@@ -245,6 +246,7 @@ async fn write(
         Freeze::NotFound => return ordered_before(&app, &sale, &pass, body.hold).await,
     };
     let order = new_order(&app, &sale, &pass, &hold, epoch, body)?;
+    trace::is_about_order(order.id);
     let outcome = ledger::orders::order_create(&app.ledger, &order).await?;
     let (status, row) = settle(&app, &sale, &hold, outcome).await?;
     Ok((status, told(&app, &sale, row)))

@@ -137,6 +137,7 @@ mod tests {
 
     use super::*;
     use crate::request::Params;
+    use crate::trace::tests::any;
 
     fn asked(headers: &[(&'static str, &str)]) -> Request {
         let mut builder = http::Request::builder().uri("/");
@@ -145,7 +146,7 @@ mod tests {
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
         let client = std::net::IpAddr::from([127, 0, 0, 1]);
-        Request { parts, body: Bytes::new(), params: Params::default(), client, upgrade: None }
+        Request { parts, body: Bytes::new(), params: Params::default(), client, trace: any(), upgrade: None }
     }
 
     fn text<'a>(answer: &'a Answer, name: &header::HeaderName) -> &'a str {

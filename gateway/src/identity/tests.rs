@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::request::Params;
+use crate::trace::tests::any;
 
 const SALE: SaleId = SaleId::from_uuid(Uuid::from_u128(1));
 const OTHER_SALE: SaleId = SaleId::from_uuid(Uuid::from_u128(2));
@@ -25,7 +26,7 @@ fn request(headers: &[(&str, &str)]) -> Request {
     }
     let (parts, ()) = builder.body(()).unwrap().into_parts();
     let client = std::net::IpAddr::from([127, 0, 0, 1]);
-    Request { parts, body: Bytes::new(), params: Params::default(), client, upgrade: None }
+    Request { parts, body: Bytes::new(), params: Params::default(), client, trace: any(), upgrade: None }
 }
 
 fn place_token(sale: SaleId) -> String {

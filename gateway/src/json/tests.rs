@@ -2,6 +2,7 @@ use http::HeaderValue;
 use serde::Deserialize;
 
 use super::*;
+use crate::trace::tests::any;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +25,7 @@ fn json_headers() -> HeaderMap {
 
 fn fault(body: &str) -> (String, String) {
     let problem = read::<Cart>(&json_headers(), body.as_bytes()).unwrap_err();
-    let body = serde_json::to_value(problem.body()).unwrap();
+    let body = serde_json::to_value(problem.body(any().here.trace)).unwrap();
     assert_eq!(body["code"], "validation_failed");
     let told = &body["errors"][0];
     (told["pointer"].as_str().unwrap().to_owned(), told["detail"].as_str().unwrap().to_owned())

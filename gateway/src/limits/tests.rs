@@ -1,4 +1,5 @@
 use super::*;
+use crate::trace::tests::any;
 
 fn limits(text: &str) -> Limits {
     Limits::new(&text.parse().unwrap())
@@ -13,7 +14,7 @@ fn one_too_many_is_told_when_to_come_back_and_others_are_not_touched() {
     let limits = limits("join=2/10s");
     assert_eq!(limits.count(Limit::Join, from(1)).unwrap().unwrap().remaining, 1);
     assert_eq!(limits.count(Limit::Join, from(1)).unwrap().unwrap().remaining, 0);
-    let refused = limits.count(Limit::Join, from(1)).unwrap_err().into_answer();
+    let refused = limits.count(Limit::Join, from(1)).unwrap_err().into_answer(any().here.trace);
     assert_eq!(refused.status(), 429);
     assert_eq!(refused.headers()["ratelimit-policy"], "\"join\";q=2;w=10");
     let wait_s: u32 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();

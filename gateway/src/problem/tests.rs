@@ -1,14 +1,16 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::trace::tests::any;
 
 fn json(problem: &Problem) -> serde_json::Value {
-    serde_json::to_value(problem.body()).unwrap()
+    serde_json::to_value(problem.body(any().here.trace)).unwrap()
 }
 
 #[test]
 fn a_problem_names_its_kind_in_words_for_programs_and_people() {
     let body = json(&Problem::new(Code::AllHeld));
+    assert_eq!(body["trace_id"].as_str().map(str::len), Some(32));
     assert_eq!(body["type"], "/problems/all_held");
     assert_eq!(body["status"], 409);
     assert_eq!(body["code"], "all_held");
@@ -23,11 +25,11 @@ fn bad_input_is_told_fault_by_fault() {
 
 #[test]
 fn waiting_is_proposed_where_it_helps_and_credentials_where_they_are_needed() {
-    let answer = Problem::new(Code::StoreUnavailable).into_answer();
+    let answer = Problem::new(Code::StoreUnavailable).into_answer(any().here.trace);
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
     assert_eq!(answer.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
-    let answer = Problem::new(Code::PassExpired).into_answer();
+    let answer = Problem::new(Code::PassExpired).into_answer(any().here.trace);
     assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], "Bearer");
 }
 

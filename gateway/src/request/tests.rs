@@ -1,6 +1,7 @@
 use http::HeaderValue;
 
 use super::*;
+use crate::trace::tests::any;
 
 fn request(headers: &[(&'static str, &'static str)]) -> Request {
     let mut builder = http::Request::builder().uri("/v1/sales?q=jazz+%26+blues&limit=5");
@@ -13,6 +14,7 @@ fn request(headers: &[(&'static str, &'static str)]) -> Request {
         body: Bytes::new(),
         params: Params::default(),
         client: IpAddr::from([127, 0, 0, 1]),
+        trace: any(),
         upgrade: None,
     }
 }

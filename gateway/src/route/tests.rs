@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::trace::tests::any;
 
 #[test]
 fn every_route_is_found_under_its_path() {
@@ -29,7 +30,7 @@ fn another_method_is_told_which_there_are() {
         panic!("nothing is put there");
     };
     assert_eq!(problem.code(), Code::MethodNotAllowed);
-    assert_eq!(problem.into_answer().headers()[header::ALLOW], "GET, DELETE, HEAD, OPTIONS");
+    assert_eq!(problem.into_answer(any().here.trace).headers()[header::ALLOW], "GET, DELETE, HEAD, OPTIONS");
     let Matched::Options(allow) = router.find(&Method::OPTIONS, "/v1/sales") else { panic!("OPTIONS is answered") };
     assert_eq!(allow, "GET, HEAD, OPTIONS");
 }

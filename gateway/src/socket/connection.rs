@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use domain::token::PlaceToken;
+use domain::trace::TraceId;
 use futures_util::{Sink as _, Stream as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -71,7 +72,7 @@ const LINGER_MAX_BYTES: usize = 256 * 1024;
 pub(super) async fn run(
     app: Arc<App>,
     floor: Arc<Floor>,
-    place: Option<PlaceToken>,
+    (place, trace): (Option<PlaceToken>, TraceId),
     upgrade: OnUpgrade,
     room: OwnedSemaphorePermit,
 ) {
@@ -79,7 +80,7 @@ pub(super) async fn run(
         return;
     };
     metrics::socket_opened();
-    let mut watch = Watch::new(Arc::clone(&app), Arc::clone(&floor));
+    let mut watch = Watch::new(Arc::clone(&app), Arc::clone(&floor), trace);
     let refused = place.and_then(|place| watch.sit(place).err());
     let seat = Arc::new(Seat::new(watch, Wire::new(socket)));
     let listed = Audience::list(&app, &floor, Arc::clone(&seat) as _);

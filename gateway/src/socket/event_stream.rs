@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::token::{EntryToken, PlaceToken};
+use domain::trace::TraceId;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -62,11 +63,11 @@ pub(super) fn head() -> Answer {
 pub(super) fn open(
     app: &Arc<App>,
     floor: Arc<Floor>,
-    shown: Shown,
+    (shown, trace): (Shown, TraceId),
     room: OwnedSemaphorePermit,
 ) -> Result<Answer, Problem> {
     let (events, body) = mpsc::channel(EVENTS_MAX);
-    let mut watch = Watch::new(Arc::clone(app), Arc::clone(&floor));
+    let mut watch = Watch::new(Arc::clone(app), Arc::clone(&floor), trace);
     match shown {
         Shown::Place(place) => watch.sit(place)?,
         Shown::Entry(entry) => watch.sit_by_entry(&entry)?,

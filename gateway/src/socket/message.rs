@@ -9,6 +9,7 @@
 //! told everything, so the id it sends back says nothing to us.
 
 use domain::sale::SaleState;
+use domain::trace::TraceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -93,8 +94,8 @@ pub(crate) enum News {
 
 impl News {
     /// A refusal.
-    pub(super) fn error(problem: &Problem) -> Self {
-        Self::Error(serde_json::to_value(problem.body()).expect("a problem is made of text and numbers"))
+    pub(super) fn error(problem: &Problem, trace: TraceId) -> Self {
+        Self::Error(serde_json::to_value(problem.body(trace)).expect("a problem is made of text and numbers"))
     }
 
     /// Its type.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use domain::SaleId;
 use domain::sale::{SaleState, StoredState};
 use domain::token::{EntryToken, PlaceToken};
+use domain::trace::TraceId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -82,6 +83,8 @@ pub(super) enum Last {
 pub(super) struct Watch {
     app: Arc<App>,
     floor: Arc<Floor>,
+    /// Of the request that it began with: its problems name it.
+    trace: TraceId,
     /// Whose position is told.
     seat: Option<Seated>,
     /// The entry that is told, instead of a position.
@@ -118,10 +121,11 @@ enum Parting {
 
 impl Watch {
     /// Nobody's yet.
-    pub(super) fn new(app: Arc<App>, floor: Arc<Floor>) -> Self {
+    pub(super) fn new(app: Arc<App>, floor: Arc<Floor>, trace: TraceId) -> Self {
         Self {
             app,
             floor,
+            trace,
             seat: None,
             entry: None,
             told: None,
@@ -226,7 +230,7 @@ impl Watch {
     fn look_at_entry(&mut self, now: Instant) -> Look {
         self.next = Next::Tick;
         let Some(entry) = &mut self.entry else { return Look::On(Vec::new()) };
-        let told = entry.look(&self.floor, now);
+        let told = entry.look(&self.floor, now, self.trace);
         let frames = told.news.iter().flatten().map(|news| self.frame(news)).collect();
         match told.last {
             Some(last) => Look::Over(frames, last),
@@ -261,7 +265,7 @@ impl Watch {
 
     /// What is said is refused.
     pub(super) fn refusal(&mut self, problem: &Problem) -> FrameText {
-        self.frame(&News::error(problem))
+        self.frame(&News::error(problem, self.trace))
     }
 
     /// The gateway stops: open another connection, after that time.

@@ -59,6 +59,7 @@ mod sockets;
 mod stripe_budget;
 mod stripe_webhook;
 mod tickets;
+mod traces;
 mod variants;
 mod waitlist;
 mod waitlist_live;

@@ -77,6 +77,7 @@ async fn a_place_that_is_none_is_refused_in_words() {
     socket.shows_place(visitor.place().unwrap()).await.unwrap();
     let error = socket.waits_for("error", SOON).await.unwrap();
     assert_eq!(error["data"]["code"], "place_invalid");
+    assert_eq!(error["data"]["trace_id"].as_str().map(str::len), Some(32), "{error}");
     assert_eq!(close_code(&mut socket).await, Some(1008));
     world.stop().await;
 }

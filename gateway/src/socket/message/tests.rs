@@ -1,5 +1,6 @@
 use super::*;
 use crate::problem::Code;
+use crate::trace::tests::any;
 
 fn text(news: &News) -> serde_json::Value {
     serde_json::from_str(&FrameText::new(news, 7, Timestamp::UNIX_EPOCH).into_message()).unwrap()
@@ -16,9 +17,10 @@ fn a_frame_says_what_it_is_and_counts() {
 
 #[test]
 fn a_refusal_is_a_problem() {
-    let frame = text(&News::error(&Problem::new(Code::PlaceInvalid)));
+    let trace = any().here.trace;
+    let frame = text(&News::error(&Problem::new(Code::PlaceInvalid), trace));
     assert_eq!((&frame["type"], &frame["data"]["code"]), (&"error".into(), &"place_invalid".into()));
-    assert_eq!(frame["seq"], 7);
+    assert_eq!((&frame["seq"], &frame["data"]["trace_id"]), (&7.into(), &trace.to_string().into()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::sale::SaleState;
 use domain::token::{EntryProof, EntryToken};
+use domain::trace::TraceId;
 use ledger::waitlist::{EntryRow, EntryState};
 use tokio::time::Instant;
 
@@ -63,13 +64,13 @@ impl EntryTold {
     }
 
     /// What there is to tell. The first is the entry.
-    pub(super) fn look(&mut self, floor: &Floor, now: Instant) -> EntryNews {
+    pub(super) fn look(&mut self, floor: &Floor, now: Instant, trace: TraceId) -> EntryNews {
         let row = match self.watching.shown() {
             Shown::Unread => return EntryNews::none(),
             Shown::Missing => {
-                return EntryNews { last: Some(Last::EntryMissing), ..EntryNews::refusal(Code::NotFound) };
+                return EntryNews { last: Some(Last::EntryMissing), ..EntryNews::refusal(Code::NotFound, trace) };
             }
-            Shown::Away => return self.look_blindly(),
+            Shown::Away => return self.look_blindly(trace),
             Shown::Known(row) => row,
         };
         if std::mem::replace(&mut self.is_away, false) {
@@ -98,11 +99,11 @@ impl EntryTold {
     }
 
     /// Postgres is away, which is told once.
-    fn look_blindly(&mut self) -> EntryNews {
+    fn look_blindly(&mut self, trace: TraceId) -> EntryNews {
         if std::mem::replace(&mut self.is_away, true) {
             EntryNews::none()
         } else {
-            EntryNews::refusal(Code::StoreUnavailable)
+            EntryNews::refusal(Code::StoreUnavailable, trace)
         }
     }
 }
@@ -112,8 +113,8 @@ impl EntryNews {
         Self { news: [None, None], last: None }
     }
 
-    fn refusal(code: Code) -> Self {
-        Self { news: [Some(News::error(&Problem::new(code))), None], last: None }
+    fn refusal(code: Code, trace: TraceId) -> Self {
+        Self { news: [Some(News::error(&Problem::new(code), trace)), None], last: None }
     }
 }
 
