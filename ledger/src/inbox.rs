@@ -9,11 +9,13 @@
 
 use std::collections::HashSet;
 
+use domain::trace::Traceparent;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::numbers::fit;
+use crate::pool::trace_of;
 use crate::starts::Starts;
 use crate::{Ledger, LedgerError};
 
@@ -64,6 +66,8 @@ pub struct InboxEvent {
     pub received_at: Timestamp,
     /// Proof of the lease: a worker that overslept it changes nothing.
     pub lease: Uuid,
+    /// The trace of the request that brought it.
+    pub trace: Option<Traceparent>,
 }
 
 /// What waits.
@@ -96,7 +100,8 @@ pub(crate) const STATEMENTS: &[&str] = &[STORE, CLAIM, DONE, MANY_DONE, RETRY, P
 /// A duplicate is counted and so committed too: were it only looked up, an answer could rest on a row that a failover to a
 /// standby loses (PostgreSQL acknowledges a commit whose wait for the standby was cancelled).
 const STORE: &str = "
-    INSERT INTO inbox AS known (id, kind, livemode, account, api_version, created, raw) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO inbox AS known (id, kind, livemode, account, api_version, created, raw, trace)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''))
         ON CONFLICT ON CONSTRAINT inbox_pkey DO UPDATE SET deliveries = known.deliveries + 1
     RETURNING deliveries";
 
@@ -108,7 +113,7 @@ const CLAIM: &str = "
     UPDATE inbox i
        SET attempts = attempts + 1, lease = gen_random_uuid(), next_at = onsale_now() + make_interval(secs => $2::integer)
       FROM due WHERE i.id = due.id
-    RETURNING i.id, i.kind, i.livemode, i.account, i.raw, i.attempts, i.received_at, i.lease";
+    RETURNING i.id, i.kind, i.livemode, i.account, i.raw, i.attempts, i.received_at, i.lease, i.trace";
 
 const DONE: &str = "
     UPDATE inbox SET state = 'done', lease = NULL, note = $3, done_at = onsale_now()
@@ -143,7 +148,7 @@ const STATS: &str = "
 /// The database is away or refuses.
 pub async fn event_store(ledger: &Ledger, event: &RawEvent) -> Result<Stored, LedgerError> {
     let RawEvent { id, kind, livemode, account, api_version, created, raw } = event;
-    let row = ledger.one(STORE, &[id, kind, livemode, account, api_version, created, raw]).await?;
+    let row = ledger.one_traced(STORE, &[id, kind, livemode, account, api_version, created, raw]).await?;
     Ok(if row.try_get::<_, i32>(0)? == 1 { Stored::New } else { Stored::Duplicate })
 }
 
@@ -258,6 +263,7 @@ fn leased_event(row: &Row) -> Result<InboxEvent, LedgerError> {
         attempts: fit(row.try_get::<_, i32>(5)?)?,
         received_at: row.try_get(6)?,
         lease: row.try_get(7)?,
+        trace: trace_of(row.try_get(8)?),
     })
 }
 

@@ -160,10 +160,10 @@ pub(crate) const STATEMENTS: &[&str] = &[CREATE, FETCH, CONTACT, CANCEL, EXPIRE_
 
 const CREATE: &str = "
     SELECT order_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                        $21)";
+                        $21) FROM set_config('onsale.trace', $22, true)";
 const FETCH: &str = "SELECT order_document($1, $2)";
 const CONTACT: &str = "SELECT email, name FROM contacts WHERE sale_id = $1 AND order_id = $2";
-const CANCEL: &str = "SELECT order_cancel($1, $2)";
+const CANCEL: &str = "SELECT order_cancel($1, $2) FROM set_config('onsale.trace', $3, true)";
 const EXPIRE_NEXT: &str = "SELECT sale_id, order_id FROM order_expire_next($1)";
 
 #[derive(Deserialize)]
@@ -212,7 +212,7 @@ pub async fn order_create(ledger: &Ledger, order: &NewOrder) -> Result<CreateOrd
         &currency, &total, &pay_within_s,
         &reference, &kid, &tickets,
     ];
-    let row = ledger.one(CREATE, &params).await?;
+    let row = ledger.one_traced(CREATE, &params).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         CreateDocument::Created { order } => CreateOrder::Created(order.row()?),
         CreateDocument::Existing { order } => CreateOrder::Existing(order.row()?),
@@ -250,7 +250,7 @@ pub async fn order_contact(ledger: &Ledger, sale: SaleId, order: OrderId) -> Res
 /// # Errors
 /// The database is away or refuses.
 pub async fn order_cancel(ledger: &Ledger, sale: SaleId, order: OrderId) -> Result<CancelOrder, LedgerError> {
-    let row = ledger.one(CANCEL, &[&sale.uuid(), &order.uuid()]).await?;
+    let row = ledger.one_traced(CANCEL, &[&sale.uuid(), &order.uuid()]).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         CancelDocument::Cancelled { order } => CancelOrder::Cancelled(order.row()?),
         CancelDocument::NotCancellable { state } => CancelOrder::NotCancellable(state),

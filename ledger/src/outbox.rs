@@ -8,6 +8,7 @@
 //! Order: oldest first, as far as leases and retries allow; of the jobs of Stripe those first that buyers wait for (V37). Bounds: the caller's, in number and in time. What it does not
 //! do: it neither runs nor gives up jobs; how often to try is the workers' business.
 
+use domain::trace::Traceparent;
 use domain::{EntryId, Money, OrderId, PaymentId, RefundId, SaleId, TierId, UnitNo};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 pub use crate::inbox::Leased;
 use crate::inbox::leased;
 use crate::numbers::fit;
+use crate::pool::trace_of;
 use crate::starts::Starts;
 use crate::{Ledger, LedgerError};
 
@@ -84,6 +86,8 @@ pub struct Job {
     pub age_s: u64,
     /// Proof of the lease: a worker that overslept it changes nothing.
     pub lease: Uuid,
+    /// The trace of the request that made it necessary, or of the attempt to pay its order.
+    pub trace: Option<Traceparent>,
 }
 
 /// What to do.
@@ -229,7 +233,7 @@ const CLAIM: &str = "
        SET attempts = attempts + 1, lease = gen_random_uuid(), next_at = onsale_now() + make_interval(secs => $3::integer)
       FROM due WHERE o.sale_id = due.sale_id AND o.id = due.id
     RETURNING o.sale_id, o.id, o.kind, o.payload, o.attempts, o.created_at, o.lease,
-              greatest(extract(epoch FROM onsale_now() - o.created_at), 0)::bigint, o.rank";
+              greatest(extract(epoch FROM onsale_now() - o.created_at), 0)::bigint, o.rank, job_trace(o)";
 
 const DONE: &str = "
     UPDATE outbox SET state = 'done', lease = NULL, last_error = NULL
@@ -341,6 +345,7 @@ fn leased_job(queue: Queue, row: &Row) -> Result<Job, LedgerError> {
         created_at: row.try_get(5)?,
         lease: row.try_get(6)?,
         age_s: fit(row.try_get::<_, i64>(7)?)?,
+        trace: trace_of(row.try_get(9)?),
     })
 }
 

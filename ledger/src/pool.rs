@@ -2,10 +2,14 @@
 //!
 //! Every wait ends: for a connection, for connecting, for a lock, for a statement. A statement that lost a deadlock or a
 //! serialization race was rolled back whole and is sent again, a few times; nothing else is ever repeated here.
+//!
+//! Who acts for a request says so ([`Ledger::traced`]): the jobs, events and payments that its acts write keep its trace. It goes
+//! along in the statement of the act, as the setting `onsale.trace` of that transaction alone, and costs no call of its own.
 
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use domain::trace::Traceparent;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -65,6 +69,7 @@ pub struct Ledger {
     answer_max: Duration,
     connect_max: Duration,
     hosts: Hosts,
+    trace: Option<Traceparent>,
 }
 
 /// Parameters of a statement.
@@ -99,7 +104,14 @@ impl Ledger {
             .recycle_timeout(Some(config.connect_max))
             .build()
             .map_err(|error| LedgerError::Unavailable(Box::new(error)))?;
-        Ok(Self { pool, answer_max: config.statement_max + ANSWER_MARGIN, connect_max: config.connect_max, hosts })
+        let answer_max = config.statement_max + ANSWER_MARGIN;
+        Ok(Self { pool, answer_max, connect_max: config.connect_max, hosts, trace: None })
+    }
+
+    /// The same database, for the acts of one request: what they write keeps its trace.
+    #[must_use]
+    pub fn traced(&self, trace: Traceparent) -> Self {
+        Self { trace: Some(trace), ..self.clone() }
     }
 
     /// Whether the database answers, and takes writes. What it says, and how busy the pool was before, is shown as gauges.
@@ -180,6 +192,18 @@ impl Ledger {
         let row = self.row(statement, params).await?;
         row.ok_or_else(|| LedgerError::Corrupt(format!("no answer to: {statement}")))
     }
+
+    /// The same of an act whose last parameter, after these, is the trace of what it writes; empty for none.
+    pub(crate) async fn one_traced(&self, statement: &'static str, params: Params<'_>) -> Result<Row, LedgerError> {
+        let trace = self.trace.map(|trace| trace.to_string()).unwrap_or_default();
+        let params: Vec<_> = params.iter().copied().chain([&trace as &(dyn ToSql + Sync)]).collect();
+        self.one(statement, &params).await
+    }
+}
+
+/// The trace that a row keeps. What cannot be read is as good as none: a trace only explains.
+pub(crate) fn trace_of(text: Option<&str>) -> Option<Traceparent> {
+    text?.parse().ok()
 }
 
 fn dress(connection: &mut Config, role: Role, config: &PoolConfig) {

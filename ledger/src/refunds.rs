@@ -177,7 +177,9 @@ impl RefundState {
 
 pub(crate) const STATEMENTS: &[&str] = &[ASK, OF_ORDER, ONE, REFUSED, UNITS, UNMADE];
 
-const ASK: &str = "SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const ASK: &str = "
+    SELECT refund_ask($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+      FROM set_config('onsale.trace', $12, true)";
 const OF_ORDER: &str = "SELECT refunds_document($1, $2, $3, $4, $5)";
 const ONE: &str = "SELECT refund_document(r) FROM refunds r WHERE sale_id = $1 AND id = $2";
 const REFUSED: &str = "SELECT refund_refused($1, $2)";
@@ -238,7 +240,7 @@ pub async fn refund_ask(ledger: &Ledger, ask: &RefundAsk) -> Result<AskRefund, L
     let (key, content) = (ask.key.as_slice(), ask.content.as_slice());
     let params: [&(dyn ToSql + Sync); 11] =
         [&organizer, &sale, &order, &key, &content, &wish, &tickets, &amount, &again, &ask.reason, &ask.by];
-    let row = ledger.one(ASK, &params).await?;
+    let row = ledger.one_traced(ASK, &params).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         AskDocument::Asked { refund } => AskRefund::Asked(refund.row()),
         AskDocument::AboveCaptured { left, currency } => AskRefund::AboveCaptured { left: Money::new(left, currency) },

@@ -139,8 +139,8 @@ pub struct Rotation {
 
 pub(crate) const STATEMENTS: &[&str] = &[SEND_AGAIN, ROTATE];
 
-const SEND_AGAIN: &str = "SELECT tickets_send_again($1, $2, $3, $4, $5)";
-const ROTATE: &str = "SELECT ticket_rotate($1, $2, $3, $4, $5, $6, $7, $8)";
+const SEND_AGAIN: &str = "SELECT tickets_send_again($1, $2, $3, $4, $5) FROM set_config('onsale.trace', $6, true)";
+const ROTATE: &str = "SELECT ticket_rotate($1, $2, $3, $4, $5, $6, $7, $8) FROM set_config('onsale.trace', $9, true)";
 
 /// Has the tickets of an order sent again; `letter` names the request.
 ///
@@ -154,7 +154,7 @@ pub async fn tickets_send_again(
     asker: Asker,
 ) -> Result<SendAgain, LedgerError> {
     let most: i32 = crate::numbers::fit(LETTERS_MAX)?;
-    let row = ledger.one(SEND_AGAIN, &[&sale.uuid(), &order.uuid(), &letter, &asker.word(), &most]).await?;
+    let row = ledger.one_traced(SEND_AGAIN, &[&sale.uuid(), &order.uuid(), &letter, &asker.word(), &most]).await?;
     match row.try_get(0)? {
         "sent" => Ok(SendAgain::Sent),
         "no_tickets" => Ok(SendAgain::NoTickets),
@@ -179,5 +179,5 @@ pub async fn ticket_rotate(
     let (from, kid, asker) = (i32::from(*from), kid.to_string(), asker.word());
     let most: i32 = crate::numbers::fit(LETTERS_MAX)?;
     let params: [&(dyn ToSql + Sync); 8] = [&sale, &order, &ticket, &from, &kid, &asker, &by, &most];
-    documents::read(ledger.one(ROTATE, &params).await?.try_get(0)?)
+    documents::read(ledger.one_traced(ROTATE, &params).await?.try_get(0)?)
 }

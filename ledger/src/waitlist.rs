@@ -197,8 +197,8 @@ pub struct OfferRow {
 
 pub(crate) const STATEMENTS: &[&str] = &[JOIN, CONFIRM, WITHDRAW, LEAVE, FETCH, EMAIL];
 
-const JOIN: &str = "SELECT waitlist_join($1, $2, $3, $4, $5, $6, $7)";
-const CONFIRM: &str = "SELECT waitlist_confirm($1, $2)";
+const JOIN: &str = "SELECT waitlist_join($1, $2, $3, $4, $5, $6, $7) FROM set_config('onsale.trace', $8, true)";
+const CONFIRM: &str = "SELECT waitlist_confirm($1, $2) FROM set_config('onsale.trace', $3, true)";
 const WITHDRAW: &str = "SELECT waitlist_withdraw($1, $2)";
 const LEAVE: &str = "SELECT waitlist_leave($1, $2)";
 const FETCH: &str = "SELECT waitlist_document($1, $2)";
@@ -276,7 +276,7 @@ pub async fn waitlist_join(ledger: &Ledger, entry: &NewEntry) -> Result<Join, Le
     let number = entry.number.map(|number| fit::<_, i64>(number.0)).transpose()?;
     let (quantity, buyer) = (fit::<_, i32>(entry.quantity)?, buyer_of(&entry.email));
     let (sale, id) = (entry.sale.uuid(), entry.id.uuid());
-    let row = ledger.one(JOIN, &[&sale, &id, &tiers, &quantity, &entry.email, &buyer, &number]).await?;
+    let row = ledger.one_traced(JOIN, &[&sale, &id, &tiers, &quantity, &entry.email, &buyer, &number]).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         JoinDocument::Joined { entry } => Join::Joined(entry.row()),
         JoinDocument::AlreadyWaiting => Join::AlreadyWaiting,
@@ -290,7 +290,7 @@ pub async fn waitlist_join(ledger: &Ledger, entry: &NewEntry) -> Result<Join, Le
 /// # Errors
 /// The database is away or refuses.
 pub async fn waitlist_confirm(ledger: &Ledger, sale: SaleId, entry: EntryId) -> Result<Confirm, LedgerError> {
-    let row = ledger.one(CONFIRM, &[&sale.uuid(), &entry.uuid()]).await?;
+    let row = ledger.one_traced(CONFIRM, &[&sale.uuid(), &entry.uuid()]).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         // Asked for apart, because counting who is ahead takes long and everybody else waits at the door.
         ConfirmDocument::Confirmed => {

@@ -91,7 +91,7 @@ pub(crate) const STATEMENTS: &[&str] = &[FIND, WITHHOLD, RELEASE];
 
 const FIND: &str = "SELECT withholding_document($1, $2)";
 const WITHHOLD: &str = "SELECT units_withhold($1, $2, $3, $4, $5, $6, $7, $8)";
-const RELEASE: &str = "SELECT units_release($1, $2, $3, $4, $5, $6, $7)";
+const RELEASE: &str = "SELECT units_release($1, $2, $3, $4, $5, $6, $7) FROM set_config('onsale.trace', $8, true)";
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -149,8 +149,9 @@ pub async fn units_release(ledger: &Ledger, act: &StockAct, wish: &ReleaseWish) 
         ReleaseWish::Units(units) => (None, Some(numbers(units)?)),
     };
     let (organizer, sale) = (organizer.uuid(), sale.uuid());
-    let row =
-        ledger.one(RELEASE, &[&organizer, &sale, &request.as_slice(), &tier.as_str(), &quantity, &units, by]).await?;
+    let row = ledger
+        .one_traced(RELEASE, &[&organizer, &sale, &request.as_slice(), &tier.as_str(), &quantity, &units, by])
+        .await?;
     match documents::read(row.try_get(0)?)? {
         Document::Released { units } => Ok(Release::Released(units)),
         Document::NotWithheld { withheld, units } => Ok(Release::NotWithheld { withheld, units }),

@@ -18,6 +18,7 @@ use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
 use crate::sweeps::queue_starts::QueueStarts;
 use crate::together::{Ask, Together, lane_of};
+use crate::trace::About;
 
 /// The queue's name in metrics.
 pub(crate) const QUEUE: &str = "inbox";
@@ -78,6 +79,10 @@ impl Source for Inbox {
 
     fn attempt(&self, event: &InboxEvent) -> (String, u32) {
         (event.id.clone(), event.attempts)
+    }
+
+    fn about<'a>(&self, event: &'a InboxEvent) -> About<'a> {
+        About { trace: event.trace.map(|at| at.trace), kind: &event.kind, ..About::default() }
     }
 
     async fn claim(&self, limit: u32) -> Result<Vec<InboxEvent>, LedgerError> {

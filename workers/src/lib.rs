@@ -35,6 +35,7 @@ mod runner;
 mod stripe_turn;
 mod sweeps;
 mod together;
+mod trace;
 
 mod beacon;
 mod mail;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use admission::WriteClass;
+use domain::OrderId;
 use ledger::LedgerError;
 use ledger::outbox::{self, EntryMailKind, IntentCall, Job, Leased, MailKind, Queue, Work};
 
@@ -14,6 +15,7 @@ use crate::points::Point;
 use crate::runner::{LEASE_S, Outcome, Source, Verdict};
 use crate::stripe_turn::Turn;
 use crate::sweeps::queue_starts::QueueStarts;
+use crate::trace::About;
 
 /// Jobs of one queue, by rank and then oldest first.
 pub(crate) struct Outbox {
@@ -89,6 +91,16 @@ pub(crate) const fn entry_mail_kind(kind: EntryMailKind) -> &'static str {
     }
 }
 
+/// The order that a job is about.
+const fn order(work: &Work) -> Option<OrderId> {
+    match work {
+        Work::PaymentCapture(call) | Work::PaymentCancel(call) | Work::PaymentCheck(call) => Some(call.order),
+        Work::PaymentRefund { call, .. } => Some(call.order),
+        Work::Mail { order, .. } => Some(*order),
+        Work::UnitsReturn { .. } | Work::EntryMail { .. } | Work::Unknown { .. } => None,
+    }
+}
+
 impl Source for Outbox {
     type Item = Job;
 
@@ -98,6 +110,15 @@ impl Source for Outbox {
 
     fn attempt(&self, job: &Job) -> (String, u32) {
         (job.id.to_string(), job.attempts)
+    }
+
+    fn about<'a>(&self, job: &'a Job) -> About<'a> {
+        About {
+            trace: job.trace.map(|at| at.trace),
+            kind: kind(&job.work),
+            sale: Some(job.sale),
+            order: order(&job.work),
+        }
     }
 
     async fn claim(&self, limit: u32) -> Result<Vec<Job>, LedgerError> {

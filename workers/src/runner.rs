@@ -23,9 +23,11 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::metrics;
 use crate::points::Point;
+use crate::trace::About;
 
 mod backoff;
 mod verdict;
@@ -73,6 +75,9 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// An item's name and how often it was claimed, this time included.
     fn attempt(&self, item: &Self::Item) -> (String, u32);
+
+    /// What it is about, for its log lines and its trace.
+    fn about<'a>(&self, item: &'a Self::Item) -> About<'a>;
 
     /// Leases at most `limit` items.
     fn claim(&self, limit: u32) -> impl Future<Output = Result<Vec<Self::Item>, LedgerError>> + Send;
@@ -209,13 +214,15 @@ impl<S: Source> Running<S> {
 
     fn start(&self, item: S::Item, place: OwnedSemaphorePermit) {
         let (source, away) = (Arc::clone(&self.source), Arc::clone(&self.away));
-        // The item is leased already, so it is finished even when the pool is told to stop.
-        self.tracker.spawn(async move {
+        let span = source.about(&item).span(source.queue(), &source.attempt(&item).0);
+        let work = async move {
             if one(&*source, &item).await == Service::Away {
                 away.store(true, Ordering::Relaxed);
             }
             drop(place);
-        });
+        };
+        // The item is leased already, so it is finished even when the pool is told to stop.
+        self.tracker.spawn(work.instrument(span));
     }
 }
 

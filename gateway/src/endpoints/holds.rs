@@ -18,6 +18,7 @@ use domain::token::{Allowance, PassToken, Receipt};
 use domain::{HoldId, Money, OrderId, PlaceNumber, TierId, UnitNo};
 use http::StatusCode;
 use jiff::Timestamp;
+use ledger::Ledger;
 use ledger::holds::{Settle, hold_settle};
 use ledger::orders::CancelOrder;
 use serde::Serialize;
@@ -36,6 +37,7 @@ use crate::openapi::schema::{MoneyBody, UnitPriceBody};
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
+use crate::trace::Trace;
 
 pub(crate) mod extension;
 pub(crate) mod reclaim;
@@ -154,16 +156,18 @@ pub(crate) async fn release(app: &Arc<App>, request: &Request) -> Result<Answer,
     let hold = hold_in(request)?;
     let found = app.holds.look(sale.id(), hold).await?.filter(|hold| hold.number == pass.number);
     match found.ok_or(Code::HoldNotFound)?.state {
-        HoldState::Held | HoldState::Frozen | HoldState::Committed => give_up(app, &sale, hold, pass.number).await?,
+        HoldState::Held | HoldState::Frozen | HoldState::Committed => {
+            give_up(app, request.trace, &sale, hold, pass.number).await?;
+        }
         HoldState::Released | HoldState::Expired => {}
     }
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 /// Ends a hold. Postgres says whether it has an order; if not, it never will.
-async fn give_up(app: &App, sale: &Sale, hold: HoldId, number: PlaceNumber) -> Result<(), Problem> {
+async fn give_up(app: &App, trace: Trace, sale: &Sale, hold: HoldId, number: PlaceNumber) -> Result<(), Problem> {
     match hold_settle(&app.ledger, sale.id(), hold).await? {
-        Settle::Ordered => return cancel_order(app, sale, order_of(hold)).await,
+        Settle::Ordered => return cancel_order(&app.ledger.traced(trace.here), sale, order_of(hold)).await,
         // No buyer has a hold that was withheld; if one had, it would be over.
         Settle::Tombstoned | Settle::Withheld => {}
     }
@@ -179,8 +183,8 @@ async fn give_up(app: &App, sale: &Sale, hold: HoldId, number: PlaceNumber) -> R
     Ok(())
 }
 
-async fn cancel_order(app: &App, sale: &Sale, order: OrderId) -> Result<(), Problem> {
-    match ledger::orders::order_cancel(&app.ledger, sale.id(), order).await? {
+async fn cancel_order(ledger: &Ledger, sale: &Sale, order: OrderId) -> Result<(), Problem> {
+    match ledger::orders::order_cancel(ledger, sale.id(), order).await? {
         CancelOrder::Cancelled(_) | CancelOrder::NotCancellable(OrderState::Cancelled | OrderState::Expired) => Ok(()),
         CancelOrder::NotCancellable(state) => {
             Err(Problem::new(Code::OrderNotCancellable).detail(format!("The order is {}.", state.word())))

@@ -37,7 +37,7 @@ use crate::openapi::schema::MoneyBody;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
-use crate::trace;
+use crate::trace::{Trace, is_about_order};
 
 mod disagreement;
 
@@ -175,7 +175,7 @@ pub(crate) async fn create(app: &Arc<App>, request: &Request) -> Result<Answer, 
     let body: CreateBody = request.json()?;
     check(&body)?;
     let once = Once::new(format!("order/{}/{}", sale.id(), pass.number), key, &request.body);
-    let work = write(Arc::clone(app), sale, pass, body);
+    let work = write(Arc::clone(app), request.trace, sale, pass, body);
     match once.run(app, work, |(status, body)| (*status, body.clone())).await? {
         Done::Now((status, body)) => Ok(json_bytes(status, body.into())),
         Done::Before(status, body) => Ok(idempotency::replayed(json_bytes(status, body.into()))),
@@ -235,6 +235,7 @@ fn is_name(text: &str) -> bool {
 /// Makes the order of a hold, or finds it.
 async fn write(
     app: Arc<App>,
+    trace: Trace,
     sale: Arc<Sale>,
     pass: PassToken,
     body: CreateBody,
@@ -246,8 +247,8 @@ async fn write(
         Freeze::NotFound => return ordered_before(&app, &sale, &pass, body.hold).await,
     };
     let order = new_order(&app, &sale, &pass, &hold, epoch, body)?;
-    trace::is_about_order(order.id);
-    let outcome = ledger::orders::order_create(&app.ledger, &order).await?;
+    is_about_order(order.id);
+    let outcome = ledger::orders::order_create(&app.ledger.traced(trace.here), &order).await?;
     let (status, row) = settle(&app, &sale, &hold, outcome).await?;
     Ok((status, told(&app, &sale, row)))
 }

@@ -57,6 +57,7 @@ use crate::problem::{Code, Problem};
 use crate::pulse::CallOutcome;
 use crate::request::Request;
 use crate::sale::Sale;
+use crate::trace::Trace;
 
 /// How often the call to Stripe is made for one press of Pay.
 const TRIES_MAX: u32 = 4;
@@ -120,7 +121,7 @@ pub(crate) async fn pay(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
     body.confirmation_token.as_deref().map_or(Ok(()), check)?;
     let once = Once::new(format!("pay/{order}"), key, &request.body);
     let sale_id = sale.id();
-    let work = attempt(Arc::clone(app), sale, order, body.confirmation_token);
+    let work = attempt(Arc::clone(app), request.trace, sale, order, body.confirmation_token);
     match once.run(app, work, |paid| (StatusCode::OK, without_secret(paid))).await? {
         Done::Now(paid) => Ok(json(StatusCode::OK, &paid)),
         Done::Before(status, body) => {
@@ -160,16 +161,23 @@ async fn with_secret(app: &App, sale: SaleId, order: OrderId, kept: &[u8]) -> Re
     under_way(app, sale, order, intent).await
 }
 
-async fn attempt(app: Arc<App>, sale: Arc<Sale>, order: OrderId, token: Option<String>) -> Result<PaidBody, Problem> {
+async fn attempt(
+    app: Arc<App>,
+    trace: Trace,
+    sale: Arc<Sale>,
+    order: OrderId,
+    token: Option<String>,
+) -> Result<PaidBody, Problem> {
     let payment = new_payment(&app, &sale, order, token);
-    let begun = match payment_begin(&app.ledger, &payment).await? {
+    let ledger = app.ledger.traced(trace.here);
+    let begun = match payment_begin(&ledger, &payment).await? {
         BeginPayment::Live(row) => {
             let intent = fetch(&app, row).await?;
             if !is_over(&intent) {
                 return under_way(&app, payment.sale, order, intent).await;
             }
             hear(&app, &intent).await?;
-            payment_begin(&app.ledger, &payment).await?
+            payment_begin(&ledger, &payment).await?
         }
         begun => begun,
     };

@@ -31,7 +31,7 @@ pub(crate) async fn receive(app: &Arc<App>, request: &Request) -> Result<Answer,
         tracing::warn!(%fault, "a webhook was refused");
         Problem::new(Code::SignatureInvalid)
     })?;
-    let stored = event_store(&app.ledger, &raw_event(app, &request.body)).await;
+    let stored = event_store(&app.ledger.traced(request.trace.here), &raw_event(app, &request.body)).await;
     let (outcome, word) = match &stored {
         Ok(Stored::New) => (Webhook::Stored, "new"),
         Ok(Stored::Duplicate) => (Webhook::Duplicate, "duplicate"),

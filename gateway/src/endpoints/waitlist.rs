@@ -131,7 +131,7 @@ pub(crate) async fn join(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
     let number = visitor.place.and_then(|place| number_in_queue(&seen, &place));
     let WishBody { tiers, quantity, email } = wish;
     let entry = NewEntry { id, sale: sale.id(), tiers, quantity, email, number };
-    match waitlist_join(&app.ledger, &entry).await? {
+    match waitlist_join(&app.ledger.traced(request.trace.here), &entry).await? {
         Join::Joined(row) => {
             let token = EntryToken { sale: sale.id(), entry: id, proof: EntryProof::Joined };
             let token = Some(app.signer.sign_entry(&token));
@@ -154,7 +154,7 @@ pub(crate) async fn show(app: &Arc<App>, request: &Request) -> Result<Answer, Pr
 pub(crate) async fn confirm(app: &Arc<App>, request: &Request) -> Result<Answer, Problem> {
     let (sale, token) = entry(app, request, Limit::Order).await?;
     require_mailed(&token)?;
-    match waitlist_confirm(&app.ledger, sale.id(), token.entry).await? {
+    match waitlist_confirm(&app.ledger.traced(request.trace.here), sale.id(), token.entry).await? {
         Confirm::Confirmed(row) => Ok(json(StatusCode::OK, &body(&sale, row, token.proof))),
         Confirm::OnSale(tier) => Err(not_open(&tier)),
         Confirm::Over(tier) => Err(over(&tier)),
@@ -176,7 +176,7 @@ pub(crate) async fn leave(app: &Arc<App>, request: &Request) -> Result<Answer, P
         require_mailed(&token)?;
     }
     if let Some(order) = row.offer.and_then(|offer| offer.order) {
-        match order_cancel(&app.ledger, sale.id(), order).await? {
+        match order_cancel(&app.ledger.traced(request.trace.here), sale.id(), order).await? {
             CancelOrder::Cancelled(_)
             | CancelOrder::NotFound
             | CancelOrder::NotCancellable(OrderState::Cancelled | OrderState::Expired) => {}

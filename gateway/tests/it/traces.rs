@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::world::{World, jazz};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+pub(crate) const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// The trace that a problem names, which is one.
 fn trace_of(answer: &Answer) -> &str {

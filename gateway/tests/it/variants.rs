@@ -6,6 +6,7 @@ use sandbox::actors::Visitor;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use crate::traces::TRACEPARENT;
 use crate::world::{SOON, World, jazz, jazz_with};
 
 /// Ways to write a path that some servers take for the same.
@@ -215,7 +216,8 @@ async fn guessing_numbers_and_ids_tells_nothing_of_others() {
     let other = stranger.waits_for_turn(SOON).await.unwrap();
     let pass = format!("Bearer {}", other.pass());
     let same = async |credentials: &str, real: &str, guessed: &str| {
-        let headers = [("authorization", credentials)];
+        // Of one trace, so that nothing at all may differ.
+        let headers = [("authorization", credentials), ("traceparent", TRACEPARENT)];
         let base = format!("/v1/sales/{sale}/");
         let (real, guessed) = (
             world.get_with(&format!("{base}{real}"), &headers).await,

@@ -151,7 +151,9 @@ pub struct Answered {
     pub payment: PaymentRow,
 }
 
-pub(super) const BEGIN: &str = "SELECT payment_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+pub(super) const BEGIN: &str = "
+    SELECT payment_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+      FROM set_config('onsale.trace', $12, true)";
 
 pub(super) const REFUSED: &str = "SELECT payment_refused($1, $2, $3, $4, $5)";
 
@@ -192,7 +194,7 @@ pub async fn payment_begin(ledger: &Ledger, payment: &NewPayment) -> Result<Begi
         &id, &sale, &order, &payment.confirmation_token, &payment.return_url, &payment.description, &capture,
         &payment.livemode, &window_s, &life_max_s, &kid,
     ];
-    let row = ledger.one(BEGIN, &params).await?;
+    let row = ledger.one_traced(BEGIN, &params).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         BeginDocument::Begun { attempt } => BeginPayment::Begun(attempt.attempt()?),
         BeginDocument::Resume { attempt } => BeginPayment::Resume(attempt.attempt()?),

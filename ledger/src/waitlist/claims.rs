@@ -70,7 +70,9 @@ pub enum Claim {
 
 pub(crate) const STATEMENTS: &[&str] = &[CLAIM];
 
-const CLAIM: &str = "SELECT offer_claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+const CLAIM: &str = "
+    SELECT offer_claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+      FROM set_config('onsale.trace', $18, true)";
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -106,7 +108,7 @@ pub async fn offer_claim(ledger: &Ledger, claim: &NewClaim) -> Result<Claim, Led
         &kinds, &names, &tiers, &quantities, &amounts,
         &currency, &total, &pay_within_s, &reference, &kid, &tickets,
     ];
-    let row = ledger.one(CLAIM, &params).await?;
+    let row = ledger.one_traced(CLAIM, &params).await?;
     Ok(match documents::read(row.try_get(0)?)? {
         ClaimDocument::Created { order } => Claim::Created(order.row()?),
         ClaimDocument::Existing { order } => Claim::Existing(order.row()?),

@@ -45,6 +45,7 @@ mod seals;
 mod soak;
 mod storm;
 mod ticket_acts;
+mod traces;
 mod unheard;
 mod waitlist;
 mod withholdings;

@@ -62,6 +62,7 @@ mod stripe_budget;
 mod stuck_redis;
 mod ticket_format;
 mod totals;
+mod traces;
 mod verify_shuffle;
 mod waiting_room;
 mod waitlist;

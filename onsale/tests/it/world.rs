@@ -64,12 +64,20 @@ pub(crate) struct World {
     pub(crate) proxies: Option<Proxies>,
     key: String,
     variables: Vec<(&'static str, String)>,
+    log: Option<File>,
 }
 
 /// What stands between the processes and the stores.
 pub(crate) struct Proxies {
     pub(crate) redis: FaultProxy,
     pub(crate) postgres: FaultProxy,
+}
+
+impl Proxies {
+    async fn before(redis: &Redis, postgres: &Postgres) -> Self {
+        let (redis, postgres) = (FaultProxy::start(redis.address()), FaultProxy::start(postgres.address()));
+        Self { redis: redis.await.unwrap(), postgres: postgres.await.unwrap() }
+    }
 }
 
 /// Whether the processes reach the stores directly.
@@ -85,6 +93,11 @@ impl World {
     /// A world whose processes write what they log, whatever they have to say, into this file.
     pub(crate) async fn start_and_log(log: File) -> Self {
         Self::start_with(Reach::Direct, &[("RUST_LOG", "trace")], Some(log)).await
+    }
+
+    /// The same, as JSON; workers that are started in place of others write there, too.
+    pub(crate) async fn start_and_log_as_json(log: File) -> Self {
+        Self::start_with(Reach::Direct, &[("RUST_LOG", "trace"), ("ONSALE_LOG_FORMAT", "json")], Some(log)).await
     }
 
     /// Starts everything and waits until both processes say that they are ready.
@@ -144,10 +157,7 @@ impl World {
         let mail = MailSink::start().await.unwrap();
         let proxies = match reach {
             Reach::Direct | Reach::OrStandby(_) => None,
-            Reach::Proxied => Some(Proxies {
-                redis: FaultProxy::start(redis.address()).await.unwrap(),
-                postgres: FaultProxy::start(postgres.address()).await.unwrap(),
-            }),
+            Reach::Proxied => Some(Proxies::before(&redis, &postgres).await),
         };
         let through = |proxy: Option<&FaultProxy>, url: &str| proxy.map_or(url.to_owned(), |proxy| proxy.through(url));
         let database_url = match reach {
@@ -187,7 +197,21 @@ impl World {
         let edge = Edge::new(&public_url);
         let key = key.trim().to_owned();
         let organizer = Organizer::new(&edge, &key);
-        Self { postgres, redis, database, stripe, mail, edge, organizer, gateway, workers, proxies, key, variables }
+        Self {
+            postgres,
+            redis,
+            database,
+            stripe,
+            mail,
+            edge,
+            organizer,
+            gateway,
+            workers,
+            proxies,
+            key,
+            variables,
+            log,
+        }
     }
 
     /// Publishes a sale of one general-admission tier that opens at once.
@@ -323,7 +347,7 @@ impl World {
 
     /// Starts another workers process in place of one that ended.
     pub(crate) async fn restarts_workers(&mut self) {
-        self.workers = Process::start("workers", port(), &self.variables);
+        self.workers = Process::start_logging("workers", port(), &self.variables, self.log.as_ref());
         self.workers.is_ready().await;
     }
 

@@ -26,6 +26,7 @@ use crate::inbox::QUEUE;
 use crate::metrics;
 use crate::points::Point;
 use crate::runner::Outcome;
+use crate::trace;
 
 /// Applies one stored event.
 pub(crate) async fn event(context: &Context, stored: &InboxEvent) -> Outcome {
@@ -54,6 +55,7 @@ pub(crate) async fn event(context: &Context, stored: &InboxEvent) -> Outcome {
 }
 
 async fn about_intent(context: &Context, event: &Event, intent: &Intent) -> Outcome {
+    trace::is_about(intent.sale, intent.order);
     match payment_news::apply_timed(context, intent, News::Event(&event.id)).await {
         Ok((Applied::AskStripe, _)) => ask_stripe(context, event, &intent.id).await,
         Ok(applied) => applied_to(context, event, intent, applied).await,

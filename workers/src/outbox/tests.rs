@@ -25,6 +25,7 @@ fn class_at(age_s: u64, urgent_after_s: Option<u64>) -> WriteClass {
         created_at: Timestamp::UNIX_EPOCH,
         age_s,
         lease: Uuid::nil(),
+        trace: None,
     };
     class_of_capture(&job, &call)
 }

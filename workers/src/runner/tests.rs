@@ -70,6 +70,10 @@ impl Source for InMemory {
         (item.name.to_owned(), item.attempts)
     }
 
+    fn about<'a>(&self, item: &'a Item) -> About<'a> {
+        About { kind: item.name, ..About::default() }
+    }
+
     async fn claim(&self, limit: u32) -> Result<Vec<Item>, LedgerError> {
         let Self(memory) = self;
         memory.claims.fetch_add(1, Ordering::SeqCst);

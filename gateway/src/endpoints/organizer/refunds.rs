@@ -133,7 +133,8 @@ pub(crate) async fn ask(app: &Arc<App>, request: &Request) -> Result<Answer, Pro
     };
     let once = Once::new(scope, key, &request.body);
     let bytes = |refund: &RefundedBody| serde_json::to_vec(refund).expect("our answers have string keys");
-    match once.run(app, goes_back(app.ledger.clone(), ask), move |refund| (StatusCode::CREATED, bytes(refund))).await? {
+    let work = goes_back(app.ledger.traced(request.trace.here), ask);
+    match once.run(app, work, move |refund| (StatusCode::CREATED, bytes(refund))).await? {
         Done::Now(refund) => Ok(json(StatusCode::CREATED, &refund)),
         Done::Before(status, body) => Ok(idempotency::replayed(json_bytes(status, body.into()))),
     }

@@ -91,7 +91,7 @@ pub(crate) async fn release(app: &Arc<App>, request: &Request) -> Result<Answer,
         WithholdWish::Seats(units) => ReleaseWish::Units(units.into_iter().collect()),
     };
     let act = act(&sale, by, request, asked.tier.clone(), "release")?;
-    let work = put_on_sale(app.ledger.clone(), act.clone(), sale, wish, asked.seats);
+    let work = put_on_sale(app.ledger.traced(request.trace.here), act.clone(), sale, wish, asked.seats);
     once(app, request, &act, "release", work).await
 }
 

@@ -70,7 +70,7 @@ pub(crate) async fn sent(
     asker: Asker,
 ) -> Result<Answer, Problem> {
     let letter = Uuid::new_v5(&order.uuid(), request.required_idempotency_key()?.as_bytes());
-    match tickets_send_again(&app.ledger, sale, order, letter, asker).await? {
+    match tickets_send_again(&app.ledger.traced(request.trace.here), sale, order, letter, asker).await? {
         SendAgain::Sent => Ok(empty(StatusCode::ACCEPTED)),
         SendAgain::NoTickets => Err(Code::TicketsNone.into()),
         SendAgain::TooOften => Err(Code::LettersLimitReached.into()),
@@ -90,7 +90,7 @@ pub(crate) async fn rotated(
     let ticket: TicketId = request.params.id("ticket")?;
     let RotateBody { rotation: from } = request.json()?;
     let rotation = Rotation { sale, order, ticket, from, kid: app.ticket_signer.kid() };
-    match ticket_rotate(&app.ledger, &rotation, asker, by).await? {
+    match ticket_rotate(&app.ledger.traced(request.trace.here), &rotation, asker, by).await? {
         Rotate::Rotated { rotation } => Ok(json(StatusCode::OK, &RotatedBody { id: ticket, rotation })),
         Rotate::Stale { rotation } => {
             Err(Problem::new(Code::RotationStale).detail(format!("The ticket has rotation {rotation}.")))

@@ -24,7 +24,7 @@ use crate::metrics;
 use crate::problem::{Code, Problem};
 use crate::request::Request;
 use crate::sale::Sale;
-use crate::trace;
+use crate::trace::is_about_order;
 
 /// Who takes an offer.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -46,8 +46,8 @@ pub(crate) async fn claim(app: &Arc<App>, request: &Request) -> Result<Answer, P
     let row = waitlist_fetch(&app.ledger, sale.id(), token.entry).await?.ok_or(Code::NotFound)?;
     let offer = row.offer.ok_or_else(|| not_offered(row.state))?;
     let claim = new_claim(app, &sale, token.entry, &offer, body.name)?;
-    trace::is_about_order(claim.order);
-    let (status, row) = match offer_claim(&app.ledger, &claim).await? {
+    is_about_order(claim.order);
+    let (status, row) = match offer_claim(&app.ledger.traced(request.trace.here), &claim).await? {
         Claim::Created(row) => {
             metrics::order_created(sale.id(), row.state);
             (StatusCode::CREATED, row)
