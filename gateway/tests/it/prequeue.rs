@@ -223,7 +223,8 @@ async fn refused_joins_register_nobody() {
 async fn a_registration_is_taken_and_shown_while_redis_is_away() {
     let redis = &shared().await.unwrap().redis;
     let proxy = FaultProxy::start(redis.address()).await.unwrap();
-    let world = World::with(Setup { redis: Some(proxy.through(&redis.url())), ..Setup::default() }).await;
+    let limits = "place=100000/1s";
+    let world = World::with(Setup { redis: Some(proxy.through(&redis.url())), limits, ..Setup::default() }).await;
     let sale = world.prequeue(&jazz(10)).await;
     let mut early = Visitor::new(&world.edge, &sale);
     early.registers().await.unwrap();

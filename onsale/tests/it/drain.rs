@@ -117,7 +117,7 @@ async fn open(world: &World, sale: &str, count: usize) -> JoinSet<Parted> {
     let devices: Vec<_> = (0..count).map(|index| visitors[index / DEVICES].clone()).collect();
     for some in devices.chunks(OPENING_AT_ONCE) {
         let opening = some.iter().cloned().map(|visitor| async move {
-            let mut socket = visitor.watches().await.unwrap();
+            let mut socket = visitor.watches_within(BOUND).await.unwrap();
             socket.waits_for("position", BOUND).await.unwrap();
             socket
         });

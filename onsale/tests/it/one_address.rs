@@ -60,7 +60,7 @@ async fn fifty_tabs_of_one_browser_are_one_place_and_one_turn() {
             let place = joined.expect_one_of(&[StatusCode::CREATED, StatusCode::OK]).unwrap();
             let mut tab = Visitor::new(&edge, &sale);
             tab.shows(&text(&place["place"], "token"));
-            let socket = tab.watches().await.unwrap();
+            let socket = tab.watches_within(BOUND).await.unwrap();
             (place["place"]["number"].as_u64().unwrap(), (tab, socket))
         });
     }
@@ -152,16 +152,10 @@ async fn opens_socket(edge: &Edge, sale: &str) -> LiveSocket {
     loop {
         match LiveSocket::open(edge.base(), sale, ADDRESS).await {
             Ok(socket) => return socket,
-            Err(ActorError::Socket(refusal)) if is_busy(&refusal) && started.elapsed() < BOUND => {
-                tokio::time::sleep(AGAIN_AFTER).await;
-            }
+            Err(ActorError::Busy(_)) if started.elapsed() < BOUND => tokio::time::sleep(AGAIN_AFTER).await,
             Err(error) => panic!("{error}"),
         }
     }
-}
-
-fn is_busy(refusal: &str) -> bool {
-    refusal.contains("503") || refusal.contains("did not open in time")
 }
 
 /// What makes a browser known, from its first look at the page.

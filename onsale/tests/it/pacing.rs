@@ -94,7 +94,7 @@ impl Heard {
         let heard = Arc::new(Mutex::new(vec![Person::default(); people.len()]));
         let mut listening = JoinSet::new();
         for (index, visitor) in people.iter().enumerate() {
-            let mut socket = visitor.watches().await.unwrap();
+            let mut socket = visitor.watches_within(BOUND).await.unwrap();
             let first = socket.waits_for("position", BOUND).await.unwrap();
             heard.lock().unwrap()[index].hears(&first);
             listening.spawn(listens(socket, index, Arc::clone(&heard)));

@@ -128,7 +128,7 @@ async fn watching(visitors: &[Visitor]) -> Vec<LiveSocket> {
     let mut sockets = Vec::with_capacity(visitors.len());
     for some in visitors.chunks(OPENING_MAX) {
         let opening = some.iter().map(async |visitor| {
-            let mut socket = visitor.watches().await.unwrap();
+            let mut socket = visitor.watches_within(BOUND).await.unwrap();
             socket.waits_for("position", BOUND).await.unwrap();
             socket
         });

@@ -55,6 +55,9 @@ pub enum ActorError {
     /// The socket broke or said something else than agreed.
     #[error("socket: {0}")]
     Socket(String),
+    /// The socket is not opened at this moment.
+    #[error("socket: {0}")]
+    Busy(String),
     /// Nothing happened in time.
     #[error("waited {waited_s} s for {what}; last seen: {last}")]
     Late {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -28,7 +29,7 @@ impl LiveSocket {
     /// Opens the socket of a sale.
     ///
     /// # Errors
-    /// It does not open, or not with our sub-protocol.
+    /// It does not open, because the gateway is busy or for another reason, or not with our sub-protocol.
     pub async fn open(base: &str, sale: &str, address: &str) -> Result<Self, ActorError> {
         let authority = base.trim_start_matches("http://");
         let url = format!("ws://{authority}/v1/sales/{sale}/live");
@@ -39,9 +40,9 @@ impl LiveSocket {
         }
         let opening = async {
             let tcp = TcpStream::connect(authority).await.map_err(|error| ActorError::Socket(error.to_string()))?;
-            tokio_tungstenite::client_async(request, tcp).await.map_err(broken)
+            tokio_tungstenite::client_async(request, tcp).await.map_err(refused)
         };
-        let late = |_| ActorError::Socket("did not open in time".to_owned());
+        let late = |_| ActorError::Busy("did not open in time".to_owned());
         let (stream, answer) = tokio::time::timeout(OPEN_WITHIN, opening).await.map_err(late)??;
         match answer.headers().get("sec-websocket-protocol") {
             Some(chosen) if chosen == SUB_PROTOCOL => Ok(Self { stream }),
@@ -110,6 +111,15 @@ impl LiveSocket {
 impl Frames for LiveSocket {
     fn bring(&mut self) -> impl Future<Output = Result<Incoming, ActorError>> + Send {
         self.next()
+    }
+}
+
+fn refused(error: Error) -> ActorError {
+    match &error {
+        Error::Http(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            ActorError::Busy(error.to_string())
+        }
+        _ => broken(error),
     }
 }
 

@@ -42,6 +42,9 @@ const POLL_AFTER_MAX: Duration = Duration::from_secs(5);
 /// An actor never polls without a rest, whatever the answer says.
 const POLL_AFTER_MIN: Duration = Duration::from_millis(20);
 
+/// When a page tries again whose socket was not opened.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 impl Visitor {
     /// Someone new, with an address of their own.
     #[must_use]
@@ -192,12 +195,26 @@ impl Visitor {
         Ok(socket)
     }
 
+    /// The same, and again while the gateway is busy, as a page does.
+    ///
+    /// # Errors
+    /// It is busy for longer than the bound, or the socket does not open for another reason.
+    pub async fn watches_within(&self, bound: Duration) -> Result<LiveSocket, ActorError> {
+        let started = Instant::now();
+        loop {
+            match self.watches().await {
+                Err(ActorError::Busy(_)) if started.elapsed() < bound => tokio::time::sleep(AGAIN_AFTER).await,
+                watched => return watched,
+            }
+        }
+    }
+
     /// Watches the socket until the turn comes.
     ///
     /// # Errors
     /// The turn does not come within the bound.
     pub async fn waits_for_turn(&self, bound: Duration) -> Result<Buyer, ActorError> {
-        let mut socket = self.watches().await?;
+        let mut socket = self.watches_within(bound).await?;
         let frame = socket.waits_for("admitted", bound).await?;
         self.admitted(&frame["data"])
     }
@@ -207,7 +224,7 @@ impl Visitor {
     /// # Errors
     /// Neither happens within the bound.
     pub async fn waits_for_turn_or_end(&self, bound: Duration) -> Result<Turn, ActorError> {
-        let mut socket = self.watches().await?;
+        let mut socket = self.watches_within(bound).await?;
         let frame = socket
             .waits_until("a turn or the end", bound, |frame| frame["type"] == "admitted" || over(frame).is_some())
             .await?;
