@@ -4,14 +4,15 @@
 //!  caller ──traceparent──► gateway ──row of a payment, a job, an event──► workers
 //! ```
 //!
-//! A [`Traceparent`] is what goes along each arrow: the trace, the span that the next piece of work is below, and whether spans are
-//! recorded. Whoever gets one goes on with it ([`Traceparent::below`]); whoever gets none, or none that can be read, begins
+//! A [`Traceparent`] is what goes along each arrow: the trace, the span that the next piece of work is below, and whether its spans
+//! are recorded. Whoever gets one goes on with it ([`Traceparent::below`]); whoever gets none, or none that can be read, begins
 //! one ([`Traceparent::begin`]). Ids name nobody: they are random, or a caller's, and mean nothing beyond the trace.
 //!
 //! Text of another version than 00 is not read, although a later one may be readable as 00: then a trace begins here.
 //! `tracestate` is not kept.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
@@ -46,13 +47,38 @@ pub struct Traceparent {
     pub trace: TraceId,
     /// The span that what comes next is below.
     pub span: SpanId,
-    /// Whether who began the trace records spans: of no meaning here, and sent on.
+    /// Whether its spans are recorded.
     pub sampled: bool,
+}
+
+/// Which of the traces that begin here are recorded. Of one that came from outside its caller decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sampling {
+    /// None.
+    #[default]
+    Nothing,
+    /// One in so many, by its id: whoever asks, the answer is the same.
+    OneIn(NonZeroU32),
+}
+
+impl Sampling {
+    fn takes(self, trace: TraceId) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::OneIn(many) => trace.low().is_multiple_of(many.get().into()),
+        }
+    }
 }
 
 impl TraceId {
     fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         (bytes != [0; 16]).then_some(Self(bytes))
+    }
+
+    /// The half that other versions of the standard also promise to be random.
+    fn low(self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 }
 
@@ -63,13 +89,14 @@ impl SpanId {
 }
 
 impl Traceparent {
-    /// A trace that begins here, where nobody records.
+    /// A trace that begins here.
     #[must_use]
-    pub fn begin(random: [u8; BEGIN_BYTES]) -> Self {
+    pub fn begin(random: [u8; BEGIN_BYTES], sampling: Sampling) -> Self {
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&random[..16]);
         span.copy_from_slice(&random[16..]);
-        Self { trace: TraceId(or_one(trace)), span: SpanId(or_one(span)), sampled: false }
+        let trace = TraceId(or_one(trace));
+        Self { trace, span: SpanId(or_one(span)), sampled: sampling.takes(trace) }
     }
 
     /// A span below it.

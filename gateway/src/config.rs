@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use domain::trace::Sampling;
 use secrecy::SecretString;
 
 use crate::limits::RateLimits;
@@ -37,6 +38,8 @@ pub struct GatewayConfig {
     pub rate_limits: RateLimits,
     /// How long an export waits for its client.
     pub export_patience: ExportPatience,
+    /// Which of the traces that begin here are recorded.
+    pub sampling: Sampling,
     /// How it stops.
     pub drain: Drain,
 }
@@ -96,6 +99,7 @@ impl GatewayConfig {
             trusted_proxies: TrustedProxies::default(),
             rate_limits: RateLimits::default(),
             export_patience: ExportPatience::default(),
+            sampling: Sampling::default(),
             drain: Drain::default(),
         }
     }

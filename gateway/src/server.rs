@@ -182,7 +182,7 @@ impl Server {
     async fn answer(self: Arc<Self>, request: http::Request<Incoming>, peer: IpAddr) -> Result<Answer, Infallible> {
         let started = Instant::now();
         let (method, version) = (request.method().clone(), request.version());
-        let trace = Trace::of(request.headers());
+        let trace = Trace::of(request.headers(), self.app.config.sampling);
         let matched = self.router.find(&method, request.uri().path());
         let span = match &matched {
             Matched::To(route, params) => trace.span(&method, Some(*route), params),
@@ -200,6 +200,7 @@ impl Server {
         }
         let took = started.elapsed();
         metrics::request_ended(route, &method, answer.status(), took);
+        trace.ended(&span, answer.status());
         span.in_scope(|| tracing::debug!(status = answer.status().as_u16(), ?took, "answered"));
         Ok(answer)
     }

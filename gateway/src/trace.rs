@@ -7,17 +7,19 @@
 //! | field | is |
 //! |---|---|
 //! | `trace_id` | the trace; problems name it, too |
+//! | `span_id`, `parent_span_id` | only of a trace that is recorded: this span, and the caller's |
 //! | `method`, `route` | the method if it is a usual one, and the path as a template: never the path itself, which may be anything |
 //! | `sale`, `order` | the ids that the path names, or that the request came to, as far as they can be read as ids |
+//! | `status`, `failed` | only of a trace that is recorded, at the end: what was answered, and whether the fault is ours |
 //!
 //! What goes on after the answer (events and frames, an export) is outside of the span; a socket's problems name the trace of its
 //! handshake. Nothing of a body, a header or a query is a field.
 
-use domain::trace::{BEGIN_BYTES, BELOW_BYTES, Traceparent};
+use domain::trace::{BEGIN_BYTES, BELOW_BYTES, Sampling, SpanId, Traceparent};
 use domain::{OrderId, SaleId};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use tracing::Span;
-use tracing::field::display;
+use tracing::field::{Empty, display};
 
 use crate::metrics;
 use crate::request::Params;
@@ -31,16 +33,17 @@ const TRACEPARENT: &str = "traceparent";
 pub(crate) struct Trace {
     /// Of what the request does: in its trace, below its span.
     pub(crate) here: Traceparent,
+    /// The caller's span; none where the trace begins.
+    parent: Option<SpanId>,
 }
 
 impl Trace {
     /// The caller's, or one that begins.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let here = match callers(headers) {
-            Some(caller) => caller.below(random::<BELOW_BYTES>()),
-            None => Traceparent::begin(random::<BEGIN_BYTES>()),
-        };
-        Self { here }
+    pub(crate) fn of(headers: &HeaderMap, sampling: Sampling) -> Self {
+        match callers(headers) {
+            Some(caller) => Self { here: caller.below(random::<BELOW_BYTES>()), parent: Some(caller.span) },
+            None => Self { here: Traceparent::begin(random::<BEGIN_BYTES>(), sampling), parent: None },
+        }
     }
 
     /// The span of a request.
@@ -49,11 +52,27 @@ impl Trace {
         tracing::error_span!(
             "request",
             trace_id = %self.here.trace,
+            span_id = self.recorded(Some(self.here.span)).map(display),
+            parent_span_id = self.recorded(self.parent).map(display),
             method = metrics::method_word(method),
             route = route.map_or("_OTHER", Route::path),
             sale = params.named::<SaleId>("sale").map(display),
             order = params.named::<OrderId>("order").map(display),
+            status = Empty,
+            failed = Empty,
         )
+    }
+
+    /// The request came to this answer.
+    pub(crate) fn ended(&self, span: &Span, status: StatusCode) {
+        if self.here.sampled {
+            span.record("status", status.as_u16());
+            span.record("failed", status.is_server_error());
+        }
+    }
+
+    fn recorded(&self, span: Option<SpanId>) -> Option<SpanId> {
+        span.filter(|_| self.here.sampled)
     }
 }
 
@@ -89,7 +108,7 @@ pub(crate) mod tests {
 
     /// Any trace, for tests of what names one.
     pub(crate) fn any() -> Trace {
-        Trace::of(&HeaderMap::new())
+        Trace::of(&HeaderMap::new(), Sampling::Nothing)
     }
 
     fn of(said: &[&'static str]) -> Trace {
@@ -97,14 +116,14 @@ pub(crate) mod tests {
         for text in said {
             headers.append(TRACEPARENT, HeaderValue::from_static(text));
         }
-        Trace::of(&headers)
+        Trace::of(&headers, Sampling::Nothing)
     }
 
     #[test]
     fn a_request_goes_on_with_the_trace_of_its_caller_in_a_span_of_its_own() {
         let caller: Traceparent = CALLER.parse().unwrap();
-        let Trace { here } = of(&[CALLER]);
-        assert_eq!((here.trace, here.sampled), (caller.trace, true));
+        let Trace { here, parent } = of(&[CALLER]);
+        assert_eq!((here.trace, here.sampled, parent), (caller.trace, true, Some(caller.span)));
         assert!(here.span != caller.span && here.span != of(&[CALLER]).here.span);
     }
 
@@ -112,8 +131,9 @@ pub(crate) mod tests {
     fn what_cannot_be_read_or_is_said_twice_begins_a_trace_that_is_new_each_time() {
         let caller: Traceparent = CALLER.parse().unwrap();
         for said in [&[][..], &["rubbish"], &[CALLER, CALLER], &[CALLER, "rubbish"]] {
-            let Trace { here } = of(said);
-            assert!(!here.sampled && here.trace != caller.trace && here.trace != of(said).here.trace, "{said:?}");
+            let Trace { here, parent } = of(said);
+            assert_eq!((here.sampled, parent), (false, None), "{said:?}");
+            assert!(here.trace != caller.trace && here.trace != of(said).here.trace, "{said:?}");
         }
     }
 }

@@ -82,7 +82,7 @@ impl Source for Inbox {
     }
 
     fn about<'a>(&self, event: &'a InboxEvent) -> About<'a> {
-        About { trace: event.trace.map(|at| at.trace), kind: &event.kind, ..About::default() }
+        About { trace: event.trace, kind: &event.kind, ..About::default() }
     }
 
     async fn claim(&self, limit: u32) -> Result<Vec<InboxEvent>, LedgerError> {

@@ -113,12 +113,7 @@ impl Source for Outbox {
     }
 
     fn about<'a>(&self, job: &'a Job) -> About<'a> {
-        About {
-            trace: job.trace.map(|at| at.trace),
-            kind: kind(&job.work),
-            sale: Some(job.sale),
-            order: order(&job.work),
-        }
+        About { trace: job.trace, kind: kind(&job.work), sale: Some(job.sale), order: order(&job.work) }
     }
 
     async fn claim(&self, limit: u32) -> Result<Vec<Job>, LedgerError> {

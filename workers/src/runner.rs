@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use domain::trace::Sampling;
 use ledger::LedgerError;
 use ledger::outbox::Leased;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -27,7 +28,7 @@ use tracing::Instrument as _;
 
 use crate::metrics;
 use crate::points::Point;
-use crate::trace::About;
+use crate::trace::{self, About};
 
 mod backoff;
 mod verdict;
@@ -103,6 +104,7 @@ pub(crate) struct Pool<S> {
     pub(crate) source: S,
     pub(crate) size: PoolSize,
     pub(crate) poll_every: Duration,
+    pub(crate) sampling: Sampling,
     pub(crate) wake: Arc<Notify>,
 }
 
@@ -114,6 +116,7 @@ impl<S: Source> Pool<S> {
             places: Arc::new(Semaphore::new(usize::from(self.size.0.max(1)))),
             away: Arc::default(),
             poll_every: self.poll_every,
+            sampling: self.sampling,
             wake: self.wake,
             tracker,
         };
@@ -127,6 +130,7 @@ struct Running<S> {
     /// Set by an item that found its service away.
     away: Arc<AtomicBool>,
     poll_every: Duration,
+    sampling: Sampling,
     wake: Arc<Notify>,
     tracker: TaskTracker,
 }
@@ -214,7 +218,7 @@ impl<S: Source> Running<S> {
 
     fn start(&self, item: S::Item, place: OwnedSemaphorePermit) {
         let (source, away) = (Arc::clone(&self.source), Arc::clone(&self.away));
-        let span = source.about(&item).span(source.queue(), &source.attempt(&item).0);
+        let span = source.about(&item).span(source.queue(), &source.attempt(&item).0, self.sampling);
         let work = async move {
             if one(&*source, &item).await == Service::Away {
                 away.store(true, Ordering::Relaxed);
@@ -254,6 +258,7 @@ async fn one<S: Source>(source: &S, item: &S::Item) -> Service {
         Ok(Leased::Lost) => tracing::warn!(queue, item = name, "the lease was lost; somebody else has it"),
         Err(error) => tracing::warn!(queue, item = name, %error, "cannot settle; it runs again when its lease is over"),
     }
+    trace::ended(&verdict);
     service
 }
 

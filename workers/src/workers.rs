@@ -8,6 +8,7 @@ use admission::{Holds, Loader, Store, StripeBudget};
 use domain::ready::ReadyLine;
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
+use domain::trace::Sampling;
 use ledger::Ledger;
 use ledger::outbox::Queue;
 use payments::Stripe;
@@ -66,6 +67,8 @@ pub struct WorkersConfig {
     pub stripe_writes_per_s: NonZeroU32,
     /// How often a pool looks by itself: for delays that have passed, and for bells that were missed.
     pub poll_every: Duration,
+    /// Which of the traces that begin here are recorded.
+    pub sampling: Sampling,
     /// How often the reconcilers look.
     pub reconcile: ReconcilePace,
     /// How long ending may take.
@@ -81,6 +84,7 @@ impl Default for WorkersConfig {
             mail: PoolSize(8),
             stripe_writes_per_s: STRIPE_WRITES_PER_S,
             poll_every: Duration::from_secs(1),
+            sampling: Sampling::default(),
             reconcile: ReconcilePace::Usual,
             drain_max: Duration::from_secs(20),
         }
@@ -186,7 +190,7 @@ impl Workers {
     }
 
     fn pool<S: Source>(&self, source: S, size: PoolSize, config: &WorkersConfig, wake: Arc<tokio::sync::Notify>) {
-        let pool = Pool { source, size, poll_every: config.poll_every, wake };
+        let pool = Pool { source, size, poll_every: config.poll_every, sampling: config.sampling, wake };
         self.tracker.spawn(pool.run(self.tracker.clone(), self.stop.clone()));
     }
 

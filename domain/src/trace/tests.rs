@@ -45,13 +45,27 @@ fn whatever_is_not_of_version_00_is_not_read() {
 
 #[test]
 fn what_begins_or_goes_on_is_never_zero() {
-    let begun = Traceparent::begin([0; BEGIN_BYTES]);
+    let begun = Traceparent::begin([0; BEGIN_BYTES], Sampling::Nothing);
     assert_eq!(begun.to_string(), "00-00000000000000000000000000000001-0000000000000001-00");
     assert_eq!(begun.to_string().parse(), Ok(begun));
     let mut random = [0; BEGIN_BYTES];
     (0..).zip(&mut random).for_each(|(n, byte)| *byte = n);
-    let begun = Traceparent::begin(random);
+    let begun = Traceparent::begin(random, Sampling::Nothing);
     assert_eq!(begun.to_string(), "00-000102030405060708090a0b0c0d0e0f-1011121314151617-00");
     let below = begun.below([7; BELOW_BYTES]);
     assert_eq!((below.trace, below.span, below.sampled), (begun.trace, SpanId([7; 8]), false));
+}
+
+#[test]
+fn one_in_so_many_is_recorded_by_its_id_alone() {
+    let sampled = |sampling| {
+        let begins = |n: u64| {
+            let mut random = [9; BEGIN_BYTES];
+            random[8..16].copy_from_slice(&n.to_be_bytes());
+            Traceparent::begin(random, sampling)
+        };
+        (0..1_000).filter(|n| begins(*n).sampled).count()
+    };
+    let one_in = |many| Sampling::OneIn(NonZeroU32::new(many).unwrap());
+    assert_eq!([sampled(Sampling::Nothing), sampled(one_in(1)), sampled(one_in(10))], [0, 1_000, 100]);
 }

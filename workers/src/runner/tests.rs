@@ -139,7 +139,7 @@ fn start(memory: Memory, size: u16, poll_every: Duration) -> Bench {
     let (memory, wake) = (Arc::new(memory), Arc::new(Notify::new()));
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let source = InMemory(Arc::clone(&memory));
-    let pool = Pool { source, size: PoolSize(size), poll_every, wake: Arc::clone(&wake) };
+    let pool = Pool { source, size: PoolSize(size), poll_every, sampling: Sampling::Nothing, wake: Arc::clone(&wake) };
     tracker.spawn(pool.run(tracker.clone(), stop.clone()));
     tracker.close();
     Bench { memory, wake, tracker, stop }

@@ -68,6 +68,11 @@ impl Verdict {
         }
     }
 
+    /// Whether something is wrong with the work itself.
+    pub(crate) const fn is_failure(&self) -> bool {
+        matches!(self, Self::Retry { .. } | Self::Park(_) | Self::Quarantine(_))
+    }
+
     /// The word in metrics.
     pub(crate) const fn word(&self) -> &'static str {
         match self {

@@ -15,6 +15,7 @@ use domain::price::{lines_of, total};
 use domain::sale::{CaptureMode, SaleConfig};
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
+use domain::trace::Sampling;
 use domain::{HoldId, OrderId, PaymentId, PlaceNumber, SaleId, TierId, UnitNo};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
@@ -496,6 +497,7 @@ pub(crate) fn pools() -> WorkersConfig {
         mail: PoolSize(2),
         stripe_writes_per_s: NonZeroU32::new(100).expect("a limit"),
         poll_every: Duration::from_millis(200),
+        sampling: Sampling::Nothing,
         reconcile: ReconcilePace::Usual,
         drain_max: Duration::from_secs(10),
     }
