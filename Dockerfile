@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The command and nothing else. Builds with BuildKit: docker build -t onsale:local .
+# The command and nothing else. Builds with BuildKit: docker build -t onsale:local . (--build-arg FEATURES=otlp: it can send spans)
 #
 # Dependencies are a layer of their own, made from a skeleton: every Cargo.toml, the lock, and an empty program in place of each
 # crate's roots. A layer copied from another stage is known by its content, so it is built anew only when one of those changes.
@@ -15,11 +15,12 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' 
     && find . -name '*.rs' -exec sh -c 'echo "fn main() {}" >"$1"' sh {} \;
 
 FROM toolchain AS build
+ARG FEATURES=
 COPY --from=skeleton /src .
-RUN cargo build --release --locked --package onsale
+RUN cargo build --release --locked --package onsale --features "$FEATURES"
 COPY . .
 # Cargo goes by times, and the sources are older than what was built in their place.
-RUN find . -name '*.rs' -exec touch {} + && cargo build --release --locked --package onsale
+RUN find . -name '*.rs' -exec touch {} + && cargo build --release --locked --package onsale --features "$FEATURES"
 
 # No shell, nobody's root. It has what the program reads at run time: time zones for letters and tickets, and the certificates
 # that a rediss:// server is verified by; what speaks to Stripe, mail servers and drand brings its own. It has no version tags:

@@ -4,6 +4,8 @@ SETUP := loadtest/sandbox/setup.sh
 CARGO := cargo
 # Warnings fail the check, not the build of somebody who is in the middle of a change.
 DENY_WARNINGS := -D warnings
+# What a build may leave out, the tests have. Both builds are linted; they share every library (onsale/Cargo.toml).
+FEATURES := --features onsale/otlp
 BROWSER_TEST := onsale/tests/browser
 # The tests mostly wait for servers, so more of them than cores run at once.
 TEST_THREADS := 6
@@ -30,7 +32,7 @@ test: ## all tests against private servers, the page in a browser, and the load 
 	@k6=; trap '[ -z "$$k6" ] || kill $$k6' EXIT; \
 		if command -v go >/dev/null; then nice -n 19 node loadtest/run.mjs --build & k6=$$!; fi; \
 		export TMPDIR=$(SCRATCH); \
-		RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace && \
+		RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace $(FEATURES) && \
 		$(MAKE) --no-print-directory browser && \
 		if [ -n "$$k6" ]; then wait $$k6 && k6= && $(MAKE) --no-print-directory load-test; \
 		else echo "go is not installed: the load tests are left to the workflow"; fi
@@ -38,7 +40,7 @@ test: ## all tests against private servers, the page in a browser, and the load 
 browser: ## the page in headless Chromium, as a new visitor would use it
 	@$(SETUP) postgres redis chromium
 	@# The program that the Rust tests have, built with them: alone it would be another, with most of its libraries again.
-	@$(CARGO) test --quiet --locked --workspace --no-run
+	@$(CARGO) test --quiet --locked --workspace $(FEATURES) --no-run
 	@cd $(BROWSER_TEST) && npm ci --silent --no-audit --no-fund && node --test && node run.mjs
 
 load: ## a load test by name (SCENARIO=smoke), against ONSALE_URL or a sandbox; loadtest/README.md has the knobs
@@ -59,13 +61,13 @@ load-forecast: ## a rehearsal, and k6 playing the same sale anew: whether the fo
 load-test: ## that the load tests pass where they should and fail where they must
 	@$(SETUP) postgres redis
 	@# The program that the Rust tests have: alone it would be another, with most of its libraries again.
-	@$(CARGO) test --quiet --locked --workspace --no-run
+	@$(CARGO) test --quiet --locked --workspace $(FEATURES) --no-run
 	@node --test loadtest/tests/*.test.js
 	@node loadtest/check/check.mjs
 
 soak: ## the same tests at their full counts, optimised (about an hour on 2 cores)
 	@$(SETUP) postgres redis promtool python pdf
-	ONSALE_SOAK=1 RUST_TEST_THREADS=$(CORES) $(CARGO) test --release --locked --workspace
+	ONSALE_SOAK=1 RUST_TEST_THREADS=$(CORES) $(CARGO) test --release --locked --workspace $(FEATURES)
 
 bench: ## every figure beside its reference, in one table that is also written to docs/performance.md (RUNS=3, ONLY=holds)
 	@$(SETUP) postgres redis
@@ -76,8 +78,9 @@ contract: ## every request we make of Stripe, against stripe-mock and localstrip
 
 check: dashboards figures ## formatting, lints, documentation, dependency rules, dashboards
 	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets $(FEATURES) -- $(DENY_WARNINGS)
 	$(CARGO) clippy --locked --workspace --all-targets -- $(DENY_WARNINGS)
-	RUSTDOCFLAGS="$(DENY_WARNINGS)" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="$(DENY_WARNINGS)" $(CARGO) doc --locked --workspace $(FEATURES) --no-deps --document-private-items --quiet
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: left to the workflow"; fi
 
 figures: ## how the table of make bench is made of what benches print

@@ -13,6 +13,7 @@ mod preflight;
 mod process;
 mod rehearse;
 mod servers;
+mod spans;
 mod start;
 
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use self::process::Started;
 use self::runtime::RuntimeWatch;
+use crate::spans;
 
 mod process;
 mod runtime;
@@ -62,6 +63,7 @@ impl Exporter {
             .set_buckets_for_metric(Matcher::Suffix("_latency_seconds".to_owned()), &LATENCY_BUCKETS_S)?
             .install_recorder()?;
         describe();
+        spans::begin();
         gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => COMMIT).set(1.0);
         Ok(Self { handle, runtime: RuntimeWatch::begin(), started: Started::now() })
     }
@@ -93,6 +95,7 @@ impl Exporter {
 fn describe() {
     describe_gauge!(BUILD_INFO, "Which version runs, and the commit it was built from; always 1.");
     runtime::describe();
+    spans::describe();
     admission::metrics::describe();
     ledger::metrics::describe();
     payments::metrics::describe();

@@ -11,20 +11,23 @@ use clap::CommandFactory as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use crate::admin::{Admin, Ready};
 use crate::cli::Cli;
 use crate::command::Failure;
-use crate::config;
+use crate::config::{self, ProcessSettings};
 use crate::metrics::Exporter;
+use crate::spans;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOG_FILTER: &str = "info,fred=warn";
 /// The same where a person watches what is printed.
 const QUIET_FILTER: &str = "error";
-/// How long the admin address may take to finish a scrape at the very end.
-const ADMIN_END_MAX: Duration = Duration::from_secs(2);
+/// How long the admin address may take to finish a scrape at the very end, and the last spans to be sent.
+const LAST_TASKS_MAX: Duration = Duration::from_secs(2);
 
 /// How to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +61,22 @@ pub(crate) fn log(format: LogFormat) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
+}
+
+/// The same, and makes spans for the collector if one is named: what sends them is to be given to [`Process::exports`].
+pub(crate) fn log_and_record(settings: &ProcessSettings, service: &'static str) -> Option<spans::Exporter> {
+    let piped = settings.spans.as_ref().and_then(|to| spans::pipe(to, service));
+    let Some((record, exporter)) = piped else {
+        log(settings.log_format);
+        return None;
+    };
+    let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    registry().with(lines.with_filter(filter(LOG_FILTER))).with(record.with_filter(spans::filter())).init();
+    Some(exporter)
 }
 
 /// Logs failures only, to standard error. Once a process.
@@ -108,6 +127,13 @@ impl Process {
         Ok(process)
     }
 
+    /// Sends spans until the very end.
+    pub(crate) fn exports(&self, exporter: Option<spans::Exporter>) {
+        if let Some(exporter) = exporter {
+            self.tasks.spawn(exporter.run(self.stopped.clone()));
+        }
+    }
+
     /// Cancelled when the process begins to drain.
     pub(crate) fn draining(&self) -> CancellationToken {
         self.draining.clone()
@@ -136,7 +162,7 @@ impl Process {
     pub(crate) async fn end(self) {
         self.stopped.cancel();
         self.tasks.close();
-        if tokio::time::timeout(ADMIN_END_MAX, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(LAST_TASKS_MAX, self.tasks.wait()).await.is_err() {
             tracing::warn!("the admin address was still at a scrape");
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use admission::{Store, StoreConfig};
 use domain::clock::Clock;
+use domain::trace::Sampling;
 use gateway::{Drain, Gateway, GatewayConfig, GatewayParts};
 use http::Uri;
 use ledger::{Ledger, PoolConfig, Role};
@@ -15,6 +16,7 @@ use workers::{Workers, WorkersConfig, WorkersParts};
 
 use crate::command::Failure;
 use crate::config::{GatewaySettings, ProcessSettings, WorkersSettings};
+use crate::spans::SpansTo;
 
 /// The longest call to Stripe; its own libraries wait 80 s, which is longer than a buyer does.
 const STRIPE_CALL_MAX: Duration = Duration::from_secs(20);
@@ -39,6 +41,7 @@ pub(crate) async fn gateway(settings: GatewaySettings, draining: CancellationTok
         beacon_configured: settings.beacon.is_some(),
         trusted_proxies: settings.trusted_proxies,
         rate_limits: settings.rate_limits,
+        sampling: sampling(process.spans.as_ref()),
         drain: Drain { notice: settings.drain_notice, ..Drain::default() },
         ..GatewayConfig::new(settings.listen)
     };
@@ -64,8 +67,17 @@ pub(crate) async fn workers_parts(settings: WorkersSettings) -> Result<(WorkersC
         beacon: settings.beacon,
         public_url: process.public_url.origin().to_owned(),
     };
-    let config = WorkersConfig { stripe_writes_per_s: process.stripe_writes_per_s, ..WorkersConfig::default() };
+    let config = WorkersConfig {
+        stripe_writes_per_s: process.stripe_writes_per_s,
+        sampling: sampling(process.spans.as_ref()),
+        ..WorkersConfig::default()
+    };
     Ok((config, parts))
+}
+
+/// Which of the traces that begin here are recorded: none, where nobody collects them.
+fn sampling(spans: Option<&SpansTo>) -> Sampling {
+    spans.map_or(Sampling::Nothing, |spans| spans.sampling)
 }
 
 fn ledger(process: &ProcessSettings, role: Role) -> Result<Ledger, Failure> {

@@ -11,10 +11,11 @@ use crate::start;
 
 pub(super) fn run(variables: &Variables) -> Result<(), Failure> {
     let settings = WorkersSettings::read(variables)?;
-    process::log(settings.process.log_format);
+    let exporter = process::log_and_record(&settings.process, "onsale-workers");
     process::warn_of_unknown_variables();
     block_on(async {
         let process = Process::new()?;
+        process.exports(exporter);
         let admin_listen = settings.process.admin_listen;
         let workers = Arc::new(start::workers(settings, process.draining()).await?);
         let admin = process.serve_admin(admin_listen, Arc::clone(&workers)).await?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::keyring::{self, Kid};
 use domain::ticket::TicketSigner;
 use domain::token::Signer;
+use domain::trace::Sampling;
 use gateway::{PublicUrl, RateLimits, TrustedProxies};
 use http::Uri;
 use ledger::{Ledger, PoolConfig, Role};
@@ -19,10 +20,13 @@ use super::faults::Faults;
 use super::reader::Reader;
 use super::variables::Variables;
 use crate::process::LogFormat;
+use crate::spans::{BUILD, Build, SpansTo};
 
 const STRIPE_API_BASE: &str = "https://api.stripe.com";
 /// Stripe's limit in live mode, unless it was raised for the account.
 const STRIPE_WRITES_PER_S: &str = "100";
+/// Enough to see a sale by, and not much of the work.
+const OTLP_ONE_IN: &str = "100";
 /// Three looks of a load balancer that looks every second or two.
 const DRAIN_NOTICE_S: &str = "5";
 const LISTEN: &str = "0.0.0.0:8080";
@@ -58,6 +62,7 @@ pub(crate) struct ProcessSettings {
     pub(crate) signer: Arc<Signer>,
     pub(crate) ticket_signer: Arc<TicketSigner>,
     pub(crate) log_format: LogFormat,
+    pub(crate) spans: Option<SpansTo>,
 }
 
 /// For `onsale gateway`.
@@ -255,12 +260,13 @@ impl ProcessSettings {
     fn without_secrets(&self) -> String {
         let kids: Vec<_> = self.ticket_signer.verifying_keys().map(|(kid, _)| kid.to_string()).collect();
         format!(
-            "  public URL       {}\n  admin address    {}\n  Stripe API       {}\n  Stripe writes    {} a second\n  ticket keys      {}",
+            "  public URL       {}\n  admin address    {}\n  Stripe API       {}\n  Stripe writes    {} a second\n  ticket keys      {}\n  spans            {}",
             self.public_url.origin(),
             self.admin_listen,
             self.stripe_api_base,
             self.stripe_writes_per_s,
             kids.join(", "),
+            self.spans.as_ref().map_or("stay in the log".to_owned(), SpansTo::to_string),
         )
     }
 }
@@ -297,6 +303,7 @@ impl Reader {
             TicketSigner::new,
         );
         let log_format = self.optional("ONSALE_LOG_FORMAT", variables.log_format.as_ref());
+        let spans = self.spans(variables, BUILD);
         Some(ProcessSettings {
             database_url: database_url?,
             redis_url: redis_url?,
@@ -308,7 +315,23 @@ impl Reader {
             signer: Arc::new(signer?),
             ticket_signer: Arc::new(ticket_signer?),
             log_format: log_format.unwrap_or_default(),
+            spans,
         })
+    }
+
+    /// Where spans go. A build that can send none refuses to be told.
+    pub(super) fn spans(&mut self, variables: &Variables, build: Build) -> Option<SpansTo> {
+        let endpoint = ("ONSALE_OTLP_ENDPOINT", variables.otlp_endpoint.as_ref());
+        let one_in = ("ONSALE_OTLP_ONE_IN", variables.otlp_one_in.as_ref());
+        let is_given = |text: Option<&String>| text.is_some_and(|text| !text.trim().is_empty());
+        for (name, _) in [endpoint, one_in].into_iter().filter(|(_, text)| build == Build::LogsOnly && is_given(*text))
+        {
+            self.parsed::<SpansTo>(name, Err("this build sends no spans: it was built without the feature otlp"));
+        }
+        let collector = self.optional(endpoint.0, endpoint.1);
+        let many: u32 = self.or_default(one_in.0, one_in.1, OTLP_ONE_IN)?;
+        let sampling = NonZeroU32::new(many).map_or(Sampling::Nothing, Sampling::OneIn);
+        collector.map(|collector| SpansTo { collector, sampling })
     }
 
     fn keys<T, E: std::fmt::Display>(

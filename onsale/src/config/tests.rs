@@ -1,6 +1,8 @@
 use secrecy::ExposeSecret as _;
 
+use super::reader::Reader;
 use super::*;
+use crate::spans::Build;
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -127,6 +129,34 @@ fn the_notice_of_a_drain_is_read_and_shown() {
     for bad in ["-1", "soon", "70000"] {
         let faults = faults(&Variables { drain_notice_s: some(bad), ..complete() });
         assert!(faults.len() == 1 && faults[0].starts_with("ONSALE_DRAIN_NOTICE_S: "), "{bad}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_build_that_can_send_spans_is_told_where_and_how_many_and_any_other_refuses_to_be() {
+    let read = |endpoint: Option<&str>, one_in: Option<&str>, build| {
+        let variables =
+            Variables { otlp_endpoint: endpoint.and_then(some), otlp_one_in: one_in.and_then(some), ..complete() };
+        let mut reader = Reader::default();
+        let spans = reader.spans(&variables, build).map(|spans| spans.to_string());
+        reader.finish(Some(spans)).map_err(|faults| faults.lines().to_vec())
+    };
+    let url = Some("http://127.0.0.1:4318/");
+    let shown = |text: &str| Ok(some(text));
+    assert_eq!(read(None, None, Build::Exports), Ok(None));
+    assert_eq!(read(url, None, Build::Exports), shown("http://127.0.0.1:4318, of one trace in 100"));
+    assert_eq!(read(url, Some("1"), Build::Exports), shown("http://127.0.0.1:4318, of one trace in 1"));
+    assert_eq!(read(url, Some("0"), Build::Exports), shown("http://127.0.0.1:4318, of callers' traces alone"));
+    let bad =
+        [("127.0.0.1:4318", None), ("http://a/?b=1", None), ("https://user:pw@a", None), ("http://a", Some("-1"))];
+    for (endpoint, one_in) in bad {
+        let faults = read(Some(endpoint), one_in, Build::Exports).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].starts_with("ONSALE_OTLP_") && !faults[0].contains("pw"), "{faults:?}");
+    }
+    assert_eq!(read(Some(" "), None, Build::LogsOnly), Ok(None));
+    for (endpoint, one_in, name) in [(url, None, "ENDPOINT"), (None, Some("5"), "ONE_IN")] {
+        let fault = format!("ONSALE_OTLP_{name}: this build sends no spans: it was built without the feature otlp");
+        assert_eq!(read(endpoint, one_in, Build::LogsOnly), Err(vec![fault]));
     }
 }
 

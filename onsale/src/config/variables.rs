@@ -87,4 +87,10 @@ pub(crate) struct Variables {
     /// How to log: text or json [default: text]
     #[arg(long, env = "ONSALE_LOG_FORMAT", value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
+    /// Base URL of an OTLP collector that spans are sent to; needs a build with the feature otlp [default: none]
+    #[arg(long, env = "ONSALE_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Of the traces that begin here one in so many is sent, 0 for none [default: 100]
+    #[arg(long, env = "ONSALE_OTLP_ONE_IN", value_name = "N")]
+    pub(crate) otlp_one_in: Option<String>,
 }

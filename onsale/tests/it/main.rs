@@ -38,6 +38,8 @@ mod lost_replies;
 mod metrics;
 mod one_address;
 mod opening;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod outage;
 mod pacing;
 mod partition;

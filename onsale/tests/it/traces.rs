@@ -23,7 +23,7 @@ fn lines(path: &Path) -> Vec<Value> {
 }
 
 /// Waits for a line of that module which says that, in a span with these fields.
-async fn is_logged(path: &Path, target: &str, message: &str, span: &Value) {
+pub(crate) async fn is_logged(path: &Path, target: &str, message: &str, span: &Value) {
     let started = Instant::now();
     let fits = |line: &Value| {
         let has = |(name, wanted): (&String, &Value)| line["span"][name] == *wanted;
@@ -35,7 +35,8 @@ async fn is_logged(path: &Path, target: &str, message: &str, span: &Value) {
     }
 }
 
-async fn confirmation_token(stripe: &str) -> String {
+/// What the page gives for a card that pays.
+pub(crate) async fn confirmation_token(stripe: &str) -> String {
     let headers =
         [("content-type", "application/x-www-form-urlencoded"), ("authorization", "Bearer sk_test_of_an_actor")];
     let path = "/v1/test_helpers/confirmation_tokens";
@@ -47,7 +48,7 @@ async fn confirmation_token(stripe: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_press_of_pay_leads_to_is_logged_in_its_trace_past_a_crash_and_tells_no_secret() {
     let path = std::env::temp_dir().join(format!("onsale-traces-{}.log", uuid::Uuid::new_v4()));
-    let mut world = World::start_and_log_as_json(File::create(&path).unwrap()).await;
+    let mut world = World::start_and_log_as_json(File::create(&path).unwrap(), &[]).await;
     let sale = world.sells(2).await;
     let buyer = world.has_turn(&sale).await;
     let hold = buyer.holds("ga", 1).await.unwrap();

@@ -95,9 +95,10 @@ impl World {
         Self::start_with(Reach::Direct, &[("RUST_LOG", "trace")], Some(log)).await
     }
 
-    /// The same, as JSON; workers that are started in place of others write there, too.
-    pub(crate) async fn start_and_log_as_json(log: File) -> Self {
-        Self::start_with(Reach::Direct, &[("RUST_LOG", "trace"), ("ONSALE_LOG_FORMAT", "json")], Some(log)).await
+    /// The same, as JSON, with these variables too; workers that are started in place of others write there, too.
+    pub(crate) async fn start_and_log_as_json(log: File, more: &[(&'static str, &str)]) -> Self {
+        let variables = [&[("RUST_LOG", "trace"), ("ONSALE_LOG_FORMAT", "json")], more].concat();
+        Self::start_with(Reach::Direct, &variables, Some(log)).await
     }
 
     /// Starts everything and waits until both processes say that they are ready.
