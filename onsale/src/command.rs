@@ -1,6 +1,7 @@
 //! The commands, one file each, and how they end.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::cli::{Cli, Command, Config, EX_USAGE, Keys, Letters};
 use crate::config::Faults;
@@ -24,6 +25,9 @@ mod workers;
 
 pub(crate) use audit::as_text as report_as_text;
 pub(crate) use keys::fresh_key;
+
+/// How long the end of a command waits for threads that block.
+const BLOCKED_MAX: Duration = Duration::from_secs(1);
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -82,9 +86,13 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Runs a command's future on a runtime of its own.
+/// Runs a command's future on a runtime of its own. What still blocks a thread at its end, like the lookup of a name that nobody
+/// answers, is left after [`BLOCKED_MAX`].
 pub(crate) fn block_on<F: Future<Output = Result<(), Failure>>>(future: F) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_timeout(BLOCKED_MAX);
+    result
 }
 
 /// Runs a command to its end.

@@ -9,11 +9,12 @@
 //! A span is exported when it has a `span_id`, which is when its trace is recorded: what log, rows and problems name is what is
 //! exported, and no id is made here. Its other fields are its attributes, and nothing else is.
 //!
-//! Bounds: [`QUEUE_MAX`] spans wait, those that come while it is full are dropped; [`BATCH_MAX`] go together, each call takes
-//! [`CALL_MAX`] at most, and a batch is lost after [`RESTS`]. Nobody waits for the collector but the end of the process, and that
-//! for [`FLUSH_MAX`]. An outage is one warning in the log, and one line at its end; `onsale_spans_total` counts what became of each.
+//! Bounds: [`QUEUE_MAX`] spans wait, those that come while it is full are dropped; [`BATCH_MAX`] go together, one call takes
+//! [`CALL_MAX`] at most, and a batch that is not taken is lost after [`RESTS`]. Nobody waits for the collector but the end of the
+//! process, and that for [`FLUSH_MAX`]. An outage is one warning in the log, and one line at its end; `onsale_spans_total` counts
+//! what became of each span.
 //!
-//! What it does not do: redirects, tokens for the collector, compression.
+//! What it does not do: follow redirects, know tokens of collectors, compress.
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use super::{Fate, SpansTo};
 use post::{Poster, Refused};
 use record::Record;
 
-/// How many spans wait: some 5 MB.
+/// How many spans wait: some 12 MB.
 const QUEUE_MAX: usize = 8_192;
 /// How many go together.
 const BATCH_MAX: usize = 512;
@@ -39,8 +40,8 @@ const BATCH_MAX: usize = 512;
 const GATHER: Duration = Duration::from_millis(200);
 /// How long one call may take.
 const CALL_MAX: Duration = Duration::from_secs(5);
-/// How long a batch rests after each call that it may be sent again after; then it is lost.
-const RESTS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::ZERO];
+/// How long a batch rests before it is sent again, each time.
+const RESTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// How long the end of the process waits for what is left. Below what the process gives its last tasks.
 const FLUSH_MAX: Duration = Duration::from_millis(1_500);
 
@@ -106,24 +107,23 @@ impl Exporter {
             scope_spans: vec![ScopeSpans { scope: Some(scope()), spans: batch, ..ScopeSpans::default() }],
             ..ResourceSpans::default()
         });
-        for rest in RESTS {
-            match self.poster.posts(body.clone()).await {
+        let mut rests = RESTS.into_iter();
+        loop {
+            let refused = match self.poster.posts(body.clone()).await {
                 Ok(refused) => {
                     let refused = refused.min(count);
                     self.is_well();
                     Fate::Sent.is_of(count - refused);
                     return Fate::Lost.is_of(refused);
                 }
-                Err(refused) => {
-                    self.fails(&refused);
-                    if matches!(refused, Refused::ForGood(_)) {
-                        break;
-                    }
-                }
-            }
+                Err(refused) => refused,
+            };
+            self.fails(&refused);
+            let Some(rest) = rests.next().filter(|_| matches!(refused, Refused::ForNow(_))) else {
+                return Fate::Lost.is_of(count);
+            };
             stopped.run_until_cancelled(tokio::time::sleep(rest)).await;
         }
-        Fate::Lost.is_of(count);
     }
 
     fn fails(&mut self, error: &Refused) {

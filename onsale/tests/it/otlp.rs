@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use sandbox::actors::Buyer;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -24,13 +23,13 @@ const CALLER: &str = "00f067aa0ba902b7";
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 /// What a span may say of a request or a job.
 const ATTRIBUTES: [&str; 9] = ["method", "route", "sale", "order", "status", "queue", "kind", "job", "outcome"];
-/// A call to the collector takes less than that when nobody answers it; so whoever waited for it would take as long.
+/// How long a call to the collector takes that nobody answers: whoever waited for it would take as long.
 const CALL_MAX: Duration = Duration::from_secs(5);
 /// What a process takes to end, and what it gives the collector.
 const END_MAX: Duration = Duration::from_secs(15);
 
-/// Somebody buys one unit, as a caller who records.
-async fn buys(world: &World, sale: &str) -> (Buyer, Vec<String>) {
+/// Somebody buys one unit, as a caller who records; gives what must stay among us.
+async fn buys(world: &World, sale: &str) -> Vec<String> {
     let (buyer, order) = world.has_order(sale).await;
     let card = confirmation_token(&world.stripe.base_url()).await;
     let authorization = format!("Bearer {}", order.token);
@@ -43,8 +42,7 @@ async fn buys(world: &World, sale: &str) -> (Buyer, Vec<String>) {
     let paid = world.edge.ask(Method::POST, &press, &headers, &json!({ "confirmation_token": card })).await.unwrap();
     let client_secret = paid.expect(StatusCode::OK).unwrap()["payment"]["client_secret"].as_str().unwrap().to_owned();
     buyer.waits_until_order_is(&order, "paid", BOUND).await.unwrap();
-    let secrets = vec![buyer.pass().to_owned(), order.token, card, client_secret, world.organizer_key().to_owned()];
-    (buyer, secrets)
+    vec![buyer.pass().to_owned(), order.token, card, client_secret, world.organizer_key().to_owned()]
 }
 
 /// Waits until a process has counted so many spans, or more.
@@ -78,7 +76,7 @@ async fn what_a_press_of_pay_leads_to_is_one_trace_of_spans_and_the_collector_ho
     let mut world = World::start_and_log_as_json(File::create(&path).unwrap(), &variables).await;
     let sale = world.sells(3).await;
 
-    let (_, secrets) = buys(&world, &sale).await;
+    let secrets = buys(&world, &sale).await;
     world.waits_for_mails(1).await;
     let press = is_one_trace(&collector, &sale).await;
     let span = hex::encode(&press.span.span_id);
@@ -95,8 +93,9 @@ async fn what_a_press_of_pay_leads_to_is_one_trace_of_spans_and_the_collector_ho
 
     // What may be sent again is, what may not is lost; what comes after an outage is taken.
     collector.is(Mood::Answers(StatusCode::SERVICE_UNAVAILABLE));
+    let calls = collector.calls();
     look(&world, &sale, 1).await;
-    collector.is_called().await;
+    collector.is_called_after(calls).await;
     let before = collector.spans().len();
     collector.is(Mood::Takes);
     collector.has("a batch sent again", |_| collector.spans().len() > before).await;
@@ -105,8 +104,9 @@ async fn what_a_press_of_pay_leads_to_is_one_trace_of_spans_and_the_collector_ho
     has_counted(&world.gateway, "lost", 3).await;
 
     collector.is(Mood::Hangs);
+    let calls = collector.calls();
     look(&world, &sale, 1).await;
-    collector.is_called().await;
+    collector.is_called_after(calls).await;
     timeout(CALL_MAX, look(&world, &sale, 50)).await.expect("50 looks take less than a call that nobody answers");
     timeout(BOUND, buys(&world, &sale)).await.expect("whoever buys is not held up");
     world.waits_for_mails(2).await;

@@ -13,6 +13,7 @@ use prost::Message as _;
 
 use super::super::Collector;
 use super::CALL_MAX;
+use crate::command::with_causes;
 
 /// The media type of OTLP in protobuf.
 const PROTOBUF: &str = "application/x-protobuf";
@@ -30,7 +31,7 @@ pub(super) enum Refused {
     ForGood(String),
 }
 
-/// Posts over connections of its own; they are made by the first call.
+/// Posts over a connection of its own; the first call makes it.
 pub(super) struct Poster {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
@@ -87,9 +88,4 @@ impl Poster {
 fn refused_in(answer: Bytes) -> usize {
     let partly = ExportTraceServiceResponse::decode(answer).ok().and_then(|answer| answer.partial_success);
     partly.and_then(|partly| usize::try_from(partly.rejected_spans).ok()).unwrap_or_default()
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -144,11 +144,12 @@ impl Open {
     fn ended(self, what: &str) -> Span {
         let Self { fields, begun_at, begun } = self;
         let begun_ns = u64::try_from(begun_at.as_nanosecond()).unwrap_or_default();
-        let (kind, name) = match what {
-            REQUEST => (SpanKind::Server, format!("{} {}", fields.name.method, fields.name.what)),
-            _ => (SpanKind::Consumer, fields.name.what),
+        // A request without an end is one whose client is gone, a job without one broke down.
+        let (kind, name, failed) = match what {
+            REQUEST => (SpanKind::Server, format!("{} {}", fields.name.method, fields.name.what), false),
+            _ => (SpanKind::Consumer, fields.name.what, true),
         };
-        let code = if fields.failed == Some(true) { StatusCode::Error } else { StatusCode::Unset };
+        let code = if fields.failed.unwrap_or(failed) { StatusCode::Error } else { StatusCode::Unset };
         Span {
             trace_id: fields.trace,
             span_id: fields.span,

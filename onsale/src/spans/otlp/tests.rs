@@ -8,6 +8,8 @@ use super::super::filter;
 use super::*;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// The flags of a span of a trace that begins here.
+const SAMPLED_ROOT: u32 = 1;
 
 /// The spans that come of a piece of work, where so many wait at most.
 fn of(max: usize, work: impl FnOnce()) -> Vec<Span> {
@@ -58,8 +60,26 @@ fn a_span_that_is_recorded_is_exported_with_its_ids_and_fields_alone() {
     assert_eq!(keys, ["method", "route", "status"]);
 }
 
-/// The flags of a span of a trace that begins here.
-const SAMPLED_ROOT: u32 = 1;
+#[test]
+fn a_job_without_an_end_failed() {
+    let job = |failed: Option<bool>| {
+        tracing::error_span!(
+            target: "workers::trace",
+            "job",
+            trace_id = %TRACE,
+            span_id = %"00f067aa0ba902b7",
+            parent_span_id = %"00f067aa0ba902b6",
+            kind = "payment_capture",
+            failed,
+        );
+    };
+    let spans = of(10, || [None, Some(true), Some(false)].into_iter().for_each(job));
+    let codes = spans.iter().map(|span| span.status.clone().unwrap().code());
+    assert!(codes.eq([StatusCode::Error, StatusCode::Error, StatusCode::Unset]), "{spans:?}");
+    let below =
+        |span: &Span| span.kind() == SpanKind::Consumer && hex::encode(&span.parent_span_id) == "00f067aa0ba902b6";
+    assert!(spans.iter().all(|span| below(span) && span.name == "payment_capture"), "{spans:?}");
+}
 
 #[test]
 fn what_finds_no_room_is_dropped_and_counted() {

@@ -134,10 +134,10 @@ impl Collector {
         }
     }
 
-    /// Waits until it is called again.
-    pub(super) async fn is_called(&self) {
-        let (started, before) = (Instant::now(), self.calls());
-        while self.calls() == before {
+    /// Waits until it is called once more than so often.
+    pub(super) async fn is_called_after(&self, calls: u32) {
+        let started = Instant::now();
+        while self.calls() <= calls {
             assert!(started.elapsed() < BOUND, "nobody calls");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
