@@ -128,7 +128,8 @@ async fn fifty_devices_with_the_link_of_a_place_are_that_place_and_hold_once() {
 async fn gets_in(edge: Edge, sale: String) -> (u64, Duration) {
     let began = Instant::now();
     let place = joins(&edge, &sale).await;
-    let mut socket = opens_socket(&edge, &sale).await;
+    // A machine that is busy is 503, and a page comes again; a limit would be 429, and is not forgiven.
+    let mut socket = LiveSocket::open_within(BOUND, edge.base(), &sale, ADDRESS).await.unwrap();
     socket.shows_place(&text(&place, "token")).await.unwrap();
     socket.waits_for("admitted", BOUND).await.unwrap();
     (place["number"].as_u64().unwrap(), began.elapsed())
@@ -143,18 +144,6 @@ async fn joins(edge: &Edge, sale: &str) -> Value {
             return joined.expect(StatusCode::CREATED).unwrap()["place"].take();
         }
         tokio::time::sleep(AGAIN_AFTER).await;
-    }
-}
-
-/// A busy machine may answer 503 or nothing for a moment, and a page then tries again; a limit would be 429, and is not forgiven.
-async fn opens_socket(edge: &Edge, sale: &str) -> LiveSocket {
-    let started = Instant::now();
-    loop {
-        match LiveSocket::open(edge.base(), sale, ADDRESS).await {
-            Ok(socket) => return socket,
-            Err(ActorError::Busy(_)) if started.elapsed() < BOUND => tokio::time::sleep(AGAIN_AFTER).await,
-            Err(error) => panic!("{error}"),
-        }
     }
 }
 

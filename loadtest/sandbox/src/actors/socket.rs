@@ -6,6 +6,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -18,6 +19,8 @@ use super::frames::{self, Frames, Incoming};
 const SUB_PROTOCOL: &str = "v1.onsale";
 /// How long opening may take.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// When a page tries again whose socket was not opened.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// An open live socket.
 #[derive(Debug)]
@@ -47,6 +50,20 @@ impl LiveSocket {
         match answer.headers().get("sec-websocket-protocol") {
             Some(chosen) if chosen == SUB_PROTOCOL => Ok(Self { stream }),
             other => Err(ActorError::Socket(format!("sub-protocol {other:?}"))),
+        }
+    }
+
+    /// The same, and again while the gateway is busy, as a page does.
+    ///
+    /// # Errors
+    /// It is busy for longer than the bound, or the socket does not open for another reason.
+    pub async fn open_within(bound: Duration, base: &str, sale: &str, address: &str) -> Result<Self, ActorError> {
+        let started = Instant::now();
+        loop {
+            match Self::open(base, sale, address).await {
+                Err(ActorError::Busy(_)) if started.elapsed() < bound => tokio::time::sleep(AGAIN_AFTER).await,
+                opened => return opened,
+            }
         }
     }
 

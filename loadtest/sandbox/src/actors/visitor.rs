@@ -42,9 +42,6 @@ const POLL_AFTER_MAX: Duration = Duration::from_secs(5);
 /// An actor never polls without a rest, whatever the answer says.
 const POLL_AFTER_MIN: Duration = Duration::from_millis(20);
 
-/// When a page tries again whose socket was not opened.
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
-
 impl Visitor {
     /// Someone new, with an address of their own.
     #[must_use]
@@ -190,9 +187,7 @@ impl Visitor {
     /// # Errors
     /// The socket does not open.
     pub async fn watches(&self) -> Result<LiveSocket, ActorError> {
-        let mut socket = LiveSocket::open(self.edge.base(), &self.sale, &self.address).await?;
-        socket.shows_place(self.place.as_deref().unwrap_or_default()).await?;
-        Ok(socket)
+        self.shown_on(LiveSocket::open(self.edge.base(), &self.sale, &self.address).await?).await
     }
 
     /// The same, and again while the gateway is busy, as a page does.
@@ -200,13 +195,13 @@ impl Visitor {
     /// # Errors
     /// It is busy for longer than the bound, or the socket does not open for another reason.
     pub async fn watches_within(&self, bound: Duration) -> Result<LiveSocket, ActorError> {
-        let started = Instant::now();
-        loop {
-            match self.watches().await {
-                Err(ActorError::Busy(_)) if started.elapsed() < bound => tokio::time::sleep(AGAIN_AFTER).await,
-                watched => return watched,
-            }
-        }
+        let socket = LiveSocket::open_within(bound, self.edge.base(), &self.sale, &self.address).await?;
+        self.shown_on(socket).await
+    }
+
+    async fn shown_on(&self, mut socket: LiveSocket) -> Result<LiveSocket, ActorError> {
+        socket.shows_place(self.place.as_deref().unwrap_or_default()).await?;
+        Ok(socket)
     }
 
     /// Watches the socket until the turn comes.
