@@ -29,6 +29,8 @@ import { sentenceFor } from './problems.js';
 
 const { slug } = addressOf();
 const WANTS_ANSWER = 'requires_action';
+/** When the server has heard of what the bank said, as a rule. */
+const BANK_HEARD_MS = 5_000;
 /** What is said of a payment that the answer to Pay shows to be over. @type {Record<string, string>} */
 const OVER = { requires_payment_method: 'payment_declined', canceled: 'payment_over' };
 /** What a person reads of an attempt that is under way, by where it is. @type {Record<string, string>} */
@@ -190,7 +192,9 @@ class Checkout {
     const wentOn = this.#goesOn;
     if (failure instanceof BankRefused || (isCertain && CARD_WANTED.has(failure.code))) this.#ask();
     warn(this.#wordsFor(failure, wentOn));
-    if (isCertain && failure.status === 409) this.#refresh();
+    if (isCertain && [402, 409].includes(failure.status)) this.#refresh();
+    // What the bank said reaches the server by another way, and takes back the time that was the bank's.
+    if (failure instanceof BankRefused) setTimeout(() => this.#refresh(), BANK_HEARD_MS);
     // The form is wanted only now. Where its script does not come, that is what keeps somebody from paying.
     if (wentOn && !this.#goesOn) await this.#mount().catch((away) => warn(this.#wordsFor(away, wentOn)));
   }

@@ -1,5 +1,6 @@
 //! Attempts, answers, events: late, twice, out of order, and not ours.
 
+use domain::OrderId;
 use domain::order::{Finality, OrderState};
 use domain::payment::{IntentStatus, Merge, PaymentState};
 use ledger::orders::{order_cancel, orders_expire_due};
@@ -94,6 +95,51 @@ async fn a_declined_card_may_be_followed_by_another() {
     assert_eq!(world.applies(&second.news(IntentStatus::Succeeded)).await, Applied::Captured);
     assert_eq!(world.applies(&first.news(IntentStatus::Canceled)).await, Applied::Canceled);
     assert_eq!(sale.looks_at(first.order.id).await.state, OrderState::Paid);
+    world.audits_clean().await;
+}
+
+/// Whoever was declined may try again; whoever goes away keeps nobody waiting for as long as a bank may take.
+#[tokio::test]
+async fn a_declined_card_gives_back_the_time_that_the_bank_had() {
+    const FORM_S: i64 = 180;
+    const BANK_S: i64 = 600;
+    let world = World::new().await;
+    let sale = world.sale(4, Price::Paid).await;
+    // From the moment of the change on.
+    let had = async |order: OrderId| {
+        let had = format!("SELECT extract(epoch FROM expires_at - changed_at)::bigint FROM orders WHERE id = '{}'", order.uuid());
+        world.number(&had).await
+    };
+
+    // At once, by the answer to our call: what the order had, which is more than the time for the form.
+    let quick = sale.has_order([0]).await;
+    let attempt = sale.begins(quick.id).await;
+    let declined = StripeAnswer::Declined { code: "card_declined".to_owned(), intent: Some("pi_quick".to_owned()) };
+    payment_answered(&world.gateway, &attempt, &declined).await.unwrap();
+    assert_eq!(sale.looks_at(quick.id).await.expires_at, quick.expires_at);
+
+    // Later, by an event: time to fill in the form again, and no more.
+    let slow = sale.order_being_paid([1]).await;
+    let asked = StripeAnswer::Intent(slow.facts(IntentStatus::RequiresAction));
+    payment_answered(&world.gateway, &slow.attempt, &asked).await.unwrap();
+    world.database.advance_clock(400_000).await.unwrap();
+    assert_eq!(had(slow.order.id).await, BANK_S, "while the bank may still say yes, nobody is hurried");
+    assert_eq!(world.applies(&slow.news(IntentStatus::RequiresPaymentMethod)).await, Applied::Failed);
+    assert_eq!(had(slow.order.id).await, FORM_S);
+
+    // The next press has the whole time again; what is told of the attempt before it takes nothing from it.
+    let second = sale.begins(slow.order.id).await;
+    assert_eq!(had(slow.order.id).await, BANK_S);
+    assert_eq!(world.applies(&slow.news(IntentStatus::Canceled)).await, Applied::Canceled);
+    assert_eq!(had(slow.order.id).await, BANK_S);
+    let declined = StripeAnswer::Declined { code: "card_declined".to_owned(), intent: Some("pi_second".to_owned()) };
+    payment_answered(&world.gateway, &second, &declined).await.unwrap();
+    assert_eq!(had(slow.order.id).await, FORM_S);
+
+    world.database.advance_clock(181_000).await.unwrap();
+    let expired = orders_expire_due(&world.workers, 10).await.unwrap();
+    assert_eq!(expired.len(), 2);
+    assert_eq!(sale.presses_pay(slow.order.id).await, BeginPayment::OrderExpired);
     world.audits_clean().await;
 }
 

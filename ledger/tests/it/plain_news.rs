@@ -62,7 +62,7 @@ async fn picture(world: &World, paying: &Paying, event: &str) -> String {
     let query = format!(
         "SELECT jsonb_pretty(jsonb_build_object(
             'order', (SELECT to_jsonb(o) - '{{id,hold_id,number,created_at,changed_at,expires_at}}'::text[] FROM orders o WHERE id = '{order}'),
-            'payment', (SELECT to_jsonb(p) - '{{id,order_id,intent_id,idem_key,confirmation_token,begun_at,changed_at,sent_until,look_at,authorised_at,captured_at}}'::text[]
+            'payment', (SELECT to_jsonb(p) - '{{id,order_id,intent_id,idem_key,confirmation_token,begun_at,changed_at,sent_until,look_at,authorised_at,captured_at,order_until}}'::text[]
                                || jsonb_build_object('sent_for', sent_until - begun_at, 'looked_at_after', look_at - begun_at,
                                                      'authorised_at', authorised_at IS NOT NULL, 'captured_at', captured_at IS NOT NULL)
                           FROM payments p WHERE id = '{payment}'),
