@@ -107,7 +107,10 @@ async fn a_declined_card_gives_back_the_time_that_the_bank_had() {
     let sale = world.sale(4, Price::Paid).await;
     // From the moment of the change on.
     let had = async |order: OrderId| {
-        let had = format!("SELECT extract(epoch FROM expires_at - changed_at)::bigint FROM orders WHERE id = '{}'", order.uuid());
+        let had = format!(
+            "SELECT extract(epoch FROM expires_at - changed_at)::bigint FROM orders WHERE id = '{}'",
+            order.uuid()
+        );
         world.number(&had).await
     };
 
@@ -127,9 +130,10 @@ async fn a_declined_card_gives_back_the_time_that_the_bank_had() {
     assert_eq!(world.applies(&slow.news(IntentStatus::RequiresPaymentMethod)).await, Applied::Failed);
     assert_eq!(had(slow.order.id).await, FORM_S);
 
-    // The next press has the whole time again; what is told of the attempt before it takes nothing from it.
+    // The next press has the whole time again; what becomes of the attempt before it takes nothing from it.
     let second = sale.begins(slow.order.id).await;
     assert_eq!(had(slow.order.id).await, BANK_S);
+    assert_eq!(world.applies(&slow.fetched(IntentStatus::RequiresCapture)).await, Applied::LateCancel);
     assert_eq!(world.applies(&slow.news(IntentStatus::Canceled)).await, Applied::Canceled);
     assert_eq!(had(slow.order.id).await, BANK_S);
     let declined = StripeAnswer::Declined { code: "card_declined".to_owned(), intent: Some("pi_second".to_owned()) };
