@@ -22,7 +22,7 @@ pub use card::{CardPrint, PaidWith};
 
 /// How long an order waits for its payment once Pay was pressed: a slow 3-D Secure challenge and its webhook. The order's
 /// clock moves to at least this; an attempt that is not authorised by then is given up. An attempt that fails before gives back
-/// what the clock moved, but for the time to fill in the form again.
+/// what the clock moved, but for as long as the order was given at first.
 pub const PAYMENT_WINDOW_S: u32 = 600;
 
 /// For how long after a press of Pay its call may be on its way to Stripe: what a gateway spends on it, and its longest call.

@@ -1,25 +1,32 @@
 -- What a press of Pay adds to the time of an order is for the bank and its customer. Once the bank has said no it is of no more use,
--- and others wait for the units: the order has what it had before the press, and at least as long as anybody has to fill in the
--- form, from then on. A press of before this migration, and one that was written again after a restore, takes nothing back.
+-- and others wait for the units: from then on the order has as long as it was given at first, to fill in the form again, and never
+-- more than it had. An attempt that nobody knows anything of takes nothing back, for the bank may have said yes; neither does one of
+-- before this migration, or one that was written again after a restore.
+
+-- When the order would have ended without this press. The first press finds the time that it was given.
 ALTER TABLE payments ADD COLUMN order_until timestamptz;
+
+GRANT SELECT (order_until) ON payments TO onsale_readonly;
 
 CREATE FUNCTION attempt_failed_gives_time_back() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
 AS $$
+DECLARE
+    v_until constant timestamptz := onsale_now() + (
+        SELECT min(p.order_until) - o.created_at FROM payments p JOIN orders o ON o.sale_id = p.sale_id AND o.id = p.order_id
+         WHERE p.sale_id = NEW.sale_id AND p.order_id = NEW.order_id GROUP BY o.created_at);
 BEGIN
-    UPDATE orders o
-       SET changed_at = onsale_now(),
-           expires_at = least(o.expires_at, greatest(NEW.order_until, onsale_now() + make_interval(
-               secs => (SELECT (s.config #>> '{hold,checkout_window_s}')::double precision FROM sales s WHERE s.id = o.sale_id))))
-     WHERE o.sale_id = NEW.sale_id AND o.id = NEW.order_id AND o.state = 'awaiting_payment' AND NEW.order_until < o.expires_at;
+    UPDATE orders SET changed_at = onsale_now(), expires_at = v_until
+     WHERE sale_id = NEW.sale_id AND id = NEW.order_id AND state = 'awaiting_payment' AND expires_at > v_until;
     RETURN NULL;
 END
 $$;
 
 -- Whoever says that an attempt failed has locked its order before it.
 CREATE TRIGGER attempt_failed_gives_time_back AFTER UPDATE OF state ON payments
-    FOR EACH ROW WHEN (NEW.state IN ('failed', 'cancelled') AND OLD.state NOT IN ('failed', 'cancelled') AND NOT NEW.superseded)
+    FOR EACH ROW WHEN (NEW.state IN ('failed', 'cancelled') AND OLD.state NOT IN ('failed', 'cancelled') AND NOT NEW.superseded
+                       AND NEW.failure IS DISTINCT FROM 'never_made')
     EXECUTE FUNCTION attempt_failed_gives_time_back();
 
 -- As V90, with the time that the order had.

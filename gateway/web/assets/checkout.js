@@ -29,8 +29,11 @@ import { sentenceFor } from './problems.js';
 
 const { slug } = addressOf();
 const WANTS_ANSWER = 'requires_action';
-/** When the server has heard of what the bank said, as a rule. */
+/** When the server has heard of what the bank said, as a rule; and how often the page looks. */
 const BANK_HEARD_MS = 5_000;
+const BANK_LOOKS_MAX = 12;
+/** The states of an attempt of which nothing comes any more. */
+const ENDED = new Set(['failed', 'cancelled']);
 /** What is said of a payment that the answer to Pay shows to be over. @type {Record<string, string>} */
 const OVER = { requires_payment_method: 'payment_declined', canceled: 'payment_over' };
 /** What a person reads of an attempt that is under way, by where it is. @type {Record<string, string>} */
@@ -172,6 +175,15 @@ class Checkout {
     }
   }
 
+  /** What the bank said reaches the server by another way, and takes back the time that was the bank's. */
+  async #looksUntilHeard() {
+    for (let look = 0; look < BANK_LOOKS_MAX; look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, BANK_HEARD_MS));
+      await this.#refresh();
+      if (this.#order.state !== 'awaiting_payment' || ENDED.has(this.#order.attempt?.state)) return;
+    }
+  }
+
   /** Does it, and says what it was refused for. @param {() => Promise<void>} work */
   async #say(work) {
     warn('');
@@ -192,9 +204,8 @@ class Checkout {
     const wentOn = this.#goesOn;
     if (failure instanceof BankRefused || (isCertain && CARD_WANTED.has(failure.code))) this.#ask();
     warn(this.#wordsFor(failure, wentOn));
-    if (isCertain && [402, 409].includes(failure.status)) this.#refresh();
-    // What the bank said reaches the server by another way, and takes back the time that was the bank's.
-    if (failure instanceof BankRefused) setTimeout(() => this.#refresh(), BANK_HEARD_MS);
+    if (isCertain && [400, 402, 409].includes(failure.status)) this.#refresh();
+    if (failure instanceof BankRefused) this.#looksUntilHeard();
     // The form is wanted only now. Where its script does not come, that is what keeps somebody from paying.
     if (wentOn && !this.#goesOn) await this.#mount().catch((away) => warn(this.#wordsFor(away, wentOn)));
   }

@@ -6,7 +6,8 @@ use domain::payment::{IntentStatus, Merge, PaymentState};
 use ledger::orders::{order_cancel, orders_expire_due};
 use ledger::outbox::{Job, MailKind, Queue, Work, claim};
 use ledger::payments::{
-    Applied, BeginPayment, FactSource, StripeAnswer, payment_answered, payment_begin, payment_target,
+    Applied, BeginPayment, FactSource, StripeAnswer, attempts_look, payment_answered, payment_begin,
+    payment_never_made, payment_target,
 };
 
 use crate::world::{Paying, Price, TestSale, World, connect, euros, new_payment};
@@ -98,53 +99,78 @@ async fn a_declined_card_may_be_followed_by_another() {
     world.audits_clean().await;
 }
 
+/// What an order is given at first, and what pressing Pay gives the bank.
+const FORM_S: i64 = 300;
+const BANK_S: i64 = 600;
+
+/// How long an order had left when its time was changed last.
+async fn time_left(world: &World, order: OrderId) -> i64 {
+    let left =
+        format!("SELECT extract(epoch FROM expires_at - changed_at)::bigint FROM orders WHERE id = '{}'", order.uuid());
+    world.number(&left).await
+}
+
 /// Whoever was declined may try again; whoever goes away keeps nobody waiting for as long as a bank may take.
 #[tokio::test]
 async fn a_declined_card_gives_back_the_time_that_the_bank_had() {
-    const FORM_S: i64 = 180;
-    const BANK_S: i64 = 600;
     let world = World::new().await;
     let sale = world.sale(4, Price::Paid).await;
-    // From the moment of the change on.
-    let had = async |order: OrderId| {
-        let had = format!(
-            "SELECT extract(epoch FROM expires_at - changed_at)::bigint FROM orders WHERE id = '{}'",
-            order.uuid()
-        );
-        world.number(&had).await
-    };
+    let declined =
+        |intent: &str| StripeAnswer::Declined { code: "card_declined".to_owned(), intent: Some(intent.to_owned()) };
 
-    // At once, by the answer to our call: what the order had, which is more than the time for the form.
-    let quick = sale.has_order([0]).await;
-    let attempt = sale.begins(quick.id).await;
-    let declined = StripeAnswer::Declined { code: "card_declined".to_owned(), intent: Some("pi_quick".to_owned()) };
-    payment_answered(&world.gateway, &attempt, &declined).await.unwrap();
-    assert_eq!(sale.looks_at(quick.id).await.expires_at, quick.expires_at);
-
-    // Later, by an event: time to fill in the form again, and no more.
+    // Refused by the answer to our call, and by an event.
+    let quick = sale.order_being_paid([0]).await;
+    payment_answered(&world.gateway, &quick.attempt, &declined(&quick.intent)).await.unwrap();
+    assert_eq!(time_left(&world, quick.order.id).await, FORM_S);
     let slow = sale.order_being_paid([1]).await;
     let asked = StripeAnswer::Intent(slow.facts(IntentStatus::RequiresAction));
     payment_answered(&world.gateway, &slow.attempt, &asked).await.unwrap();
-    world.database.advance_clock(400_000).await.unwrap();
-    assert_eq!(had(slow.order.id).await, BANK_S, "while the bank may still say yes, nobody is hurried");
+    world.database.advance_clock(200_000).await.unwrap();
+    assert_eq!(time_left(&world, slow.order.id).await, BANK_S, "while the bank may still say yes, nobody is hurried");
     assert_eq!(world.applies(&slow.news(IntentStatus::RequiresPaymentMethod)).await, Applied::Failed);
-    assert_eq!(had(slow.order.id).await, FORM_S);
+    assert_eq!(time_left(&world, slow.order.id).await, FORM_S);
 
     // The next press has the whole time again; what becomes of the attempt before it takes nothing from it.
     let second = sale.begins(slow.order.id).await;
-    assert_eq!(had(slow.order.id).await, BANK_S);
+    assert_eq!(time_left(&world, slow.order.id).await, BANK_S);
     assert_eq!(world.applies(&slow.fetched(IntentStatus::RequiresCapture)).await, Applied::LateCancel);
     assert_eq!(world.applies(&slow.news(IntentStatus::Canceled)).await, Applied::Canceled);
-    assert_eq!(had(slow.order.id).await, BANK_S);
-    let declined = StripeAnswer::Declined { code: "card_declined".to_owned(), intent: Some("pi_second".to_owned()) };
-    payment_answered(&world.gateway, &second, &declined).await.unwrap();
-    assert_eq!(had(slow.order.id).await, FORM_S);
+    assert_eq!(time_left(&world, slow.order.id).await, BANK_S);
+    payment_answered(&world.gateway, &second, &declined("pi_second")).await.unwrap();
+    assert_eq!(time_left(&world, slow.order.id).await, FORM_S);
 
-    world.database.advance_clock(181_000).await.unwrap();
+    // Cancelled, when less was left than that: nothing is added.
+    let late = sale.order_being_paid([2]).await;
+    world.database.advance_clock(400_000).await.unwrap();
+    let before = sale.looks_at(late.order.id).await.expires_at;
+    assert_eq!(world.applies(&late.news(IntentStatus::Canceled)).await, Applied::Canceled);
+    assert_eq!(sale.looks_at(late.order.id).await.expires_at, before);
+
+    world.database.advance_clock(301_000).await.unwrap();
     let expired = orders_expire_due(&world.workers, 10).await.unwrap();
-    assert_eq!(expired.len(), 2);
+    assert_eq!(expired.len(), 3);
     assert_eq!(sale.presses_pay(slow.order.id).await, BeginPayment::OrderExpired);
     world.audits_clean().await;
+}
+
+/// Nobody said no: the bank may have said yes to a call that nobody heard of.
+#[tokio::test]
+async fn an_attempt_that_nobody_refused_keeps_the_time_of_the_bank() {
+    let world = World::new().await;
+    let sale = world.sale(2, Price::Paid).await;
+    let unheard = sale.has_order([0]).await;
+    sale.begins(unheard.id).await;
+    let before = sale.order_being_paid([1]).await;
+    let of_before = format!("UPDATE payments SET order_until = NULL WHERE order_id = '{}'", before.order.id.uuid());
+    world.database.execute(&of_before).await.unwrap();
+    world.database.advance_clock(200_000).await.unwrap();
+
+    let attempts = attempts_look(&world.workers, 10).await.unwrap();
+    let lost = attempts.iter().find(|attempt| attempt.order == unheard.id).expect("an attempt that nobody heard of");
+    assert!(payment_never_made(&world.workers, lost).await.unwrap());
+    assert_eq!(time_left(&world, unheard.id).await, BANK_S);
+    assert_eq!(world.applies(&before.news(IntentStatus::RequiresPaymentMethod)).await, Applied::Failed);
+    assert_eq!(time_left(&world, before.order.id).await, BANK_S, "what it had before the migration is not known");
 }
 
 #[tokio::test]
