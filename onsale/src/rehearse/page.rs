@@ -325,13 +325,26 @@ fn numbers(value: &Value) -> Vec<f64> {
     list(value).iter().map(|number| number.as_f64().unwrap_or_default()).collect()
 }
 
-/// A figure as report.json has it; a dash for none.
+/// A figure as people read it, which report.json has in full; a dash for none.
 fn figure(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
+        Value::Number(number) if number.is_f64() => readable(number.as_f64().unwrap_or_default()),
         Value::String(text) => escaped(text),
         other => escaped(&other.to_string()),
     }
+}
+
+/// Three digits, and whatever is before the point.
+fn readable(figure: f64) -> String {
+    let decimals = match figure.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    let text = format!("{figure:.decimals$}");
+    if decimals == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
 }
 
 fn text(value: &Value) -> String {
@@ -340,4 +353,26 @@ fn text(value: &Value) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits() {
+        let figures = [
+            (13_524.444, "13524"),
+            (162.912, "163"),
+            (12.04, "12"),
+            (2.0, "2"),
+            (1.307, "1.31"),
+            (0.083, "0.083"),
+            (0.0, "0"),
+        ];
+        for (measured, read) in figures {
+            assert_eq!(figure(&measured.into()), read);
+        }
+        assert_eq!([figure(&50_000.into()), figure(&Value::Null)], ["50000", "–"]);
+    }
 }
