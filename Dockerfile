@@ -19,6 +19,8 @@ ARG FEATURES=
 COPY --from=skeleton /src .
 RUN cargo build --release --locked --package onsale --features "$FEATURES"
 COPY . .
+ARG REVISION=unknown
+ENV ONSALE_COMMIT=$REVISION
 # Cargo goes by times, and the sources are older than what was built in their place.
 RUN find . -name '*.rs' -exec touch {} + && cargo build --release --locked --package onsale --features "$FEATURES"
 
